@@ -1,0 +1,1 @@
+"""The methods: one paper, one file; they never import each other."""

@@ -1,0 +1,392 @@
+"""SPDCN: object counting guided by exemplars through scale-prior deformable convolution.
+
+Paper: Lin et al., "Scale-Prior Deformable Convolution for Exemplar-Guided Class-Agnostic Counting", BMVC 2022.
+Authors' code carries no licence: everything here is written from the paper's mathematics, and their checkpoints are
+loaded through `convert_keys`. Licence of this code and of the bundled weights: Apache-2.0.
+
+Deviations, each a field of `Config` or said here: any number of exemplars >= 1 (the original insists on three), any
+size of picture (padded at the bottom and right, cut afterwards), density returned in objects per pixel (the
+original returns 128 times that). ``spdcn-lite`` is the same network with other numbers on a MobileNetV2 trunk,
+whose narrow stages are followed by scale-prior blocks as residuals rather than having convolutions replaced.
+
+Shapes: B batch, K exemplars of a picture, C channels, h w the grid of stride 8.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from likewise.nn.scale_prior import ScalePrior, ScalePriorTrunk
+from likewise.nn.trunks import StageInfo, TrunkName, load_mobilenetv2
+from likewise.ops.block_count import block_count_error
+from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss, mean_exemplar_sizes
+from likewise.ops.similarity import correlate_kernels, cosine_similarity_map, pool_boxes
+from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
+from likewise.weights import Preset, WeightCard
+
+STRIDE = 8
+
+
+@dataclass(frozen=True)
+class Config:
+    """The numbers of the network; the defaults are the published ones.
+
+    Attributes:
+        trunk: convolutional trunk, cut at stride 8 (VGG-19) or joined there from strides 4, 8, 16 (MobileNetV2).
+        scale_prior: what the offsets of the deformable convolutions are told: "both" the picture around (local)
+            and the exemplars' size (global), "local" only the first; "none": ordinary convolutions instead.
+        offset_channels: width of the branches that give the offsets.
+        size_unit: exemplar sizes are divided by this many pixels before they enter a network (published: 1).
+        channels: width of the class features and of the density features.
+        roi_size: samples a side with which an exemplar is pooled.
+        roi_aligned: False reproduces the original's RoIAlign, half a cell off; True is the clean value.
+        evidence: also show the decoder, besides the density features gated by similarity, the similarity to the
+            nearest exemplar, the trunk's own similarities at each joined stage, the product with the class vector
+            and the correlation with 3x3 exemplar kernels (not in the paper).
+        evidence_channels: width of the product and the correlation as the decoder sees them.
+        decoder: (channels, pixel shuffle) of each 3x3 convolution before the last.
+        density_factor: the last convolution's unit is this many objects a cell.
+        loss: how a density is compared with points; see `likewise.ops.counting_loss`.
+        scale_sensitive: measure the generalised loss's distances in units that grow with the exemplars.
+        loss_solver: transport solver of the generalised loss.
+        loss_stride: the generalised loss sees the density summed over squares of this many pixels.
+        sigma: of the L2 target's Gaussians, in object sizes (sqrt(width x height)).
+        count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
+        block_weight: weight of the same with counts of ``block`` pixels squared, added up.
+        block: side of those squares in pixels.
+        preprocess: how pictures become inputs.
+    """
+
+    trunk: TrunkName = "vgg19"
+    scale_prior: ScalePrior = "both"
+    offset_channels: int = 32
+    size_unit: float = 1.0
+    channels: int = 512
+    roi_size: int = 16
+    roi_aligned: bool = False
+    evidence: bool = False
+    evidence_channels: int = 0
+    decoder: tuple[tuple[int, int], ...] = ((256, 1), (256, 8))
+    density_factor: float = 128.0
+    loss: Literal["generalized", "l2", "bayesian"] = "generalized"
+    scale_sensitive: bool = True
+    loss_solver: Literal["reference", "log"] = "reference"
+    loss_stride: int = 1
+    sigma: float = 0.12
+    count_weight: float = 0.0
+    block_weight: float = 0.0
+    block: int = 32
+    preprocess: Preprocess = field(
+        default=Preprocess(
+            mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), multiple=16, tile=0
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Description:
+    """What K exemplars look like, detached from the picture they were drawn in.
+
+    Attributes:
+        sizes: (K, 2) height and width in network pixels.
+        vectors: (K, C) class features, averaged over each box.
+        kernels: (K, C, 3, 3) class features of each box; None without ``Config.evidence``.
+        levels: for each joined stage (K, C_stage), trunk features averaged over each box; empty likewise.
+    """
+
+    sizes: Tensor
+    vectors: Tensor
+    kernels: Tensor | None = None
+    levels: tuple[Tensor, ...] = ()
+
+    @staticmethod
+    def merge(parts: Sequence[Description]) -> Description:
+        """One description of all the exemplars of ``parts``, wherever each was seen."""
+        kernels = [p.kernels for p in parts if p.kernels is not None]
+        return Description(
+            sizes=torch.cat([p.sizes for p in parts]),
+            vectors=torch.cat([p.vectors for p in parts]),
+            kernels=torch.cat(kernels) if kernels else None,
+            levels=tuple(torch.cat(stage) for stage in zip(*(p.levels for p in parts), strict=True)),
+        )
+
+
+class Features(NamedTuple):
+    """A picture's features: joined trunk stages as they are, class and density features (B, C, h, w)."""
+
+    stages: tuple[Tensor, ...]
+    classes: Tensor
+    density: Tensor
+
+
+class SPDCN(nn.Module):
+    """The counter: pictures and exemplar boxes in, a density whose sum is the count out."""
+
+    method = "spdcn"
+    prompts = ("exemplars",)
+    stride = STRIDE
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = ScalePriorTrunk(config.trunk, config.scale_prior, config.offset_channels)
+        joined = [self.trunk.infos[i] for i in self.trunk.joined]
+        width = sum(_channels_at_stride(info) for info in joined)
+        self.to_classes = nn.Conv2d(width, config.channels, 1)
+        self.to_density = nn.Conv2d(width, config.channels, 1)
+        decoded = config.channels
+        if config.evidence:
+            self.product = nn.Conv2d(config.channels, config.evidence_channels, 1)
+            self.correlation = nn.Conv2d(config.channels, config.evidence_channels, 1)
+            decoded += 2 * config.evidence_channels + 2 + 2 * len(joined)
+        self.decoder = _decoder(decoded, config)
+        for name, values in (("mean", config.preprocess.mean), ("std", config.preprocess.std)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
+        """Count what each picture's exemplars show.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], any size.
+            prompt: at least one exemplar a picture, xyxy in pixels of ``image``.
+
+        Returns:
+            (B, 1, H, W) objects per pixel; the sum over a picture is its count.
+        """
+        boxes = _exemplars(prompt)
+        features = self._features(image, torch.stack([_sizes(b).mean(0) for b in boxes]))
+        return self._count(features, self._describe(features, boxes), image.shape)
+
+    def describe(self, image: Tensor, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Description, ...]:
+        """What each picture's exemplars look like, to count them elsewhere with `count_like`.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1].
+            prompt: at least one exemplar a picture.
+            size: (B, 2) mean height and width of *all* the exemplars, where a picture shows only some of them.
+        """
+        boxes = _exemplars(prompt)
+        if size is None:
+            size = torch.stack([_sizes(b).mean(0) for b in boxes])
+        return self._describe(self._features(image, size.to(image)), boxes)
+
+    def count_like(self, image: Tensor, descriptions: Sequence[Description]) -> Tensor:
+        """Count, in each picture (B, 3, H, W), what its description shows: density (B, 1, H, W)."""
+        size = torch.stack([d.sizes.mean(0) for d in descriptions])
+        return self._count(self._features(image, size.to(image)), descriptions, image.shape)
+
+    def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
+        """Per-picture terms (B,) of the training loss under ``config.loss``, and their weighted "total"."""
+        return counting_terms(self.config, density, batch)
+
+    def parameter_groups(self, lr: float) -> list[dict[str, object]]:
+        """Optimiser groups: a pretrained MobileNetV2 trunk learns at a tenth of the rate of what is new."""
+        slow = {id(p) for p in self.trunk.stages.parameters()} if self.trunk.residual else set()
+        new = [p for p in self.parameters() if id(p) not in slow]
+        groups: list[dict[str, object]] = [{"params": new, "lr": lr}]
+        if slow:
+            groups.append({"params": list(self.trunk.stages.parameters()), "lr": 0.1 * lr})
+        return groups
+
+    def load_trunk(self, state: Mapping[str, Tensor]) -> None:
+        """Start the MobileNetV2 trunk from ImageNet weights under timm's names."""
+        load_mobilenetv2(self.trunk.stages, state)
+
+    def _features(self, image: Tensor, size: Tensor) -> Features:
+        x = _pad(((image - self.mean) / self.std), max(self.config.preprocess.multiple, STRIDE))
+        stages = self.trunk(x, size / self.config.size_unit)
+        grid = (x.shape[2] // STRIDE, x.shape[3] // STRIDE)
+        joined = torch.cat([_at_stride(stage, grid) for stage in stages], dim=1)
+        return Features(stages, self.to_classes(joined), self.to_density(joined))
+
+    def _describe(self, features: Features, boxes: Sequence[Tensor]) -> tuple[Description, ...]:
+        config = self.config
+        crops = pool_boxes(
+            features.classes, boxes, size=config.roi_size, scale=1 / STRIDE, aligned=config.roi_aligned
+        )
+        described = [Description(_sizes(b).to(c), c.mean((2, 3))) for b, c in zip(boxes, crops, strict=True)]
+        if not config.evidence:
+            return tuple(described)
+        kernels = pool_boxes(F.normalize(features.classes, dim=1), boxes, size=3, scale=1 / STRIDE)
+        levels = [
+            [crop.mean((2, 3)) for crop in pool_boxes(stage, boxes, size=4, scale=1 / self.trunk.infos[i].stride)]
+            for i, stage in zip(self.trunk.joined, features.stages, strict=True)
+        ]
+        return tuple(
+            Description(d.sizes, d.vectors, kernels[i], tuple(stage[i] for stage in levels))
+            for i, d in enumerate(described)
+        )
+
+    def _count(self, features: Features, descriptions: Sequence[Description], shape: torch.Size) -> Tensor:
+        vectors = torch.stack([d.vectors.mean(0) for d in descriptions])[:, None]
+        similarity = F.relu(cosine_similarity_map(features.classes, vectors))
+        seen = [features.density * similarity]
+        if self.config.evidence:
+            seen += self._evidence(features, descriptions, similarity, vectors)
+        raw = self.decoder(torch.cat(seen, dim=1))
+        # Summed over a picture, half precision would lose objects.
+        cells = F.relu(raw.to(similarity.dtype)) / self.config.density_factor
+        side = STRIDE // (cells.shape[-1] // features.density.shape[-1])
+        pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2 if side > 1 else cells
+        return pixels[:, :, : shape[2], : shape[3]]
+
+    def _evidence(
+        self, features: Features, descriptions: Sequence[Description], similarity: Tensor, vectors: Tensor
+    ) -> list[Tensor]:
+        grid, width = features.classes.shape[-2:], features.classes.shape[1]
+        unit = F.normalize(features.classes, dim=1)
+        kernels = torch.stack([d.kernels.mean(0) for d in descriptions if d.kernels is not None])
+        # Unit vectors have entries of about 1 / sqrt(C): scaled so that matching places give entries of about 1.
+        product = unit * F.normalize(vectors[:, 0], dim=1)[:, :, None, None] * width
+        correlation = correlate_kernels(unit, kernels.to(unit)) * (width / 9)
+        nearest = _mean_and_max(features.classes, [d.vectors for d in descriptions])[:, 1:]
+        levels = [
+            F.interpolate(
+                _mean_and_max(stage, [d.levels[i] for d in descriptions]), grid, mode="bilinear", antialias=True
+            )
+            for i, stage in enumerate(features.stages)
+        ]
+        return [self.product(product), self.correlation(correlation), similarity, nearest, *levels]
+
+
+def counting_terms(config: Config, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
+    """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total"."""
+    terms = {config.loss: _map_term(config, density, batch)}
+    total = terms[config.loss]
+    for name, side, weight in (("count", None, config.count_weight), ("block", config.block, config.block_weight)):
+        if weight:
+            terms[name] = block_count_error(density, batch.points, side)
+            total = total + weight * terms[name]
+    return {**terms, "total": total}
+
+
+def _map_term(config: Config, density: Tensor, batch: CountBatch) -> Tensor:
+    stride = config.loss_stride
+    if config.loss == "generalized":
+        sizes = mean_exemplar_sizes(batch.prompt.exemplars) if config.scale_sensitive else None
+        return generalized_loss(
+            density, batch.points, exemplar_sizes=sizes, solver=config.loss_solver, stride=stride
+        )
+    if config.loss == "bayesian":
+        return bayesian_loss(density, batch.points)
+    cells = F.avg_pool2d(density, stride) * stride**2
+    limit = torch.tensor([cells.shape[3], cells.shape[2]], device=cells.device) - 1e-3
+    points = [torch.minimum(p / stride, limit) for p in batch.points]
+    sigmas = [config.sigma * sizes / stride for sizes in batch.sizes]
+    return l2_loss(cells, points, sigma=sigmas, factor=config.density_factor)
+
+
+def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names of the authors' checkpoint -> names of this module; tensors are passed on as they are."""
+    return {_converted(name): tensor for name, tensor in state.items()}
+
+
+_RENAMES = (
+    (r"encoder\.modlist\.(\d+)\.", r"trunk.stages.\1."),
+    (r"encoder\.selist\.(\d+)\.", r"trunk.scale_priors.\1."),
+    (r"encoder\.clsfc\.", "to_classes."),
+    (r"encoder\.denfc\.", "to_density."),
+    (r"decoder\.decoder\.(\d+)\.conv\.", r"decoder.\1.0."),
+    (r"decoder\.decoder\.3\.", "decoder.2."),
+)
+
+
+def _converted(name: str) -> str:
+    for pattern, new in _RENAMES:
+        if re.match(pattern, name):
+            return re.sub(pattern, new, name)
+    return name
+
+
+def _decoder(channels: int, config: Config) -> nn.Sequential:
+    """3x3 convolutions, each with ReLU and the pixel shuffle it asks for; the last gives one channel."""
+    layers = []
+    for out, shuffle in config.decoder:
+        layers.append(nn.Sequential(_conv3(channels, out), nn.ReLU(inplace=True), nn.PixelShuffle(shuffle)))
+        channels = out // shuffle**2
+    return nn.Sequential(*layers, _conv3(channels, 1))
+
+
+def _conv3(channels: int, out: int) -> nn.Conv2d:
+    conv = nn.Conv2d(channels, out, 3, padding=1)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    return conv
+
+
+def _channels_at_stride(info: StageInfo) -> int:
+    return info.channels * (STRIDE // info.stride) ** 2 if info.stride < STRIDE else info.channels
+
+
+def _at_stride(stage: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Bring a stage to the stride-8 grid: finer ones fold their places into channels, coarser ones are enlarged."""
+    if stage.shape[-2] > grid[0]:
+        return F.pixel_unshuffle(stage, stage.shape[-2] // grid[0])
+    return stage if stage.shape[-2:] == grid else F.interpolate(stage, grid, mode="bilinear")
+
+
+def _mean_and_max(features: Tensor, vectors: Sequence[Tensor]) -> Tensor:
+    """Cosine with each picture's K vectors, mean and maximum over them: (B, C, h, w) -> (B, 2, h, w)."""
+    maps = [cosine_similarity_map(f[None], v[None]) for f, v in zip(features, vectors, strict=True)]
+    return torch.cat([torch.cat([m.mean(1, True), m.amax(1, True)], dim=1) for m in maps])
+
+
+def _exemplars(prompt: PromptBatch) -> tuple[Tensor, ...]:
+    if not prompt.exemplars or any(len(boxes) == 0 for boxes in prompt.exemplars):
+        raise LikewiseError("SPDCN counts by example: every picture needs at least one exemplar box")
+    return prompt.exemplars
+
+
+def _sizes(boxes: Tensor) -> Tensor:
+    """(K, 4) xyxy -> (K, 2) height, width."""
+    return torch.stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]], dim=1)
+
+
+def _pad(x: Tensor, multiple: int) -> Tensor:
+    """Zeros (the mean colour) at the bottom and right, up to a multiple."""
+    return F.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple))
+
+
+SPDCN_PAPER = Preset(
+    name="spdcn",
+    task="count",
+    model=SPDCN,
+    config=Config(),
+    card=WeightCard(
+        licence="not bundled; the authors state none for their checkpoint",
+        data="FSC-147 train split",
+        source="https://github.com/Elin24/SPDCN-CAC",
+        how_to="get the authors' checkpoint, then 'likewise convert spdcn CHECKPOINT -o spdcn.safetensors'",
+        paper="Lin et al., Scale-Prior Deformable Convolution for Exemplar-Guided Class-Agnostic Counting, BMVC 2022",
+        scores={"FSC-147 val (published)": "MAE 14.59, RMSE 49.97", "FSC-147 test (published)": "MAE 13.51, RMSE 96.80"},
+    ),
+)
+
+SPDCN_LITE = Preset(
+    name="spdcn-lite",
+    task="count",
+    model=SPDCN,
+    config=Config(
+        trunk="mobilenetv2",
+        offset_channels=16,
+        size_unit=32.0,
+        channels=96,
+        roi_size=4,
+        roi_aligned=True,
+        evidence=True,
+        evidence_channels=32,
+        decoder=((96, 1), (96, 2), (64, 2)),
+        loss="l2",
+        loss_stride=2,
+        count_weight=0.5,
+        block_weight=0.5,
+        preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024),
+    ),
+    card=WeightCard(licence="Apache-2.0", data=""),
+)

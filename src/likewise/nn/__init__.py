@@ -1,0 +1,1 @@
+"""Parts with weights that several methods share."""

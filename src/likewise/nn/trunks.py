@@ -1,0 +1,90 @@
+"""Image trunks: convolutional stages from stride 1 (VGG-19) or 2 (MobileNetV2) to a chosen stride.
+
+A trunk is a list of stages; each stage maps (B, C_in, H, W) to (B, C_out, H', W') and says its channels and
+stride. Methods put their own layers between the stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import timm
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+#: Widths of VGG-19's 3x3 convolutions, a row a resolution (Simonyan & Zisserman, ICLR 2015, table 1, E), to stride 8.
+VGG19_WIDTHS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512))
+
+
+TrunkName = Literal["vgg19", "mobilenetv2"]
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """Channels of a stage's output, and its stride in input pixels."""
+
+    channels: int
+    stride: int
+
+
+def vgg19_stages() -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
+    """VGG-19 to stride 8, each stage without its last convolution: a method puts its own layer there."""
+    stages, infos, width = nn.ModuleList(), [], 3
+    for i, widths in enumerate(VGG19_WIDTHS):
+        layers: list[nn.Module] = [nn.MaxPool2d(2)] if i else []
+        for out in widths[:-1]:
+            conv = nn.Conv2d(width, out, 3, padding=1)
+            # Without it sixteen ReLUs in a row leave nothing of the picture.
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            layers += [conv, nn.ReLU(inplace=True)]
+            width = out
+        stages.append(nn.Sequential(*layers))
+        infos.append(StageInfo(width, 2**i))
+    return stages, tuple(infos)
+
+
+def mobilenetv2_stages() -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
+    """MobileNetV2 1.0 (Sandler et al., CVPR 2018) cut into stages that end at strides 2, 4, 8 and 16.
+
+    Norms are folded into convolutions with biases, so that a picture's features never depend on its batch, and
+    padding is TensorFlow's "same". Weights are random: see `load_mobilenetv2`.
+    """
+    stages = _cut(_mobilenetv2())
+    return stages, (StageInfo(16, 2), StageInfo(24, 4), StageInfo(32, 8), StageInfo(96, 16))
+
+
+def load_mobilenetv2(stages: nn.ModuleList, state: Mapping[str, Tensor]) -> None:
+    """Copy ImageNet weights under timm's ``mobilenetv2_100`` names into `mobilenetv2_stages`' modules, strictly."""
+    source = _mobilenetv2()
+    source.load_state_dict(dict(state), strict=True)
+    stages.load_state_dict(_cut(source).state_dict(), strict=True)
+
+
+def _mobilenetv2() -> nn.Module:
+    return timm.create_model("mobilenetv2_100", pretrained=False, pad_type="same").eval()
+
+
+def _cut(net: nn.Module) -> nn.ModuleList:
+    fold_norms(net)
+    blocks = list(net.blocks)
+    parts = ([net.conv_stem, net.bn1, blocks[0]], [blocks[1]], [blocks[2]], [blocks[3], blocks[4]])
+    return nn.ModuleList(nn.Sequential(*part) for part in parts)
+
+
+def fold_norms(module: nn.Module) -> None:
+    """Fold every batch norm into the convolution before it, in place; a norm's activation stays where it was.
+
+    Exact in eval mode. Only for modules whose children stand in the order in which they run.
+    """
+    conv_name = ""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.Conv2d):
+            conv_name = name
+        elif isinstance(child, nn.BatchNorm2d):
+            # Fusing takes the bias for a constant where the convolution had none; here it learns.
+            setattr(module, conv_name, fuse_conv_bn_eval(getattr(module, conv_name), child).requires_grad_())
+            setattr(module, name, getattr(child, "act", nn.Identity()))
+        else:
+            fold_norms(child)

@@ -1,0 +1,1 @@
+"""Operators: pure functions of tensors and thin modules round them."""

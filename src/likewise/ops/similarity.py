@@ -1,0 +1,73 @@
+"""Pooling of examples into vectors, and maps of where a picture resembles them.
+
+Shapes: B batch, K examples, C channels, h w feature map.
+
+Convention
+----------
+Boxes are xyxy in pixels of the network's input; ``scale`` turns them into feature cells (1 / stride).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import roi_align
+
+
+def pool_boxes(
+    features: Tensor, boxes: Sequence[Tensor], *, size: int, scale: float, aligned: bool = True
+) -> tuple[Tensor, ...]:
+    """Crop and resize each box out of its picture's features (RoIAlign, He et al., ICCV 2017).
+
+    Args:
+        features: (B, C, h, w).
+        boxes: B tensors (K_i, 4).
+        size: of the crop, in samples a side.
+        scale: feature cells per pixel.
+        aligned: half a cell of shift, so that cell centres and pixel centres agree; False is the older rule.
+
+    Returns:
+        B tensors (K_i, C, size, size), in float32.
+    """
+    counts = [len(b) for b in boxes]
+    # RoIAlign has no half-precision CPU kernel, and coordinates deserve float32 anyway.
+    rois = [b.to(features.device, torch.promote_types(features.dtype, torch.float32)) for b in boxes]
+    with torch.autocast(features.device.type, enabled=False):
+        crops = roi_align(features.to(rois[0].dtype), rois, size, scale, aligned=aligned)
+    return crops.split(counts)
+
+
+def masked_pool(features: Tensor, mask: Tensor) -> Tensor:
+    """Average features where a mask is set: (B, C, h, w), (B, 1, H, W) -> (B, C).
+
+    The mask is brought to the features' grid by nearest neighbour; a mask that is empty there pools to zero.
+    """
+    small = F.interpolate(mask.to(features.dtype), features.shape[-2:], mode="nearest")
+    return (features * small).sum((2, 3)) / small.sum((2, 3)).clamp_min(1)
+
+
+def cosine_similarity_map(features: Tensor, vectors: Tensor, eps: float = 1e-8) -> Tensor:
+    """Cosine of every place with every vector: (B, C, h, w), (B, K, C) -> (B, K, h, w), within [-1, 1].
+
+    A place or a vector of zero length has similarity 0. Computed in float32 at least, under autocast too: half
+    precision has three digits, too few to rank near-twins.
+    """
+    compute = torch.promote_types(features.dtype, torch.float32)
+    with torch.autocast(features.device.type, enabled=False):
+        places = F.normalize(features.to(compute), dim=1, eps=eps)
+        return torch.einsum("bchw,bkc->bkhw", places, F.normalize(vectors.to(compute), dim=2, eps=eps))
+
+
+def correlate_kernels(features: Tensor, kernels: Tensor) -> Tensor:
+    """Slide each picture's own kernel over it, channel by channel: (B, C, h, w), (B, C, k, k), k odd -> (B, C, h, w).
+
+    The depth-wise cross-correlation of tracking (SiamRPN++, Li et al., CVPR 2019), with zeros outside.
+    """
+    batch, channels, height, width = features.shape
+    flat = features.reshape(1, batch * channels, height, width)
+    weight = kernels.reshape(batch * channels, 1, *kernels.shape[2:])
+    out = F.conv2d(flat, weight, padding=kernels.shape[-1] // 2, groups=batch * channels)
+    return out.view(batch, channels, height, width)

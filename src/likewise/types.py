@@ -1,0 +1,206 @@
+"""Prompts, batches and results: the small frozen dataclasses every floor of the package speaks.
+
+Convention
+----------
+Boxes are ``(x0, y0, x1, y1)`` and points ``(x, y)`` in float pixels; x grows to the right, y downwards, and
+the centre of the top left pixel is (0.5, 0.5), so that a picture of width ``w`` spans x from 0 to ``w``.
+User-facing types (`Prompt`, `CountResult`) speak the caller's pixels; `PromptBatch` and `CountBatch` speak
+the network's. Density is objects per pixel: its sum is the count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+
+#: A corner may stick out of the picture by this many pixels (rounding in annotation tools) and is cut.
+BOX_SLACK = 1.0
+
+
+class LikewiseError(ValueError):
+    """An error the caller can mend: says what was wrong, what was expected and the nearest valid thing."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What to look for in one picture, in the caller's pixels.
+
+    Attributes:
+        exemplars: boxes round examples of the thing.
+        negatives: boxes round look-alikes that must not be counted.
+        text: its name.
+        region: polygon of at least three (x, y) corners; only what lies inside is counted.
+
+    Raises:
+        LikewiseError: a box without four finite numbers, with swapped corners or of zero area; a polygon
+            with fewer than three corners; a blank text.
+    """
+
+    exemplars: tuple[Box, ...] = ()
+    negatives: tuple[Box, ...] = ()
+    text: str | None = None
+    region: tuple[Point, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exemplars", _boxes("exemplars", self.exemplars))
+        object.__setattr__(self, "negatives", _boxes("negatives", self.negatives))
+        if self.text is not None and not self.text.strip():
+            raise LikewiseError("text is blank; expected the name of a thing, such as 'strawberries'")
+        if self.region is not None:
+            object.__setattr__(self, "region", _polygon(self.region))
+
+    def inside(self, width: int, height: int) -> Prompt:
+        """Check every box against a picture's size; corners out by rounding only are cut to the edge.
+
+        Raises:
+            LikewiseError: a box that reaches outside the picture.
+        """
+        return replace(
+            self,
+            exemplars=tuple(_inside("exemplars", i, b, width, height) for i, b in enumerate(self.exemplars)),
+            negatives=tuple(_inside("negatives", i, b, width, height) for i, b in enumerate(self.negatives)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The prompt as plain JSON values, unset parts left out."""
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: _plain(v) for k, v in named.items() if v not in ((), None)}
+
+
+@dataclass(frozen=True)
+class PromptBatch:
+    """The prompts of a batch of B pictures, in network pixels.
+
+    Attributes:
+        exemplars: B tensors (K_i, 4), xyxy; K_i may differ from picture to picture.
+        negatives: the same for look-alikes, or None.
+        text: B names, or None.
+    """
+
+    exemplars: tuple[Tensor, ...] = ()
+    negatives: tuple[Tensor, ...] | None = None
+    text: tuple[str, ...] | None = None
+
+    def to(self, device: Any, **kwargs: Any) -> PromptBatch:
+        """The same prompts with every tensor on ``device``."""
+        return replace(
+            self,
+            exemplars=tuple(b.to(device, **kwargs) for b in self.exemplars),
+            negatives=None if self.negatives is None else tuple(b.to(device, **kwargs) for b in self.negatives),
+        )
+
+
+@dataclass(frozen=True)
+class CountBatch:
+    """A batch of B counting pictures with their truth, in network pixels.
+
+    Attributes:
+        image: (B, 3, H, W) RGB in [0, 1].
+        prompt: what to count in each.
+        points: B tensors (N_i, 2), x y: one point an object; N_i may be 0.
+        sizes: B tensors (N_i,): each object's sqrt(width x height).
+        names: B picture names, for reports.
+    """
+
+    image: Tensor
+    prompt: PromptBatch
+    points: tuple[Tensor, ...]
+    sizes: tuple[Tensor, ...]
+    names: tuple[str, ...] = ()
+
+    def to(self, device: Any, **kwargs: Any) -> CountBatch:
+        """The same batch with every tensor on ``device``."""
+        return replace(
+            self,
+            image=self.image.to(device, **kwargs),
+            prompt=self.prompt.to(device, **kwargs),
+            points=tuple(p.to(device, **kwargs) for p in self.points),
+            sizes=tuple(s.to(device, **kwargs) for s in self.sizes),
+        )
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes a network's input: part of a method's config, so it travels with the weights.
+
+    Attributes:
+        mean: per channel, subtracted from RGB in [0, 1] (inside the model's ``forward``).
+        std: per channel, divided by afterwards.
+        fit: (height, width) the picture is shrunk to fit into, keeping its aspect; None: no limit.
+        object_size: the picture is rescaled so that the exemplars' mean sqrt(width x height) is this
+            many pixels; None: the exemplars' size is left alone.
+        scale_range: smallest and largest rescaling that ``object_size`` may ask for.
+        multiple: network inputs are padded to a multiple of this many pixels.
+        tile: pictures larger than this many network pixels a side are counted in overlapping tiles; 0: never.
+    """
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    fit: tuple[int, int] | None = None
+    object_size: float | None = None
+    scale_range: tuple[float, float] = (0.05, 4.0)
+    multiple: int = 16
+    tile: int = 1024
+
+
+def _boxes(name: str, boxes: Sequence[Sequence[float]]) -> tuple[Box, ...]:
+    if len(boxes) == 4 and all(_is_number(v) for v in boxes):
+        raise LikewiseError(f"{name} must be a list of boxes; for a single box write {name}=[{_show(boxes)}]")
+    return tuple(_box(name, i, box) for i, box in enumerate(boxes))
+
+
+def _box(name: str, index: int, box: Sequence[float]) -> Box:
+    what = f"{name}[{index}] = {_show(box)}"
+    if len(box) != 4 or not all(_is_number(v) and math.isfinite(v) for v in box):
+        raise LikewiseError(f"{what}: expected four finite numbers x0, y0, x1, y1")
+    x0, y0, x1, y1 = (float(v) for v in box)
+    if x0 == x1 or y0 == y1:
+        raise LikewiseError(f"{what} has zero area; expected x0 < x1 and y0 < y1")
+    if x0 > x1 or y0 > y1:
+        fixed = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        raise LikewiseError(f"{what} has swapped corners; expected x0 < x1 and y0 < y1, did you mean {_show(fixed)}?")
+    return x0, y0, x1, y1
+
+
+def _inside(name: str, index: int, box: Box, width: int, height: int) -> Box:
+    x0, y0, x1, y1 = box
+    cut = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
+    if max(abs(a - b) for a, b in zip(box, cut, strict=True)) <= BOX_SLACK and cut[0] < cut[2] and cut[1] < cut[3]:
+        return cut
+    what = f"{name}[{index}] = {_show(box)}"
+    if cut[0] >= cut[2] or cut[1] >= cut[3]:
+        raise LikewiseError(f"{what} lies outside the picture, which is {width} x {height} pixels (width x height)")
+    raise LikewiseError(
+        f"{what} reaches outside the picture, which is {width} x {height} pixels; the part inside is {_show(cut)} "
+        "(boxes are x0, y0, x1, y1, not x, y, width, height)"
+    )
+
+
+def _polygon(region: Sequence[Sequence[float]]) -> tuple[Point, ...]:
+    if len(region) < 3 or any(len(p) != 2 or not all(_is_number(v) and math.isfinite(v) for v in p) for p in region):
+        raise LikewiseError(f"region = {region!r}: expected a polygon of at least three (x, y) corners")
+    return tuple((float(x), float(y)) for x, y in region)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]  # the question is whether this works: numpy and torch scalars do
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str)
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _show(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{v:g}" if _is_number(v) else repr(v) for v in values) + ")"

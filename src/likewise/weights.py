@@ -1,0 +1,227 @@
+"""Weight files: cards that say everything needed to use them, and checkpoints that carry their config.
+
+A likewise checkpoint is one safetensors file whose metadata names the method and holds its config as JSON.
+Foreign ``.pth`` files are read with ``weights_only=True``: a checkpoint can never execute code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from likewise.types import LikewiseError
+
+T = TypeVar("T")
+ASSETS = Path(__file__).parent / "assets"
+
+
+class Configured(Protocol):
+    """What `save_checkpoint` needs of a model besides its weights."""
+
+    method: str
+    config: Any
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and buffers by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class WeightCard:
+    """Everything needed to use a model's weights, and to judge them.
+
+    Attributes:
+        licence: of the weights.
+        data: what they were trained on.
+        file: name of the bundled file; None: not bundled.
+        sha256: of that file.
+        source: where the weights come from: a download page, or the recipe's command.
+        how_to: one line that gets them, for weights that are not bundled.
+        paper: reference of the method.
+        scores: measured score by data set and split, as printed by ``likewise eval``.
+        notes: limits and surprises, a sentence each.
+    """
+
+    licence: str
+    data: str
+    file: str | None = None
+    sha256: str | None = None
+    source: str = ""
+    how_to: str = ""
+    paper: str = ""
+    scores: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path | None:
+        """Where the bundled file lies; None where the weights are not bundled."""
+        return None if self.file is None else ASSETS / self.file
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model with a name: a method's network with certain numbers, and the card of its weights.
+
+    Attributes:
+        name: as typed by the user.
+        task: what it is for.
+        model: the method's network class, called with ``config``.
+        config: the method's numbers.
+        card: of its weights.
+    """
+
+    name: str
+    task: Literal["count", "segment", "recognize"]
+    model: Callable[[Any], nn.Module]
+    config: Any
+    card: WeightCard
+
+    def build(self) -> nn.Module:
+        """The network with fresh random weights."""
+        return self.model(self.config)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read: the method's name, its config as plain values, and its tensors."""
+
+    method: str
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+
+
+def save_checkpoint(path: Path, model: Configured, *, half: bool = False) -> Path:
+    """Write a model's weights and config as safetensors; ``half`` stores floats as float16.
+
+    The file appears under its name only when it is complete.
+    """
+    state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    metadata = {"method": model.method, "config": json.dumps(dataclasses.asdict(model.config))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    save_file(state, unfinished, metadata=metadata)
+    unfinished.replace(path)
+    return path
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a file written by `save_checkpoint`; floats come back as float32.
+
+    Raises:
+        LikewiseError: the file is missing, no safetensors, or carries no config.
+    """
+    if not path.is_file():
+        raise LikewiseError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: _computed(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    except SafetensorError as error:
+        raise LikewiseError(f"{path} is not a complete safetensors file: {error}") from error
+    if "method" not in metadata or "config" not in metadata:
+        raise LikewiseError(
+            f"{path} carries no likewise config; weights published elsewhere are brought in with "
+            "'likewise convert METHOD CHECKPOINT -o FILE'"
+        )
+    return Checkpoint(metadata["method"], json.loads(metadata["config"]), state)
+
+
+def read_foreign(path: Path) -> dict[str, Tensor]:
+    """Read the state dict of a published ``.pth`` (or safetensors) file, out of its wrapping where it has one.
+
+    Wrappings known: ``{"model": state}``, ``{"state_dict": state}`` and names that begin with ``module.``.
+
+    Raises:
+        LikewiseError: the file is missing, unreadable without executing code, or holds no tensors.
+    """
+    if not path.is_file():
+        raise LikewiseError(f"no checkpoint at {path}")
+    held = _read_any(path)
+    for key in ("model", "state_dict"):
+        if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
+            held = held[key]
+    tensors = {k: v for k, v in held.items() if isinstance(v, Tensor)} if isinstance(held, Mapping) else {}
+    if not tensors:
+        raise LikewiseError(f"{path} holds no state dict; expected names and tensors, bare or under 'model'")
+    return {k.removeprefix("module."): v for k, v in tensors.items()}
+
+
+def load_strict(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict whose names and shapes must all agree.
+
+    Raises:
+        LikewiseError: names the first missing, unexpected and misshapen entries.
+    """
+    expected = model.state_dict()
+    problems = [f"missing: {name}" for name in expected if name not in state]
+    problems += [f"unexpected: {name}" for name in state if name not in expected]
+    problems += [
+        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise LikewiseError(f"{source} does not fit this model: {'; '.join(problems[:5])}{more}")
+    model.load_state_dict(dict(state), strict=True)
+
+
+def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Build a (nested) config dataclass from plain values, as read from JSON.
+
+    Raises:
+        LikewiseError: an unknown key; the nearest valid one is named.
+    """
+    hints = typing.get_type_hints(cls)
+    for key in values:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(hints)}"
+            raise LikewiseError(f"{cls.__name__} has no field {key!r}{hint}")
+    return cls(**{key: _typed(hints[key], value) for key, value in values.items()})
+
+
+def file_sha256(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return config_from(typing.cast(type, hint), value)
+    if isinstance(value, list):
+        return tuple(_typed(None, v) for v in value)
+    return value
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.is_floating_point() else tensor
+
+
+def _computed(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _read_any(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  # a damaged pickle fails in any way it likes
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LikewiseError(f"{path} cannot be read as plain weights, without executing code: {first}") from error

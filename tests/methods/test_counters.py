@@ -1,0 +1,116 @@
+"""The contract of every counter in the registry; a new counter is tested by being registered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from likewise import registry
+from likewise.methods.spdcn import Description
+from likewise.types import CountBatch, LikewiseError, PromptBatch
+
+COUNTERS = [name for name in registry.model_names() if registry.preset(name).task == "count"]
+BOXES = torch.tensor(
+    [[8.0, 10, 30, 28], [40, 33, 70, 60], [20, 50, 44, 66], [50, 5, 61, 19], [3, 40, 17, 72.0]]
+)
+
+
+@pytest.fixture(scope="module", params=COUNTERS)
+def counter(request):
+    torch.manual_seed(1)
+    return registry.preset(request.param).build().eval()
+
+
+def boxes(k):
+    return BOXES[torch.arange(k) % len(BOXES)]
+
+
+@pytest.mark.parametrize("size", [(96, 128), (128, 96), (97, 131), (75, 80)])
+def test_density_has_the_pictures_size_at_any_size(counter, size):
+    with torch.inference_mode():
+        density = counter(torch.rand(1, 3, *size), PromptBatch((boxes(2),)))
+    assert density.shape == (1, 1, *size)
+    assert bool((density >= 0).all())
+    assert bool(density.isfinite().all())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 20])
+def test_any_number_of_exemplars_in_any_order(counter, count):
+    image = torch.rand(1, 3, 80, 96)
+    with torch.inference_mode():
+        density = counter(image, PromptBatch((boxes(count),)))
+        turned = counter(image, PromptBatch((boxes(count).flip(0),)))
+    torch.testing.assert_close(density, turned, rtol=1e-4, atol=1e-6)
+
+
+def test_a_batch_is_the_same_as_one_by_one_whatever_the_number_of_exemplars(counter):
+    image = torch.rand(3, 3, 80, 96)
+    prompts = (boxes(1), boxes(5), boxes(3))
+    with torch.inference_mode():
+        together = counter(image, PromptBatch(prompts))
+        alone = torch.cat([counter(image[i : i + 1], PromptBatch((prompts[i],))) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-6)
+
+
+def test_other_exemplars_give_another_density(counter):
+    image = torch.rand(1, 3, 80, 96)
+    image[:, :, 20:, :50] *= 0.2
+    with torch.inference_mode():
+        one, other = (counter(image, PromptBatch((b[None],))) for b in (BOXES[2], BOXES[3]))
+    assert float((one - other).abs().max()) > 1e-3 * float(one.abs().max())
+
+
+def test_counting_like_a_description_is_counting_with_the_exemplars(counter):
+    image, prompt = torch.rand(2, 3, 80, 96), PromptBatch((boxes(3), boxes(1)))
+    with torch.inference_mode():
+        described = counter.describe(image, prompt)
+        torch.testing.assert_close(counter.count_like(image, described), counter(image, prompt))
+        size = torch.stack([BOXES[:3, 3] - BOXES[:3, 1], BOXES[:3, 2] - BOXES[:3, 0]], 1).mean(0, keepdim=True)
+        parts = [counter.describe(image[:1], PromptBatch((b[None],)), size)[0] for b in BOXES[:3]]
+        merged = counter.count_like(image[:1], [Description.merge(parts)])
+        torch.testing.assert_close(merged, counter(image[:1], PromptBatch((boxes(3),))), rtol=1e-4, atol=1e-6)
+
+
+def test_every_parameter_has_a_gradient_and_the_loss_names_its_terms(counter):
+    image = torch.rand(2, 3, 64, 80)
+    points = (torch.rand(7, 2) * 60, torch.rand(3, 2) * 60)
+    prompt = PromptBatch((boxes(2).clamp(max=60), boxes(3).clamp(max=60)))
+    batch = CountBatch(image, prompt, points, tuple(torch.full((len(p),), 12.0) for p in points))
+    terms = counter.loss(counter(image, prompt), batch)
+    assert all(t.shape == (2,) for t in terms.values())
+    counter.zero_grad()
+    terms["total"].sum().backward()
+    for name, parameter in counter.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.isfinite().all()), name
+        assert float(parameter.grad.abs().sum()) > 0, name
+
+
+def test_a_picture_without_exemplars_is_refused(counter):
+    with pytest.raises(LikewiseError, match="at least one exemplar"):
+        counter(torch.rand(2, 3, 64, 64), PromptBatch((boxes(1), torch.zeros(0, 4))))
+
+
+def test_optimiser_groups_hold_every_parameter_once(counter):
+    groups = counter.parameter_groups(1e-3)
+    held = [id(p) for group in groups for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in counter.parameters())
+
+
+@pytest.mark.parametrize("loss", ["generalized", "l2", "bayesian"])
+def test_every_loss_can_be_chosen_and_is_lower_for_the_truth(loss):
+    preset = registry.preset("spdcn-lite")
+    config = replace(preset.config, loss=loss, loss_solver="log", count_weight=0.0, block_weight=0.0)
+    counter = preset.model(config)
+    points = (torch.tensor([[20.0, 20], [50, 44]]),)
+    batch = CountBatch(
+        torch.rand(1, 3, 64, 64), PromptBatch((BOXES[:1],)), points, (torch.tensor([16.0, 16.0]),)
+    )
+    truth = torch.zeros(1, 1, 64, 64)
+    for x, y in points[0].long().tolist():
+        truth[0, 0, y - 1 : y + 1, x - 1 : x + 1] = 0.25
+    elsewhere = truth.flip(3)
+    right, wrong = (counter.loss(d, batch)["total"].item() for d in (truth, elsewhere))
+    assert right < wrong
