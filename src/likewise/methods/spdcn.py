@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.nn.scale_prior import ScalePrior, ScalePriorTrunk
-from likewise.nn.trunks import StageInfo, TrunkName, load_mobilenetv2
+from likewise.nn.trunks import StageInfo, TrunkName
 from likewise.ops.block_count import block_count_error
 from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss, mean_exemplar_sizes
 from likewise.ops.similarity import correlate_kernels, cosine_similarity_map, pool_boxes
@@ -196,8 +196,8 @@ class SPDCN(nn.Module):
         return groups
 
     def load_trunk(self, state: Mapping[str, Tensor]) -> None:
-        """Start the MobileNetV2 trunk from ImageNet weights under timm's names."""
-        load_mobilenetv2(self.trunk.stages, state)
+        """Start the trunk from ImageNet weights; see `ScalePriorTrunk.load_imagenet`."""
+        self.trunk.load_imagenet(state)
 
     def _features(self, image: Tensor, size: Tensor) -> Features:
         x = _pad(((image - self.mean) / self.std), max(self.config.preprocess.multiple, STRIDE))

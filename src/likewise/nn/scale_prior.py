@@ -10,13 +10,14 @@ Sizes are (height, width) of the exemplars, in that order, in the unit the calle
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.nn.trunks import TrunkName, mobilenetv2_stages, vgg19_stages
+from likewise.nn.trunks import TrunkName, load_mobilenetv2, load_vgg19, mobilenetv2_stages, vgg19_stages
 from likewise.ops.deform_conv import DeformConv2d
 
 #: What the offsets are told: the picture around and the exemplars' size, only the picture; "none": no offsets.
@@ -83,6 +84,13 @@ class ScalePriorTrunk(nn.Module):
             else:
                 nn.init.kaiming_normal_(block.conv.weight, nonlinearity="relu")
         self.joined = (1, 2, 3) if self.residual else (len(self.infos) - 1,)
+
+    def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
+        """Start from ImageNet weights: timm's names for ``mobilenetv2_100``, torchvision's for ``vgg19``."""
+        if self.residual:
+            load_mobilenetv2(self.stages, state)
+        else:
+            load_vgg19(self.stages, [block.conv for block in self.scale_priors.values()], state)
 
     def forward(self, x: Tensor, size: Tensor) -> tuple[Tensor, ...]:
         """Normalised pictures (B, 3, H, W) and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""

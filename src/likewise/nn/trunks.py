@@ -6,7 +6,8 @@ stride. Methods put their own layers between the stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,22 @@ def vgg19_stages() -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
         stages.append(nn.Sequential(*layers))
         infos.append(StageInfo(width, 2**i))
     return stages, tuple(infos)
+
+
+def load_vgg19(stages: nn.ModuleList, last: Sequence[nn.Module], state: Mapping[str, Tensor]) -> None:
+    """Copy ImageNet weights under torchvision's ``vgg19`` names into `vgg19_stages`' modules.
+
+    Args:
+        stages: as made by `vgg19_stages`.
+        last: the method's own convolution after each stage; a bias that it does not have is dropped.
+        state: torchvision's; the layers after stride 8 are not needed.
+    """
+    convs = [m for stage, end in zip(stages, last, strict=True) for m in (*stage, end) if hasattr(m, "weight")]
+    names = [name.removesuffix(".weight") for name in state if re.fullmatch(r"features\.\d+\.weight", name)]
+    names.sort(key=lambda name: int(name.split(".")[1]))
+    for conv, name in zip(convs, names[: len(convs)], strict=True):
+        given = {part: state[f"{name}.{part}"] for part in conv.state_dict()}
+        conv.load_state_dict(given, strict=True)
 
 
 def mobilenetv2_stages() -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:

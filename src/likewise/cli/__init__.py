@@ -1,0 +1,82 @@
+"""The ``likewise`` command: one verb, one file, imported when it is called.
+
+Exit codes: 0 done; 1 done, but something in it failed (a broken picture in a folder); 2 not done, the message says
+why; 130 stopped by the user.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from likewise.types import LikewiseError
+
+HELP = "Show it one, it finds the rest: count by example, offline."
+EPILOGUE = "likewise VERB --help explains a verb. --debug, anywhere, shows where an error came from."
+
+#: Verb -> where its function is, and its line in the help.
+VERBS = {
+    "count": ("likewise.cli.count:count", "Count, in pictures, what the prompt shows."),
+    "eval": ("likewise.cli.eval:evaluate", "Measure a model on a folder of data."),
+    "train": ("likewise.cli.train:train", "Train a model by a recipe."),
+    "convert": ("likewise.cli.convert:convert", "Turn published weights into a likewise checkpoint."),
+    "models": ("likewise.cli.models:models", "List the models, or tell all about one."),
+    "doctor": ("likewise.cli.doctor:doctor", "Examine this installation."),
+}
+DATA_VERBS = {
+    "synth": ("likewise.cli.synth:synth", "Make synthetic scenes with known counts."),
+}
+
+
+def build_app() -> App:
+    """The command line with all its verbs, none of them imported yet."""
+    app = App(name="likewise", help=HELP, help_epilogue=EPILOGUE, version=_version)
+    for name, (where, line) in VERBS.items():
+        app.command(where, name=name, help=line)
+    data = App(name="data", help="Make data.")
+    for name, (where, line) in DATA_VERBS.items():
+        data.command(where, name=name, help=line)
+    app.command(data)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; errors are one line on stderr, with a traceback only after ``--debug``."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = [word for word in given if word != "--debug"]
+    sys.exit(_run(words, debug=len(words) < len(given)))
+
+
+def _run(words: list[str], *, debug: bool) -> int:
+    try:
+        code = build_app()(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+        return code or 0
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001  # whatever happened, a user gets one line
+        if debug:
+            traceback.print_exc()
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, (LikewiseError, CycloptsError)):
+        return text
+    return f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+
+
+def _version() -> str:
+    import likewise
+
+    return f"likewise {likewise.__version__}"

@@ -1,0 +1,27 @@
+"""``likewise convert``: bring in a checkpoint as its authors published it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def convert(
+    method: str,
+    checkpoint: Path,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=("--output", "-o"))],
+) -> None:
+    """Turn a published checkpoint into a file that --model takes.
+
+    Args:
+        method: The model whose published configuration the checkpoint fits, such as spdcn.
+        checkpoint: The authors' file (.pth, .pt, .safetensors); read without executing code.
+        output: The safetensors file to write.
+    """
+    from likewise.convert import convert as write
+
+    print(write(method, checkpoint, output))

@@ -1,0 +1,104 @@
+"""What people type to name pictures, boxes and regions."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from likewise.types import Box, LikewiseError, Point
+
+#: The end of an overlay's name, so that overlays beside their pictures are not counted as pictures.
+OVERLAY = "_count.png"
+
+
+def find_pictures(inputs: Sequence[str]) -> list[Path]:
+    """The pictures that files, folders and globs name, each once, folders in natural order.
+
+    A folder means the pictures directly in it. A file that is missing is kept: it is an error of its own when it
+    is read. Overlays of pictures that are also found are left out.
+
+    Raises:
+        LikewiseError: nothing named, a folder without pictures, or a glob that matches nothing.
+    """
+    if not inputs:
+        raise LikewiseError("no pictures; expected files, folders or globs, such as: likewise count dishes/ --box ...")
+    found = list(dict.fromkeys(path for text in inputs for path in _expand(text)))
+    overlays = {path.with_name(path.stem + OVERLAY) for path in found}
+    return [path for path in found if path not in overlays]
+
+
+def parse_box(text: str, option: str = "--box") -> Box:
+    """``X0,Y0,X1,Y1`` as a box.
+
+    Raises:
+        LikewiseError: not four numbers.
+    """
+    numbers = _numbers(text)
+    if len(numbers) != 4:
+        raise LikewiseError(f"{option} {text}: expected four numbers X0,Y0,X1,Y1, such as 81,39,120,74")
+    x0, y0, x1, y1 = numbers
+    return x0, y0, x1, y1
+
+
+def parse_like(text: str) -> tuple[str, Box]:
+    """``REF.jpg:X0,Y0,X1,Y1`` as a path and a box.
+
+    Raises:
+        LikewiseError: no colon, or not four numbers behind it.
+    """
+    path, colon, box = text.rpartition(":")
+    if not colon or not path:
+        raise LikewiseError(f"--like {text}: expected a picture and a box in it, such as ref.jpg:81,39,120,74")
+    return path, parse_box(box, f"--like {path}:")
+
+
+def parse_region(text: str) -> list[Point]:
+    """``X,Y,X,Y,X,Y,...`` as a polygon.
+
+    Raises:
+        LikewiseError: not an even number of numbers, at least six.
+    """
+    numbers = _numbers(text)
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise LikewiseError(f"--region {text}: expected three or more corners X,Y,X,Y,X,Y, such as 0,0,400,0,400,300")
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+
+
+def _expand(text: str) -> list[Path]:
+    path = Path(text)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.exists() or not glob.has_magic(text):
+        return [path]
+    matches = [Path(match) for match in glob.glob(text, recursive=True)]  # noqa: PTH207  # Path.glob needs a root
+    files = sorted((match for match in matches if match.is_file()), key=_natural)
+    if not files:
+        raise LikewiseError(f"{text} matches no file")
+    return files
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    from likewise.data.images import IMAGE_SUFFIXES
+
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    if not found:
+        raise LikewiseError(
+            f"{folder} holds no pictures ({' '.join(IMAGE_SUFFIXES)}); "
+            f"for those in folders inside it write '{folder}/**/*.jpg'"
+        )
+    return sorted(found, key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sorts IMG_9 before IMG_10."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -1,0 +1,94 @@
+"""``likewise train``: make a network by a recipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from likewise.types import LikewiseError
+
+if TYPE_CHECKING:
+    from likewise.recipes import Recipe
+
+
+def train(
+    recipe: str | None = None,
+    /,
+    *overrides: Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False)],
+    show: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = False,
+) -> int:
+    """Train a model by a recipe; started again after a stop, a run goes on where it was.
+
+    Example: likewise train spdcn-fsc147 --data FSC147 --out runs/1 --steps 1000 --lr 1e-4
+
+    Args:
+        recipe: Its name. Without one, or with --list, the recipes are listed.
+        overrides: Settings of the recipe that are to be different, such as --lr 1e-4.
+        show: List the recipes; with a recipe, tell all its settings and their values.
+    """
+    from likewise import recipes
+
+    if recipe is None:
+        _list([recipes.recipe(name) for name in recipes.recipe_names()])
+        return 0
+    chosen = recipes.recipe(recipe)
+    if show:
+        _tell(chosen)
+        return 0
+    print(chosen.run(settings(chosen, overrides)))
+    return 0
+
+
+def settings(recipe: Recipe, overrides: tuple[str, ...]) -> Any:
+    """The recipe's settings with some of them changed, as given on a command line.
+
+    Args:
+        recipe: whose settings.
+        overrides: words such as ``--lr 1e-4``.
+
+    Raises:
+        LikewiseError: no such setting (the nearest is given), a value of the wrong kind, or one that is missing.
+    """
+    from cyclopts import CycloptsError
+
+    def collect(config: Any) -> Any:
+        return config
+
+    collect.__annotations__ = {"config": Annotated[recipe.settings, Parameter(name="*")]}
+    app = App(help_flags=[], version_flags=[], result_action="return_value")
+    app.default(collect)
+    try:
+        return app(list(overrides), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        text = " ".join(str(error).split())
+        raise LikewiseError(f"{recipe.name}: {text} (likewise train {recipe.name} --list tells its settings)") from None
+
+
+def _list(known: list[Recipe]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("recipe", "what it does")
+    for each in known:
+        table.add_row(f"[bold]{each.name}[/]", escape(each.about))
+    Console(highlight=False).print(table)
+
+
+def _tell(recipe: Recipe) -> None:
+    from dataclasses import MISSING, fields
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("setting", "type", "value", box=None, padding=(0, 2, 0, 0))
+    for each in fields(recipe.settings):
+        made = each.default if each.default_factory is MISSING else each.default_factory()
+        kind = each.type if isinstance(each.type, str) else getattr(each.type, "__name__", str(each.type))
+        value = "[bold]to be given[/]" if made is MISSING else escape(str(made))
+        table.add_row(f"--{each.name.replace('_', '-')}", escape(kind), value)
+    console = Console(highlight=False)
+    console.print(escape(recipe.about), "\n")
+    console.print(table)

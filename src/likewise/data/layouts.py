@@ -1,0 +1,33 @@
+"""A counting data set by the look of its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from likewise.data import fsc147
+from likewise.data.folder import CountingFolder
+from likewise.data.sample import CountSample
+from likewise.types import LikewiseError
+
+
+def open_counting(
+    root: str | Path, split: str | None = None, category: str | Sequence[str] | None = None
+) -> Dataset[CountSample]:
+    """The data set in a folder: FSC-147 where its annotation file is there, else a `CountingFolder`.
+
+    Args:
+        root: the folder.
+        split: of its splits, or None for all pictures.
+        category: what to count, or None for what the exemplars show.
+
+    Raises:
+        LikewiseError: as those two do; several classes asked for of FSC-147.
+    """
+    if not (Path(root) / fsc147.ANNOTATIONS).is_file():
+        return CountingFolder(root, split, category)
+    if category is not None and not isinstance(category, str):
+        raise LikewiseError(f"FSC-147 pictures have one class each; expected one category, got {', '.join(category)}")
+    return fsc147.FSC147(root, split, category)

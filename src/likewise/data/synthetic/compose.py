@@ -1,0 +1,99 @@
+"""Pasting with exact bookkeeping: who covers which pixel, and how much of each thing can still be seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+Bytes = NDArray[np.uint8]
+#: Coverage (0 to 255) from which a pixel belongs to a thing.
+SOLID = 80
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """A cast shadow: offset and blur as shares of a thing's side, darkness in [0, 1]."""
+
+    dx: float
+    dy: float
+    blur: float
+    darkness: float
+
+
+@dataclass
+class Canvas:
+    """A picture that things are pasted into.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, changed in place.
+        owner: (H, W) int32, 1 + index of the thing seen at each pixel, 0 for none.
+        area: whole area in pixels of each thing pasted, hidden and outside parts included.
+        boxes: full extent (x0, y0, x1, y1) of each thing, not yet clipped to the picture.
+    """
+
+    pixels: Bytes
+    owner: NDArray[np.int32] = field(init=False)
+    area: list[int] = field(init=False, default_factory=list)
+    boxes: list[tuple[int, int, int, int]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.owner = np.zeros(self.pixels.shape[:2], dtype=np.int32)
+
+    def paste(self, rgba: Bytes, left: int, top: int) -> int:
+        """Paste a thing (h, w, 4) with its top left pixel at (left, top); it may stick out.
+
+        Returns:
+            Its index, which counts every thing pasted, even an invisible one.
+        """
+        solid = rgba[..., 3] >= SOLID
+        rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
+        self.area.append(int(np.count_nonzero(solid)))
+        if len(rows):
+            extent = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
+            self.boxes.append(tuple(int(v) for v in extent))  # type: ignore[arg-type]  # four numbers in, four out
+        else:
+            self.boxes.append((left, top, left, top))
+        self.cover(rgba, left, top, len(self.area))
+        return len(self.area) - 1
+
+    def cover(self, rgba: Bytes, left: int, top: int, owner: int = 0) -> None:
+        """Paint over the picture; the pixels covered now belong to ``owner`` (0: to nothing countable)."""
+        window = self._window(rgba.shape[0], rgba.shape[1], left, top)
+        if window is None:
+            return
+        here, there = window
+        part = rgba[there]
+        alpha = part[..., 3:].astype(np.uint16)
+        under = self.pixels[here].astype(np.uint16)
+        self.pixels[here] = (part[..., :3] * alpha + under * (255 - alpha) + 127) // 255
+        self.owner[here][part[..., 3] >= SOLID] = owner
+
+    def darken(self, alpha: Bytes, left: int, top: int, shadow: Shadow) -> None:
+        """Cast the shadow of a thing with coverage ``alpha`` (h, w) that will stand at (left, top)."""
+        side = float(np.sqrt(alpha.shape[0] * alpha.shape[1]))
+        radius = shadow.blur * side
+        pad = int(np.ceil(2 * radius))
+        soft = Image.fromarray(np.pad(alpha, pad)).filter(ImageFilter.BoxBlur(radius))
+        left, top = round(left - pad + shadow.dx * side), round(top - pad + shadow.dy * side)
+        window = self._window(soft.height, soft.width, left, top)
+        if window is None:
+            return
+        here, there = window
+        keep = 255 - (np.asarray(soft)[there] * shadow.darkness).astype(np.uint16)
+        self.pixels[here] = self.pixels[here] * keep[..., None] // 255
+
+    def visible(self) -> NDArray[np.int64]:
+        """Pixels seen of each thing pasted, (N,)."""
+        return np.bincount(self.owner.ravel(), minlength=len(self.area) + 1)[1:]
+
+    def _window(
+        self, height: int, width: int, left: int, top: int
+    ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+        y0, y1 = max(top, 0), min(top + height, self.pixels.shape[0])
+        x0, x1 = max(left, 0), min(left + width, self.pixels.shape[1])
+        if y0 >= y1 or x0 >= x1:
+            return None
+        return (slice(y0, y1), slice(x0, x1)), (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))

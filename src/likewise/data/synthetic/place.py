@@ -1,0 +1,84 @@
+"""Who stands where, how large, and the pasting itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from likewise.data.synthetic.cast import Bank, Role
+from likewise.data.synthetic.compose import Canvas, Shadow
+from likewise.data.synthetic.config import SceneConfig
+from likewise.data.synthetic.layout import Field, Layout, Placement
+from likewise.data.synthetic.tissue import cell_outlines, draw_packing, tissue_stamps
+from likewise.data.synthetic.vary import draw_angle, stamp
+
+
+def place_roles(
+    rng: Generator,
+    config: SceneConfig,
+    canvas: Canvas,
+    roles: tuple[Role, ...],
+    layout: Layout,
+    field: Field,
+    shadow: Shadow | None,
+) -> list[int]:
+    """Paste every role's objects; returns the role of each thing pasted."""
+    placement = layout(rng, sum(role.count for role in roles), field)
+    owners = _assign(rng, roles, placement)
+    sides = _sides(rng, config, roles, owners, placement, field)
+    for i, role in enumerate(roles[j] for j in owners):
+        portrait = role.portraits[int(rng.integers(len(role.portraits)))]
+        angle = draw_angle(rng, role.look.turn) + float(placement.angle[i])
+        at = (float(placement.xy[i, 0]), float(placement.xy[i, 1]))
+        rgba, left, top = stamp(rng, portrait, role.look, float(sides[i]), angle, at)
+        if shadow is not None:
+            canvas.darken(rgba[..., 3], left, top, shadow)
+        canvas.paste(rgba, left, top)
+    return owners
+
+
+def fill_with_cells(
+    rng: Generator, canvas: Canvas, bank: Bank, role: Role, field: Field
+) -> tuple[tuple[Role, ...], list[int]]:
+    """Fill the picture with cells of one shape kind; returns the only role and what each thing pasted is."""
+    kind = bank.shapes[int(rng.integers(len(bank.shapes)))]
+    packing = draw_packing(rng)
+    count = int(np.clip(role.count, 12, 400))
+    outlines = cell_outlines(rng, field.width, field.height, count, packing)
+    for rgba, left, top in tissue_stamps(rng, outlines, kind.paint, packing.variety, bank.photos):
+        canvas.paste(rgba, left, top)
+    packed = replace(role, name=f"packed {kind.name}", kind=kind)
+    return (packed,), [0] * len(outlines)
+
+
+def _assign(rng: Generator, roles: tuple[Role, ...], placement: Placement) -> list[int]:
+    """Which role stands at each place: mixed, or each kind in a region of its own."""
+    owners = np.repeat(np.arange(len(roles)), [role.count for role in roles])
+    if len(roles) == 1 or rng.random() < 0.6:
+        return [int(v) for v in rng.permutation(owners)]
+    direction = rng.uniform(0, 2 * np.pi)
+    along = placement.xy @ np.array([np.cos(direction), np.sin(direction)])
+    along = along + rng.normal(0, rng.choice((0.0, 0.1)) * max(float(np.ptp(along)), 1.0), len(along))
+    out = np.empty(len(owners), dtype=np.int64)
+    out[np.argsort(along, kind="stable")] = owners
+    return [int(v) for v in out]
+
+
+def _sides(
+    rng: Generator,
+    config: SceneConfig,
+    roles: tuple[Role, ...],
+    owners: list[int],
+    placement: Placement,
+    field: Field,
+) -> NDArray[np.float64]:
+    relative = np.array([role.relative for role in roles])[owners]
+    perspective = float(placement.scale.max() / placement.scale.min())
+    spread = max(field.ratio / perspective, 1.0)
+    if len(roles) > 1 and roles[0].kind == roles[1].kind and roles[0].relative != roles[1].relative:
+        spread = min(spread, 1.25)
+    jitter = np.exp(rng.uniform(-0.5, 0.5, len(owners)) * np.log(spread))
+    return np.clip(field.size * placement.scale * relative * jitter, *config.size)

@@ -1,0 +1,89 @@
+"""Things packed with no gap, each shaped by its neighbours: tissue, cobbles, stacked logs, foam, a full crate.
+
+Outlines are Voronoi cells, shrunk by the width of a gap and with their corners cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.spatial import Voronoi
+
+from likewise.data.synthetic.photos import PhotoBank
+from likewise.data.synthetic.surfaces import Paint, paint
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How cells fill a picture.
+
+    Attributes:
+        gap: share by which cells are shrunk.
+        rounding: rounds of corner cutting.
+        disorder: 0 a honeycomb, 1 points at random.
+        variety: how much cells' paints differ.
+    """
+
+    gap: float
+    rounding: int
+    disorder: float
+    variety: float
+
+
+def draw_packing(rng: Generator) -> Packing:
+    """A packing at random: from honeycomb to rubble."""
+    return Packing(
+        gap=float(rng.choice((0.02, 0.08, 0.16))),
+        rounding=int(rng.integers(0, 4)),
+        disorder=float(rng.uniform(0.05, 0.6)),
+        variety=float(rng.uniform(0.1, 1.0)),
+    )
+
+
+def cell_outlines(rng: Generator, width: int, height: int, count: int, packing: Packing) -> list[Doubles]:
+    """Outlines (n, 2) of about ``count`` cells that fill a picture; those at its edge stick out."""
+    step = float(np.sqrt(width * height / count / 0.866))
+    rows, columns = int(height / (step * 0.866)) + 4, int(width / step) + 4
+    j, i = np.meshgrid(np.arange(columns) - 1.0, np.arange(rows) - 1.0)
+    points = np.stack([(j + 0.5 * (i % 2)) * step, i * step * 0.866], axis=-1).reshape(-1, 2)
+    points = points + rng.normal(0, packing.disorder * 0.45 * step, points.shape)
+    diagram = Voronoi(points)
+    cells = [diagram.regions[diagram.point_region[k]] for k in range(len(points))]
+    outlines = [diagram.vertices[cell] for cell in cells if cell and -1 not in cell]
+    shaped = [_shape(outline, packing) for outline in outlines]
+    return [s for s in shaped if _centre_inside(s, width, height) and float(np.ptp(s, axis=0).max()) < 4 * step]
+
+
+def tissue_stamps(
+    rng: Generator, outlines: list[Doubles], look: Paint, variety: float, photos: PhotoBank
+) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
+    """Every cell painted: RGBA and the picture's pixel (x, y) of its top left corner."""
+    for outline in outlines:
+        left, top = (int(v) - 1 for v in np.floor(outline.min(0)))
+        width, height = (int(v) + 3 for v in np.ceil(np.ptp(outline, axis=0)))
+        image = Image.new("L", (2 * width, 2 * height))
+        corners = (2 * (outline - (left, top))).tolist()
+        ImageDraw.Draw(image).polygon([(x, y) for x, y in corners], fill=255)
+        painted = paint(rng, np.asarray(image.reduce(2)), look.vary(rng, variety), photos)
+        yield np.asarray(painted), left, top
+
+
+def _shape(outline: Doubles, packing: Packing) -> Doubles:
+    centre = outline.mean(0)
+    shaped = centre + (outline - centre) * (1 - packing.gap)
+    for _ in range(packing.rounding):
+        ahead = np.roll(shaped, -1, axis=0)
+        shaped = np.stack([0.75 * shaped + 0.25 * ahead, 0.25 * shaped + 0.75 * ahead], axis=1).reshape(-1, 2)
+    return shaped
+
+
+def _centre_inside(outline: Doubles, width: int, height: int) -> bool:
+    x, y = (outline.min(0) + outline.max(0)) / 2
+    return bool(0 <= x < width and 0 <= y < height)

@@ -1,0 +1,163 @@
+"""Drawing with Pillow and numpy: heat, boxes, outlines, points, a badge, and sheets of pictures.
+
+Convention
+----------
+Coordinates are float pixels of the picture that is drawn on, the centre of its top left pixel at (0.5, 0.5).
+Every function draws in place on an RGB picture, except `heat_overlay`, `canvas` and `contact_sheet`, which return
+a new one. Lines have a dark casing, so that they can be seen on any ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from likewise.types import Box, Point
+
+#: Anchors of the heat colours, dark to bright, evenly spaced: lightness rises steadily, also for the colour-blind.
+HEAT = np.array(
+    [(8, 6, 30), (66, 12, 102), (128, 30, 110), (188, 52, 88), (232, 94, 48), (250, 156, 20), (252, 222, 100)],
+    dtype=np.float32,
+)
+BOX_COLOUR = (64, 224, 255)
+NEGATIVE_COLOUR = (255, 88, 88)
+REGION_COLOUR = (255, 255, 255)
+POINT_COLOUR = (72, 255, 120)
+CASING = (10, 12, 20)
+GROUND = (24, 26, 34)
+
+
+def canvas(
+    image: np.ndarray, *, smallest: int = 900, largest: int = 1600, least: int = 240
+) -> tuple[Image.Image, float]:
+    """A copy of a picture at a size good to look at, and the factor it was scaled by.
+
+    Args:
+        image: (H, W, 3) uint8.
+        smallest: the longest side is enlarged to this many pixels where it is shorter.
+        largest: the longest side is reduced to this many pixels where it is longer.
+        least: where a side is still shorter than this, a strip of plain ground is put right or below.
+    """
+    picture = Image.fromarray(image)
+    longest = max(picture.size)
+    factor = min(max(longest, smallest), largest) / longest
+    if factor != 1:
+        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+        picture = picture.resize(size, Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.BICUBIC)
+    if min(picture.size) < least:
+        width, height = (side + least if side < least else side for side in picture.size)
+        ground = Image.new("RGB", (width, height), GROUND)
+        ground.paste(picture)
+        picture = ground
+    return picture, factor
+
+
+def heat_colours(values: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) uint8 for values (...) in [0, 1]."""
+    place = np.clip(values, 0, 1).astype(np.float32) * (len(HEAT) - 1)
+    below = np.minimum(place.astype(np.int64), len(HEAT) - 2)
+    share = (place - below)[..., None]
+    return np.round(HEAT[below] * (1 - share) + HEAT[below + 1] * share).astype(np.uint8)
+
+
+def heat_overlay(picture: Image.Image, density: np.ndarray, *, strength: float = 0.72) -> Image.Image:
+    """Lay a density (h, w) over a picture: the denser, the brighter and the more opaque.
+
+    The colours end at the density's 99.8th percentile, so that one sharp peak does not hide the rest; a map
+    without density leaves the picture as it is.
+    """
+    small = Image.fromarray(np.ascontiguousarray(density, dtype=np.float32))
+    shrinking = small.width > picture.width or small.height > picture.height
+    resampling = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
+    heat = np.asarray(small.resize(picture.size, resampling)).clip(min=0)
+    present = heat[heat > 0.02 * heat.max(initial=0)]
+    if present.size == 0:
+        return picture.copy()
+    level = (heat / np.percentile(present, 99.8)).clip(0, 1)
+    opacity = Image.fromarray(np.round(255 * strength * level**0.6).astype(np.uint8))
+    return Image.composite(Image.fromarray(heat_colours(level)), picture, opacity)
+
+
+def draw_boxes(picture: Image.Image, boxes: Iterable[Box], colour: tuple[int, int, int] = BOX_COLOUR) -> None:
+    """Outline boxes (x0, y0, x1, y1)."""
+    for x0, y0, x1, y1 in boxes:
+        draw_outline(picture, [(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
+
+
+def draw_outline(picture: Image.Image, corners: Sequence[Point], colour: tuple[int, int, int] = REGION_COLOUR) -> None:
+    """Outline a closed polygon."""
+    pen = ImageDraw.Draw(picture)
+    width = max(2, round(max(picture.size) / 450))
+    path = [*corners, corners[0], corners[1]]  # two corners more, so that the first joint is drawn too
+    pen.line(path, fill=CASING, width=width + 3, joint="curve")
+    pen.line(path, fill=colour, width=width, joint="curve")
+
+
+def draw_points(picture: Image.Image, points: np.ndarray, colour: tuple[int, int, int] = POINT_COLOUR) -> None:
+    """Mark points (N, 2) with dots that shrink as they grow many."""
+    if len(points) == 0:
+        return
+    spacing = (picture.width * picture.height / len(points)) ** 0.5
+    radius = float(np.clip(spacing / 14, 2.0, max(picture.size) / 190))
+    pen = ImageDraw.Draw(picture)
+    for x, y in points.tolist():
+        pen.ellipse((x - radius - 1.5, y - radius - 1.5, x + radius + 1.5, y + radius + 1.5), fill=CASING)
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+
+def draw_badge(picture: Image.Image, title: str, subtitle: str, *, avoid: np.ndarray) -> None:
+    """Write a large title and a small line under it on a dark, rounded plate in a corner.
+
+    Args:
+        picture: drawn on.
+        title: such as the count.
+        subtitle: such as the model's name.
+        avoid: (N, 2) places that would better stay visible; the corner that hides the fewest is taken.
+    """
+    unit = max(picture.size) / 100
+    big, small = ImageFont.load_default(unit * 6), ImageFont.load_default(unit * 1.7)
+    pen = ImageDraw.Draw(picture, "RGBA")
+    left, top, right, bottom = pen.textbbox((0, 0), title, font=big)
+    margin, pad = unit * 1.2, unit * 1.6
+    width = max(right - left, pen.textlength(subtitle, font=small)) + 2 * pad
+    height = bottom - top + unit * 2.6 + 2 * pad
+    x, y = _emptiest_corner(picture.size, (width, height), margin, avoid)
+    pen.rounded_rectangle(
+        (x, y, x + width, y + height), radius=unit * 1.2, fill=(*GROUND, 218), outline=(255, 255, 255, 70)
+    )
+    pen.text((x + pad - left, y + pad - top), title, font=big, fill=(255, 255, 255))
+    pen.text((x + pad, y + height - pad), subtitle, font=small, fill=(200, 206, 220), anchor="ls")
+
+
+def _emptiest_corner(size: tuple[int, int], plate: tuple[float, float], margin: float, avoid: np.ndarray) -> Point:
+    """Where to put a plate's top left corner so that it covers the fewest places."""
+    right, bottom = size[0] - margin - plate[0], size[1] - margin - plate[1]
+    corners = [(margin, margin), (right, margin), (margin, bottom), (right, bottom)]
+
+    def hidden(corner: Point) -> int:
+        return int(((avoid > np.subtract(corner, margin)) & (avoid < np.add(corner, plate) + margin)).all(1).sum())
+
+    return min(corners, key=hidden)
+
+
+def contact_sheet(pictures: Sequence[Image.Image], *, columns: int = 4, side: int = 320, gap: int = 12) -> Image.Image:
+    """Lay out pictures in rows of ``columns``, each fitted into a square of ``side`` pixels.
+
+    Raises:
+        ValueError: no pictures, or fewer than one column.
+    """
+    if not pictures or columns < 1:
+        raise ValueError(f"expected at least one picture and one column, got {len(pictures)} and {columns}")
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    step = side + gap
+    sheet = Image.new("RGB", (columns * step + gap, rows * step + gap), GROUND)
+    for index, picture in enumerate(pictures):
+        tile = picture.convert("RGB")
+        tile.thumbnail((side, side), Image.Resampling.LANCZOS)
+        row, column = divmod(index, columns)
+        corner = (gap + column * step + (side - tile.width) // 2, gap + row * step + (side - tile.height) // 2)
+        sheet.paste(tile, corner)
+    return sheet

@@ -1,0 +1,1 @@
+"""Training and evaluation: they know what a counter does, never how."""

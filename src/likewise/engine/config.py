@@ -1,0 +1,117 @@
+"""How long, how fast and on what a network is trained."""
+
+# No `from __future__ import annotations` here: the command line resolves the types of inherited fields in the
+# module of the recipe that extends this, where names such as Literal may be missing.
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from likewise.types import LikewiseError
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+
+#: What may be different when a run is continued: it changes how long and where a run goes on, not what is learnt.
+MAY_CHANGE = (
+    "steps",
+    "workers",
+    "prefetch",
+    "accelerator",
+    "checkpoint_every",
+    "val_every",
+    "val_batch_size",
+    "log_every",
+    "progress",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Settings of one training run; a recipe's own configuration extends this with its data.
+
+    Attributes:
+        steps: optimiser steps of the whole run.
+        batch_size: pictures a step, on each device.
+        seed: of everything random; step i of a run depends on it and i alone.
+        lr: AdamW's learning rate; groups of a model with `parameter_groups` have their own.
+        weight_decay: AdamW's.
+        warmup: steps over which the learning rate rises from 0.
+        schedule: "constant"; "cosine", down to `final` of it at the last step; "exponential", times `decay` every
+            `decay_every` steps.
+        final: see `schedule`.
+        decay: see `schedule`.
+        decay_every: see `schedule`.
+        clip: largest norm of the gradient; 0: no limit.
+        accumulate: batches a step.
+        ema: decay of the weights' moving average, which is what is validated and kept in the end; 0: none. It
+            starts at a tenth and grows to this, so that the first steps are forgotten.
+        precision: Lightning's name of it; "bf16-mixed" also on a CPU.
+        channels_last: whether pictures and weights are stored channels last.
+        accelerator: Lightning's name: "auto", "cpu", "gpu", ...
+        devices: how many; "auto": all there are.
+        strategy: Lightning's name: "auto", "ddp", ...
+        workers: processes that prepare batches.
+        prefetch: batches each of them prepares ahead.
+        checkpoint_every: steps between two checkpoints.
+        val_every: steps between two validations; 0: none.
+        val_batch_size: pictures a batch of a validation.
+        log_every: steps between two lines in TensorBoard; the losses' CSV has every step.
+        progress: whether a progress bar is shown.
+
+    Raises:
+        LikewiseError: a number outside its range.
+    """
+
+    steps: int = 10_000
+    batch_size: int = 8
+    seed: int = 0
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: int = 0
+    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
+    final: float = 0.01
+    decay: float = 0.95
+    decay_every: int = 1000
+    clip: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+    precision: Precision = "32-true"
+    channels_last: bool = False
+    accelerator: str = "auto"
+    devices: int | Literal["auto"] = 1
+    strategy: str = "auto"
+    workers: int = 1
+    prefetch: int = 4
+    checkpoint_every: int = 500
+    val_every: int = 0
+    val_batch_size: int = 1
+    log_every: int = 20
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        at_least_one = ("steps", "batch_size", "decay_every", "accumulate", "prefetch", "checkpoint_every")
+        for name in (*at_least_one, "val_batch_size", "log_every"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("lr", "weight_decay", "warmup", "clip", "workers", "val_every"):
+            self._check(name, 0 <= getattr(self, name) < math.inf, "at least 0")
+        for name in ("final", "decay"):
+            self._check(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
+        self._check("ema", 0 <= self.ema < 1, "from 0 to below 1")
+
+    def rate(self, step: int) -> float:
+        """The factor on every learning rate at a step, counted from 0."""
+        rise = min(1.0, (step + 1) / (self.warmup + 1))
+        if self.schedule == "exponential":
+            return rise * self.decay ** (step // self.decay_every)
+        if self.schedule == "cosine":
+            done = min(1.0, step / max(self.steps - 1, 1))
+            return rise * (self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2)
+        return rise
+
+    def changed(self, before: dict[str, object]) -> list[str]:
+        """What a run that was started with other settings may not continue with, each as "name: before -> now"."""
+        fixed = [f.name for f in fields(TrainConfig) if f.name not in MAY_CHANGE and f.name in before]
+        return [f"{n}: {before[n]} -> {getattr(self, n)}" for n in fixed if before[n] != getattr(self, n)]
+
+    def _check(self, name: str, good: bool, expected: str) -> None:
+        if not good:
+            raise LikewiseError(f"{name} = {getattr(self, name)}: expected {expected}")

@@ -1,0 +1,128 @@
+"""Counting a whole data set and comparing with the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch.utils.data import Dataset
+
+from likewise.data.sample import CountSample
+from likewise.metrics import CountErrors
+from likewise.types import LikewiseError
+
+
+class Counts(Protocol):
+    """What `evaluate` needs of a counter: `likewise.predict.Counter` has it."""
+
+    def count(self, image: Any, exemplars: Any = ..., *, text: str | None = ...) -> Any:
+        """A result with ``count`` and ``seconds``."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One picture: its name, what was to be counted, how many there are and how many were found."""
+
+    image: str
+    prompt: str | None
+    truth: float
+    count: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CountReport:
+    """How well a counter counts a data set.
+
+    Attributes:
+        per_image: what was counted, in the data set's order.
+        errors: (picture, reason) of what could not be.
+    """
+
+    per_image: tuple[Counted, ...]
+    errors: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def empty(self) -> int:
+        """Pictures without an object, which NAE and SRE leave out."""
+        return sum(p.truth == 0 for p in self.per_image)
+
+    @property
+    def seconds_per_image(self) -> float:
+        """Mean time of one count; NaN where there is none."""
+        return sum(p.seconds for p in self.per_image) / len(self.per_image) if self.per_image else math.nan
+
+    def summary(self) -> dict[str, float]:
+        """``images``, ``mae``, ``rmse``, ``nae``, ``sre`` and ``seconds_per_image``; NaN where there is nothing."""
+        errors = CountErrors([p.count for p in self.per_image], [p.truth for p in self.per_image])
+        return {"images": len(errors), **errors.summary(), "seconds_per_image": self.seconds_per_image}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary, ``per_image``, ``empty`` and ``errors`` as JSON values; None where a number is not finite."""
+        return {
+            **{k: v if math.isfinite(v) else None for k, v in self.summary().items()},
+            "empty": self.empty,
+            "per_image": [vars(p) for p in self.per_image],
+            "errors": [{"image": image, "error": error} for image, error in self.errors],
+        }
+
+
+def evaluate(
+    counter: Counts,
+    dataset: Dataset[CountSample],
+    limit: int | None = None,
+    *,
+    exemplars: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CountReport:
+    """Count every sample of a data set.
+
+    A sample is prompted with its exemplars; where it has none, or the counter takes none, with its name.
+    A picture that cannot be read or counted is reported, not fatal.
+
+    Args:
+        counter: what counts.
+        dataset: samples in the caller's pixels, such as a `CountingFolder`.
+        limit: only this many samples, the first ones.
+        exemplars: at most this many of a sample's exemplars, the first ones; None: all.
+        progress: called after each sample with how many are done and how many there are.
+
+    Returns:
+        The counts, the truths and their differences.
+
+    Raises:
+        LikewiseError: a limit or a number of exemplars below 1.
+    """
+    for name, value in (("limit", limit), ("exemplars", exemplars)):
+        if value is not None and value < 1:
+            raise LikewiseError(f"{name} = {value}: expected at least 1")
+    total = len(dataset)  # type: ignore[arg-type]  # map-style sets have a length
+    total = total if limit is None else min(limit, total)
+    counted: list[Counted] = []
+    errors: list[tuple[str, str]] = []
+    for index in range(total):
+        try:
+            counted.append(_counted(counter, dataset[index], exemplars))
+        except LikewiseError as error:
+            errors.append((_name(dataset, index), str(error)))
+        if progress is not None:
+            progress(index + 1, total)
+    return CountReport(tuple(counted), tuple(errors))
+
+
+def _counted(counter: Counts, sample: CountSample, exemplars: int | None) -> Counted:
+    image = sample.image.permute(1, 2, 0).numpy()
+    boxes = [tuple(box) for box in sample.exemplars[:exemplars].tolist()]
+    takes = getattr(getattr(counter, "model", None), "prompts", ("exemplars", "text"))
+    if boxes and "exemplars" in takes:
+        result = counter.count(image, exemplars=boxes)
+    else:
+        result = counter.count(image, text=sample.prompt)
+    return Counted(sample.name, sample.prompt, sample.count, float(result.count), float(result.seconds))
+
+
+def _name(dataset: Dataset[CountSample], index: int) -> str:
+    names = getattr(dataset, "names", None)
+    return str(index) if names is None else str(names[index])

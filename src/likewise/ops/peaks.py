@@ -1,0 +1,149 @@
+"""Peaks: from a density map to one point an object.
+
+Convention
+----------
+Points are ``(x, y)`` in the map's own pixels, the centre of the top left pixel at (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: Discs are tested this many values at a time, which bounds the memory on big maps.
+_CHUNK = 1 << 24
+
+#: Times a point is moved to the centroid of the disc round it: the disc moves along.
+_MOVES = 3
+
+
+def density_peaks(density: Tensor, *, radius: float, threshold: float) -> tuple[Tensor, Tensor]:
+    """Find the places that are the highest within ``radius``, one point each.
+
+    A pixel is a peak when it reaches ``threshold`` and no pixel within ``radius`` of it is higher (its eight
+    neighbours always take part). Peaks within ``radius`` of each other are equally high: such a plateau, as an
+    upsampled map has, gives one point. Each point is then moved to the centroid, within ``radius``, of what
+    rises above half of its height.
+
+    Args:
+        density: (H, W), finite.
+        radius: pixels; two objects closer than this are one.
+        threshold: lowest height of a peak, positive.
+
+    Returns:
+        Points (N, 2) and scores (N,), float32, best first; a score is the density summed within ``radius`` of the
+        point, where pixels on the rim count in part: about 1 for one object whose density lies within the disc.
+
+    Raises:
+        ValueError: a map that is not (H, W), or a radius or threshold that is not positive.
+    """
+    if density.ndim != 2 or not radius > 0 or not threshold > 0:
+        shape = tuple(density.shape)
+        raise ValueError(f"expected a map (H, W) and positive numbers, got {shape=}, {radius=}, {threshold=}")
+    offsets = _disc(radius, density.device)
+    pixels = _highest_within(density.float(), offsets, threshold)
+    centres = _plateau_centres(pixels, density.shape, offsets)
+    points, scores = _centroids(density.float(), centres, radius)
+    best = torch.argsort(scores, descending=True, stable=True)
+    return points[best], scores[best]
+
+
+def smooth(density: Tensor, sigma: float) -> Tensor:
+    """A density (H, W) blurred by a Gaussian of ``sigma`` pixels, as if the map went on with zeros outside.
+
+    Rounding makes a flat top uneven, and any of its pixels the highest; blurred, it is highest in its middle.
+    """
+    reach = max(1, math.ceil(3 * sigma))
+    steps = torch.arange(-reach, reach + 1, dtype=density.dtype, device=density.device)
+    kernel = torch.exp(-0.5 * (steps / sigma).square())
+    kernel = (kernel / kernel.sum())[None, None]
+    across = F.conv1d(density[:, None], kernel, padding=reach)[:, 0]
+    return F.conv1d(across.T[:, None], kernel, padding=reach)[:, 0].T
+
+
+def _disc(radius: float, device: torch.device) -> Tensor:
+    """Offsets (M, 2) as (row, column) within ``radius``, the eight neighbours always among them."""
+    reach = max(1, math.floor(radius))
+    step = torch.arange(-reach, reach + 1, device=device)
+    grid = torch.cartesian_prod(step, step)
+    return grid[grid.square().sum(1) <= max(radius * radius, 2.0)]
+
+
+def _highest_within(density: Tensor, offsets: Tensor, threshold: float) -> Tensor:
+    """Pixels (N, 2) as (row, column) that reach the threshold and that none in their disc exceeds."""
+    # the eight neighbours first: they rule out nearly everything at the price of one pooling
+    around = F.max_pool2d(density[None], 3, stride=1, padding=1)[0]
+    pixels = ((density >= threshold) & (density >= around)).nonzero()
+    return pixels[density[pixels[:, 0], pixels[:, 1]] >= _disc_max(density, pixels, offsets)]
+
+
+def _disc_max(values: Tensor, pixels: Tensor, offsets: Tensor) -> Tensor:
+    """The highest value (N,) in the disc round each pixel; places outside the map do not take part."""
+    reach = int(offsets.max())
+    padded = F.pad(values, (reach,) * 4, value=-math.inf if values.is_floating_point() else -1)
+    width = padded.shape[1]
+    places = (pixels[:, 0] + reach) * width + pixels[:, 1] + reach
+    flat = padded.flatten()
+    highest = flat[places]
+    for step in (offsets[:, 0] * width + offsets[:, 1]).tolist():
+        highest = torch.maximum(highest, flat[places + step])
+    return highest
+
+
+def _plateau_centres(pixels: Tensor, shape: torch.Size, offsets: Tensor) -> Tensor:
+    """Mean places (P, 2), float32, of the groups of pixels linked by steps within the disc."""
+    label = torch.arange(len(pixels), device=pixels.device)
+    for links in (_disc(1.0, pixels.device), offsets):  # near links first: they are few, and join nearly everything
+        label = _joined(label, pixels, shape, links)
+    groups, index = torch.unique(label, return_inverse=True)
+    sums = torch.zeros(len(groups), 3, dtype=torch.float64, device=pixels.device)
+    sums.index_add_(0, index, F.pad(pixels.double(), (0, 1), value=1.0))
+    return (sums[:, :2] / sums[:, 2:]).float()
+
+
+def _joined(label: Tensor, pixels: Tensor, shape: torch.Size, links: Tensor) -> Tensor:
+    """Labels (N,), each the index of a pixel of its own group, made equal along the links."""
+    labels = torch.full(tuple(shape), -1, dtype=torch.int64, device=pixels.device)
+    while True:
+        labels[pixels[:, 0], pixels[:, 1]] = label
+        spread = _disc_max(labels, pixels, links)
+        if torch.equal(spread, label):
+            return label
+        label = spread[spread]  # a pixel follows the one it follows, so that large plateaus take few rounds
+
+
+def _centroids(density: Tensor, centres: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """Points (P, 2) as (x, y), refined inside their discs, and the density (P,) summed in those."""
+    reach = math.ceil(max(radius, 1.0) + 1)  # half a pixel of rim, half a pixel to the nearest centre
+    step = torch.arange(-reach, reach + 1, device=density.device)
+    window = torch.cartesian_prod(step, step)
+    parts = [_window_centroids(density, c, window, radius) for c in centres.split(max(1, _CHUNK // len(window)))]
+    if not parts:
+        return centres.new_zeros(0, 2), centres.new_zeros(0)
+    return torch.cat([p for p, _ in parts]), torch.cat([s for _, s in parts])
+
+
+def _window_centroids(density: Tensor, centres: Tensor, window: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    start = centres
+    for _ in range(_MOVES):
+        places, values = _in_disc(density, centres, window, radius)
+        weights = (values - 0.5 * values.amax(1, keepdim=True)).clamp(min=0)
+        pull = (weights[..., None] * (places - start[:, None])).sum(1)
+        pull = pull / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+        # peaks are further apart than the radius: moved by less than half of it, they never become one
+        centres = start + pull * (0.5 * radius / pull.norm(dim=1, keepdim=True).clamp(min=0.5 * radius))
+    _, values = _in_disc(density, centres, window, radius)
+    return (centres + 0.5).flip(1), values.sum(1)
+
+
+def _in_disc(density: Tensor, centres: Tensor, window: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """Places (P, M, 2) round each centre and the density (P, M) there, fading over the disc's rim, zero outside."""
+    limit = torch.tensor(density.shape, device=density.device) - 1
+    places = centres.round().long()[:, None] + window
+    share = (max(radius, 1.0) + 0.5 - (places - centres[:, None]).square().sum(-1).sqrt()).clamp(0, 1)
+    inside = ((places >= 0) & (places <= limit)).all(-1)
+    clamped = torch.minimum(places.clamp(min=0), limit)
+    return places, density[clamped[..., 0], clamped[..., 1]] * inside * share

@@ -1,0 +1,114 @@
+"""Tiling: count a picture of any size in overlapping tiles and blend what they say.
+
+Convention
+----------
+Tiles are half-open boxes ``(y0, x0, y1, x1)`` in whole pixels of the picture that is tiled. Neighbouring tiles
+share at least ``overlap`` pixels; the last one in each direction ends flush with the picture; a picture smaller
+than the tile is one tile of its own size.
+
+The blend is a partition of unity: at every pixel the weights of the tiles that cover it sum to one, so that a
+density seen identically by every tile comes back unchanged and its sum with it. Each tile's weight fades to
+(almost) nothing at its inner borders, where a network sees only half of its surroundings.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Span = tuple[int, int]
+TileBox = tuple[int, int, int, int]
+
+
+def tile_spans(length: int, tile: int, overlap: int) -> list[Span]:
+    """Cut ``length`` pixels into half-open spans of at most ``tile``, neighbours sharing at least ``overlap``.
+
+    Raises:
+        ValueError: a length or tile below one, or an overlap outside 0 .. tile - 1.
+    """
+    if length < 1 or tile < 1 or not 0 <= overlap < tile:
+        raise ValueError(f"expected length >= 1 and 0 <= overlap < tile, got {length=}, {tile=}, {overlap=}")
+    if length <= tile:
+        return [(0, length)]
+    step = tile - overlap
+    starts = [*range(0, length - tile, step), length - tile]
+    return [(start, start + tile) for start in starts]
+
+
+def tile_boxes(height: int, width: int, tile: int, overlap: int) -> list[TileBox]:
+    """The tiles ``(y0, x0, y1, x1)`` of a picture, row by row; see `tile_spans` for the rule and the errors."""
+    columns = tile_spans(width, tile, overlap)
+    return [(y0, x0, y1, x1) for y0, y1 in tile_spans(height, tile, overlap) for x0, x1 in columns]
+
+
+def blend_weights(spans: list[Span], overlap: int) -> list[Tensor]:
+    """One weight vector (float32) a span: smooth, positive, and summing to one over the spans at every pixel.
+
+    A span's raw weight rises as sin^2 over ``overlap`` pixels from each of its ends; dividing by the sum makes
+    the partition of unity, also where three spans overlap and at the picture's ends.
+    """
+    total = torch.zeros(spans[-1][1], dtype=torch.float64)
+    raw = [_ramp(end - start, overlap) for start, end in spans]
+    for (start, end), weight in zip(spans, raw, strict=True):
+        total[start:end] += weight
+    return [(w / total[start:end]).float() for (start, end), w in zip(spans, raw, strict=True)]
+
+
+class Blend:
+    """Collects the densities of overlapping tiles into the density of the whole picture.
+
+    Args:
+        height: of the picture that is tiled, pixels.
+        width: of the picture that is tiled, pixels.
+        tile: longest side of a tile.
+        overlap: least number of pixels that neighbours share.
+        cell: the result is summed over cells of ``cell`` x ``cell`` pixels, which bounds its memory.
+
+    Attributes:
+        boxes: the tiles to `add`, row by row.
+    """
+
+    def __init__(self, height: int, width: int, tile: int, overlap: int, *, cell: int = 1) -> None:
+        """Lay out the tiles; see the class for the arguments."""
+        rows, columns = tile_spans(height, tile, overlap), tile_spans(width, tile, overlap)
+        self.boxes = tile_boxes(height, width, tile, overlap)
+        self._rows = dict(zip(rows, blend_weights(rows, overlap), strict=True))
+        self._columns = dict(zip(columns, blend_weights(columns, overlap), strict=True))
+        self._cell = cell
+        self._sum = torch.zeros(math.ceil(height / cell), math.ceil(width / cell))
+
+    def add(self, box: TileBox, density: Tensor) -> None:
+        """Blend in the density (h, w) of one tile of `boxes`; every tile is to be added exactly once.
+
+        Raises:
+            ValueError: a density whose shape is not the box's.
+        """
+        y0, x0, y1, x1 = box
+        if density.shape != (y1 - y0, x1 - x0):
+            raise ValueError(f"expected a density of shape {(y1 - y0, x1 - x0)} for {box}, got {tuple(density.shape)}")
+        weight = self._rows[y0, y1][:, None] * self._columns[x0, x1]
+        cells = _cell_sums(density.to(weight) * weight, y0 % self._cell, x0 % self._cell, self._cell)
+        top, left = y0 // self._cell, x0 // self._cell
+        self._sum[top : top + cells.shape[0], left : left + cells.shape[1]] += cells
+
+    def result(self) -> Tensor:
+        """The blended density (ceil(height / cell), ceil(width / cell)), float32."""
+        return self._sum
+
+
+def _ramp(length: int, overlap: int) -> Tensor:
+    place = torch.arange(length, dtype=torch.float64) + 0.5
+    depth = torch.minimum(place, length - place) / max(overlap, 1)
+    return torch.sin(depth.clamp(max=1.0) * (math.pi / 2)).square()
+
+
+def _cell_sums(density: Tensor, top: int, left: int, cell: int) -> Tensor:
+    """Sums over cells of a density whose first pixel lies at (top, left) inside its first cell."""
+    if cell == 1:
+        return density
+    height, width = density.shape[0] + top, density.shape[1] + left
+    padded = F.pad(density, (left, -width % cell, top, -height % cell))
+    return F.avg_pool2d(padded[None], cell, divisor_override=1)[0]

@@ -1,0 +1,70 @@
+"""Training runs by name. A recipe is one function: its docstring tells the command, the time and the score to expect.
+
+The function takes its settings, a frozen dataclass that extends `likewise.engine.config.TrainConfig`, and returns the
+path of the weights it made.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from likewise.data.names import nearest
+from likewise.types import LikewiseError
+
+#: Recipe name -> its function.
+RECIPES = {
+    "spdcn-fsc147": "likewise.recipes.spdcn_fsc147:spdcn_fsc147",
+    "spdcn-lite": "likewise.recipes.spdcn_lite:spdcn_lite",
+    "spdcn-ablation": "likewise.recipes.spdcn_ablation:spdcn_ablation",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run.
+
+    Attributes:
+        name: of the recipe.
+        run: the function: settings in, path of the weights out.
+        settings: the class of its settings.
+    """
+
+    name: str
+    run: Callable[[Any], Path]
+    settings: type
+
+    @property
+    def about(self) -> str:
+        """The function's docstring, unindented."""
+        lines = (self.run.__doc__ or "").strip().splitlines()
+        return "\n".join(line.removeprefix("    ") for line in lines)
+
+
+def recipe_names() -> list[str]:
+    """Names of all recipes, in the order of the table."""
+    return list(RECIPES)
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name; its module is imported now.
+
+    Args:
+        name: one of `recipe_names`.
+
+    Raises:
+        LikewiseError: there is none; the nearest name is given. Or what training needs is not installed.
+    """
+    if name not in RECIPES:
+        raise LikewiseError(f"no recipe named {name!r}{nearest(name, RECIPES)}")
+    module, _, function = RECIPES[name].partition(":")
+    try:
+        run = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in ("lightning", "torchmetrics", "tensorboard"):
+            raise
+        raise LikewiseError(f"training needs {error.name}; install it with: pip install 'likewise[train]'") from error
+    return Recipe(name, run, get_type_hints(run)["config"])

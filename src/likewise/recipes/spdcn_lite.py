@@ -1,0 +1,81 @@
+"""SPDCN-lite, the bundled counter: rendered scenes and licensed microscopy, from ImageNet's MobileNetV2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from safetensors.torch import load_file
+from torch.utils.data import Dataset
+
+from likewise.data.folder import CountingFolder
+from likewise.data.photometric import Look
+from likewise.data.sample import CountSample
+from likewise.data.streams import MixedDataset
+from likewise.data.transforms import Crop, TrainCrop
+from likewise.engine.config import Precision, TrainConfig
+from likewise.engine.train import train
+from likewise.registry import preset
+
+#: Kinds of the blood set that are boxed nearly completely; its red cells are not.
+BLOOD_KINDS = ("white blood cells", "platelets")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpdcnLite(TrainConfig):
+    """Settings of the bundled weights.
+
+    Attributes:
+        data: folder with the counting sets ``nuclei`` and ``blood``, and ``weights/mobilenetv2_100.safetensors``.
+        scenes: rendered training scenes, from ``likewise data synth``.
+        out: the run's folder.
+        shares: how often scenes, nuclei and blood are drawn.
+        crop_size: side of the training crops.
+    """
+
+    data: Path
+    scenes: Path
+    out: Path = Path("runs/spdcn-lite")
+    shares: tuple[float, float, float] = (0.86, 0.09, 0.05)
+    crop_size: int = 256
+    steps: int = 3600
+    batch_size: int = 16
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: int = 100
+    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
+    clip: float = 1.0
+    ema: float = 0.998
+    precision: Precision = "bf16-mixed"
+    channels_last: bool = True
+    checkpoint_every: int = 200
+    val_every: int = 400
+    val_batch_size: int = 16
+
+
+def spdcn_lite(config: SpdcnLite) -> Path:
+    """Train spdcn-lite on rendered scenes and on the train splits of nuclei and blood.
+
+    Command:
+        likewise data synth -n 6000 -o scenes --seed 1 --workers 2 --backgrounds DATA/grocery
+        --backgrounds DATA/clothing --cutouts DATA/grocery_iconic --cutouts DATA/clothing --cutouts DATA/nuclei
+        likewise train spdcn-lite --data DATA --scenes scenes
+    Time: a quarter of an hour to render and about 75 minutes to train, on two CPU cores.
+    Score: on the weights' card (``likewise models spdcn-lite``).
+
+    Pictures are rescaled so that the exemplars measure 36 pixels times a jitter, cropped, and changed in colour from
+    place to place, so that objects of a kind differ as they do in the world.
+    """
+    model = preset("spdcn-lite").build()
+    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]
+    crop = Crop(size=config.crop_size, object_size=model.config.preprocess.object_size, look=Look())
+    data = MixedDataset(_sets(config, "train"), config.shares, config.seed, TrainCrop(crop))
+    val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)
+    return train(model, data, val, config, config.out)
+
+
+def _sets(config: SpdcnLite, split: str) -> list[Dataset[CountSample]]:
+    scenes = CountingFolder(config.scenes, targets="all")
+    nuclei = CountingFolder(config.data / "nuclei", split, targets="all")
+    return [scenes, nuclei, CountingFolder(config.data / "blood", split, BLOOD_KINDS, targets="all")]

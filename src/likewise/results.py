@@ -1,0 +1,216 @@
+"""Results: what counting a picture gives, and the forms people want it in.
+
+Convention
+----------
+Everything is in the caller's pixels: points are ``(x, y)``, the centre of the top left pixel at (0.5, 0.5);
+`CountResult.density` is in objects per pixel, so that its sum is the count. Only `CountResult.grid` is in the
+network's: the same density before it was brought to the caller's pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from likewise.draw import (
+    NEGATIVE_COLOUR,
+    canvas,
+    draw_badge,
+    draw_boxes,
+    draw_outline,
+    draw_points,
+    heat_overlay,
+)
+from likewise.types import LikewiseError, Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class CountResult:
+    """How many objects like the prompt's a picture shows, and where.
+
+    Attributes:
+        grid: (h, w) float32, the density as the network sees it; sums to the count. Where the prompt has a region,
+            there is none outside it.
+        size: (width, height) of the picture.
+        points: (N, 2) float32 x y, one a found object, best first.
+        scores: (N,) float32, the density found at each point: about 1 for one clear object.
+        prompt: what was asked.
+        model: name of the model that counted.
+        seconds: how long it took.
+        image: (H', W', 3) uint8, the picture, or a reduced copy of it, to draw on.
+        source: the picture's file name, where it has one.
+        object_size: mean (width, height) of the exemplars, where there are any.
+
+    Raises:
+        LikewiseError: an array of another shape or type than above, or one that is not finite.
+    """
+
+    grid: np.ndarray
+    size: tuple[int, int]
+    points: np.ndarray
+    scores: np.ndarray
+    prompt: Prompt
+    model: str
+    seconds: float
+    image: np.ndarray
+    source: str | None = None
+    object_size: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes, types and values."""
+        _check("grid", self.grid, "(h, w) of float32", self.grid.ndim == 2 and self.grid.dtype == np.float32)
+        _check("points", self.points, "(N, 2)", self.points.ndim == 2 and self.points.shape[1] == 2)
+        _check("scores", self.scores, f"({len(self.points)},), one a point", self.scores.shape == self.points.shape[:1])
+        picture = self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8
+        _check("image", self.image, "(H, W, 3) of uint8", picture)
+        for name in ("grid", "points", "scores"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise LikewiseError(f"{name} holds values that are not finite numbers; a result never may")
+
+    @property
+    def count(self) -> float:
+        """How many: the sum of the density."""
+        return float(self.grid.sum(dtype=np.float64))
+
+    @cached_property
+    def density(self) -> np.ndarray:
+        """(H, W) float32, objects per pixel of the caller's picture; sums to the count."""
+        return resize_sum(self.grid, self.size[1], self.size[0])
+
+    def plot(self) -> Image.Image:
+        """The picture with the density as heat, the exemplars' boxes, the points and the count.
+
+        Its longest side is between 900 and 1600 pixels, whatever the picture's.
+        """
+        inner, _ = canvas(self.image, least=1)
+        picture = heat_overlay(inner, self.grid)
+        picture, _ = canvas(np.asarray(picture))
+        scale = np.array([inner.width / self.size[0], inner.height / self.size[1]])
+        boxes = np.reshape(self.prompt.exemplars, (-1, 4)) * np.tile(scale, 2)
+        negatives = np.reshape(self.prompt.negatives, (-1, 4)) * np.tile(scale, 2)
+        if self.prompt.region is not None:
+            draw_outline(picture, [tuple(corner) for corner in np.asarray(self.prompt.region) * scale])
+        draw_points(picture, self.points * scale)
+        draw_boxes(picture, [tuple(box) for box in boxes])
+        draw_boxes(picture, [tuple(box) for box in negatives], NEGATIVE_COLOUR)
+        subtitle = f"{self.count:.2f} by {Path(self.model).stem}"
+        draw_badge(picture, f"{self.count:.0f}", subtitle, avoid=np.concatenate([self.points * scale, boxes[:, :2]]))
+        return picture
+
+    def save(self, directory: str | Path, name: str | None = None) -> Path:
+        """Write the `plot`, the `density` and the numbers.
+
+        The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores and prompt.
+
+        Args:
+            directory: made where it is missing.
+            name: None: the picture's own name without its ending, or ``picture`` where it has none.
+
+        Returns:
+            The path of the plot.
+        """
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = name or (Path(self.source).stem if self.source else "picture")
+        record = {**self.to_dict(), "scores": _rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
+        (folder / f"{name}_count.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        np.save(folder / f"{name}_density.npy", self.density)
+        path = folder / f"{name}_count.png"
+        self.plot().save(path)
+        return path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain JSON values: image, model, count, points and seconds."""
+        return {
+            "image": self.source,
+            "model": self.model,
+            "count": round(self.count, 4),
+            "points": _rounded(self.points, 2),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def to_coco(self) -> dict[str, Any]:
+        """The result as a COCO data set of one picture and one category.
+
+        Each point is an annotation with a single keypoint ``centre`` (and, plainly, ``point``), its score, and as its
+        ``bbox`` a box of the exemplars' mean size centred on the point, cut at the picture's edge; without exemplars
+        the box is one pixel. A folder of pictures with such a file as ``annotations.json`` is a counting data set.
+        """
+        width, height = self.size
+        exemplars = [{"bbox": _xywh(box)} for box in self.prompt.exemplars]
+        name = self.prompt.text or "object"
+        return {
+            "images": [
+                {
+                    "id": 1,
+                    "file_name": self.source or "",
+                    "width": width,
+                    "height": height,
+                    "count": round(self.count, 4),
+                    "exemplars": exemplars,
+                }
+            ],
+            "annotations": [self._annotation(i) for i in range(len(self.points))],
+            "categories": [{"id": 1, "name": name, "supercategory": "", "keypoints": ["centre"], "skeleton": []}],
+        }
+
+    def _annotation(self, index: int) -> dict[str, Any]:
+        x, y = (float(v) for v in self.points[index])
+        width, height = self.object_size or (1.0, 1.0)
+        corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        box = np.clip(corners, 0, (*self.size, *self.size))
+        bbox = _xywh(tuple(box.tolist()))
+        return {
+            "id": index + 1,
+            "image_id": 1,
+            "category_id": 1,
+            "bbox": bbox,
+            "area": round(bbox[2] * bbox[3], 2),
+            "iscrowd": 0,
+            "keypoints": [round(x, 2), round(y, 2), 2],
+            "num_keypoints": 1,
+            "point": [round(x, 2), round(y, 2)],
+            "score": round(float(self.scores[index]), 4),
+        }
+
+
+def resize_sum(density: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bring a density (h, w) to (height, width) float32 so that the sum over any area stays what it was.
+
+    Each value is spread evenly over its own cell; what a new pixel covers of the old cells is its new value. The
+    sum is exact up to the rounding of float32.
+    """
+    across = _resize_rows(density.astype(np.float64).T, width)
+    return _resize_rows(across.T, height).astype(np.float32)
+
+
+def _resize_rows(values: np.ndarray, length: int) -> np.ndarray:
+    """Sums of ``length`` equal stretches of the first axis, from differences of its running integral."""
+    if len(values) == length:
+        return values
+    integral = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    edge = np.linspace(0, len(values), length + 1)
+    below = np.minimum(edge.astype(np.int64), len(values) - 1)
+    share = (edge - below)[:, None]
+    return np.diff(integral[below] * (1 - share) + integral[below + 1] * share, axis=0)
+
+
+def _check(name: str, array: np.ndarray, expected: str, good: bool) -> None:
+    if not good:
+        raise LikewiseError(f"{name} must have shape {expected}, got {array.shape} of {array.dtype}")
+
+
+def _rounded(array: np.ndarray, digits: int) -> list[Any]:
+    return [[round(v, digits) for v in row] if isinstance(row, list) else round(row, digits) for row in array.tolist()]
+
+
+def _xywh(box: tuple[float, ...]) -> list[float]:
+    x0, y0, x1, y1 = box
+    return [round(v, 2) for v in (x0, y0, math.fabs(x1 - x0), math.fabs(y1 - y0))]
