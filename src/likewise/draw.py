@@ -70,7 +70,7 @@ def heat_overlay(picture: Image.Image, density: np.ndarray, *, strength: float =
     """
     small = Image.fromarray(np.ascontiguousarray(density, dtype=np.float32))
     shrinking = small.width > picture.width or small.height > picture.height
-    resampling = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
+    resampling = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
     heat = np.asarray(small.resize(picture.size, resampling)).clip(min=0)
     present = heat[heat > 0.02 * heat.max(initial=0)]
     if present.size == 0:

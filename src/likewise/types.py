@@ -153,7 +153,7 @@ class Preprocess:
 
 def _boxes(name: str, boxes: Sequence[Sequence[float]]) -> tuple[Box, ...]:
     if len(boxes) == 4 and all(_is_number(v) for v in boxes):
-        raise LikewiseError(f"{name} must be a list of boxes; for a single box write {name}=[{_show(boxes)}]")
+        raise LikewiseError(f"{name} must be a list of boxes; for a single box write {name}=[{tuple(boxes)}]")
     return tuple(_box(name, i, box) for i, box in enumerate(boxes))
 
 

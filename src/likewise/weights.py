@@ -222,6 +222,6 @@ def _read_any(path: Path) -> Any:
             with safe_open(path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  # a damaged pickle fails in any way it likes
+    except Exception as error:  # a damaged pickle fails in any way it likes
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LikewiseError(f"{path} cannot be read as plain weights, without executing code: {first}") from error

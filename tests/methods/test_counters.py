@@ -12,9 +12,7 @@ from likewise.methods.spdcn import Description
 from likewise.types import CountBatch, LikewiseError, PromptBatch
 
 COUNTERS = [name for name in registry.model_names() if registry.preset(name).task == "count"]
-BOXES = torch.tensor(
-    [[8.0, 10, 30, 28], [40, 33, 70, 60], [20, 50, 44, 66], [50, 5, 61, 19], [3, 40, 17, 72.0]]
-)
+BOXES = torch.tensor([[8.0, 10, 30, 28], [40, 33, 70, 60], [20, 50, 44, 66], [50, 5, 61, 19], [3, 40, 17, 72.0]])
 
 
 @pytest.fixture(scope="module", params=COUNTERS)
@@ -105,9 +103,7 @@ def test_every_loss_can_be_chosen_and_is_lower_for_the_truth(loss):
     config = replace(preset.config, loss=loss, loss_solver="log", count_weight=0.0, block_weight=0.0)
     counter = preset.model(config)
     points = (torch.tensor([[20.0, 20], [50, 44]]),)
-    batch = CountBatch(
-        torch.rand(1, 3, 64, 64), PromptBatch((BOXES[:1],)), points, (torch.tensor([16.0, 16.0]),)
-    )
+    batch = CountBatch(torch.rand(1, 3, 64, 64), PromptBatch((BOXES[:1],)), points, (torch.tensor([16.0, 16.0]),))
     truth = torch.zeros(1, 1, 64, 64)
     for x, y in points[0].long().tolist():
         truth[0, 0, y - 1 : y + 1, x - 1 : x + 1] = 0.25

@@ -53,23 +53,19 @@ def test_mobilenetv2_stages_are_timms_and_say_their_shapes():
 
 
 def test_vgg19_with_ordinary_last_convolutions_is_torchvisions():
-    theirs = torchvision.models.vgg19().features[:27].eval()  # to conv4_4 and its ReLU
+    theirs = torchvision.models.vgg19()
     trunk = ScalePriorTrunk("vgg19", "none", 32).eval()
-    convs = [m for m in theirs if isinstance(m, torch.nn.Conv2d)]
-    for conv in convs:
-        torch.nn.init.normal_(conv.bias, std=0.1)
-    ours = []
-    for stage, block in zip(trunk.stages, trunk.scale_priors.values(), strict=True):
-        ours += [m for m in stage if isinstance(m, torch.nn.Conv2d)] + [block.conv]
-    for mine, other in zip(ours, convs, strict=True):
-        mine.weight.data = other.weight.data
-        if mine.bias is None:
-            other.bias.data.zero_()  # the original drops the bias of the convolutions it replaces
-        else:
-            mine.bias.data = other.bias.data
+    for conv in theirs.features:
+        if isinstance(conv, torch.nn.Conv2d):
+            torch.nn.init.normal_(conv.bias, std=0.1)
+    for replaced in (2, 7, 16, 25):
+        theirs.features[replaced].bias.data.zero_()  # the original drops the bias of what it replaces
+    trunk.load_imagenet(theirs.state_dict())
     x = torch.randn(1, 3, 32, 48)
     with torch.inference_mode():
-        torch.testing.assert_close(trunk(x, torch.ones(1, 2))[0], theirs(x), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            trunk(x, torch.ones(1, 2))[0], theirs.features[:27](x), rtol=1e-3, atol=1e-4
+        )  # to conv4_4
 
 
 def test_vgg19_stages_say_their_shapes():

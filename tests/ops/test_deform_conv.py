@@ -42,9 +42,7 @@ class Case:
 
     def run(self, tensors, backend="torch"):
         x, offset, weight, bias, mask = tensors
-        return deform_conv2d(
-            x, offset, weight, bias, self.stride, self.padding, self.dilation, mask, backend=backend
-        )
+        return deform_conv2d(x, offset, weight, bias, self.stride, self.padding, self.dilation, mask, backend=backend)
 
 
 CASES = [

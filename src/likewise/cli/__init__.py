@@ -34,7 +34,7 @@ DATA_VERBS = {
 
 def build_app() -> App:
     """The command line with all its verbs, none of them imported yet."""
-    app = App(name="likewise", help=HELP, help_epilogue=EPILOGUE, version=_version)
+    app = App(name="likewise", help=HELP, help_epilogue=EPILOGUE, help_format="plaintext", version=_version)
     for name, (where, line) in VERBS.items():
         app.command(where, name=name, help=line)
     data = App(name="data", help="Make data.")

@@ -59,6 +59,7 @@ def count(
     Returns:
         Exit code: 1 when a picture among several could not be counted.
     """
+    pictures = find_pictures(images)
     job = Job(
         boxes=tuple(parse_box(each) for each in box),
         like=tuple(parse_like(each) for each in like),
@@ -66,8 +67,7 @@ def count(
         region=None if region is None else tuple(parse_region(region)),
         model=model,
     )
-    pictures = find_pictures(images)
-    several = len(pictures) > 1 or not Path(images[0]).is_file()
+    several = len(pictures) > 1 or pictures[0] != Path(images[0])  # a folder or a glob, though it holds only one
     if csv is None and output is not None and several:
         csv = output / "counts.csv"
     ledger = None if csv is None else Ledger(csv, job.fingerprint(), overwrite=overwrite)

@@ -82,10 +82,12 @@ def _show(report: CountReport, title: str) -> None:
         "sre": "squared relative error",
         "seconds_per_image": "seconds a picture",
     }
-    table = Table(title=escape(title), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for key, meaning in explained.items():
         value = f"{summary[key]:.1%}" if key == "nae" else f"{summary[key]:.4g}"
         table.add_row(f"[bold]{key}[/]", value, meaning)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(escape(title), soft_wrap=True)
+    console.print(table)
     for image, error in report.errors:
         print(f"not counted: {image}: {error}", file=sys.stderr)

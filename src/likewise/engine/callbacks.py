@@ -154,8 +154,9 @@ class StopWhenAsked(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stops if asked to."""
-        if self.asked is not None:
+        """Stops if any device's process was asked to, all of them at the same step."""
+        if trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False):
+            self.asked = self.asked or signal.SIGTERM
             trainer.should_stop = True
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -34,10 +34,10 @@ class ScalePriorConv(nn.Module):
         self.glob: nn.Module | None = None
         if use_size:
             self.glob = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, width))
-        last = _conv3(width, 18)
+        last = nn.Conv2d(width, 18, 3, padding=1)
         # Almost an ordinary convolution at first, yet every layer of the branch already has a gradient.
         nn.init.normal_(last.weight, std=1e-3)
-        nn.init.zeros_(last.bias)
+        nn.init.constant_(last.get_parameter("bias"), 0.0)
         self.fuse = nn.Sequential(_conv3(2 * width if use_size else width, width), nn.ReLU(), last)
 
     def forward(self, x: Tensor, size: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class PlainConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
 
-    def forward(self, x: Tensor, size: Tensor) -> Tensor:  # noqa: ARG002  # a scale-prior block's signature
+    def forward(self, x: Tensor, size: Tensor) -> Tensor:  # a scale-prior block's signature
         """(B, C, h, w) -> (B, C, h, w); the size goes unused."""
         return self.conv(x)
 
@@ -79,10 +79,11 @@ class ScalePriorTrunk(nn.Module):
             {str(i): _block(info.channels, scale_prior, width) for i, info in enumerate(self.infos) if i >= first}
         )
         for block in self.scale_priors.values():
+            weight = block.get_parameter("conv.weight")
             if self.residual:
-                nn.init.normal_(block.conv.weight, std=0.01)  # at first the pretrained stages pass through
+                nn.init.normal_(weight, std=0.01)  # at first the pretrained stages pass through
             else:
-                nn.init.kaiming_normal_(block.conv.weight, nonlinearity="relu")
+                nn.init.kaiming_normal_(weight, nonlinearity="relu")
         self.joined = (1, 2, 3) if self.residual else (len(self.infos) - 1,)
 
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
@@ -90,7 +91,7 @@ class ScalePriorTrunk(nn.Module):
         if self.residual:
             load_mobilenetv2(self.stages, state)
         else:
-            load_vgg19(self.stages, [block.conv for block in self.scale_priors.values()], state)
+            load_vgg19(self.stages, [block.get_submodule("conv") for block in self.scale_priors.values()], state)
 
     def forward(self, x: Tensor, size: Tensor) -> tuple[Tensor, ...]:
         """Normalised pictures (B, 3, H, W) and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""

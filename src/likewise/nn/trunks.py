@@ -54,7 +54,9 @@ def load_vgg19(stages: nn.ModuleList, last: Sequence[nn.Module], state: Mapping[
         last: the method's own convolution after each stage; a bias that it does not have is dropped.
         state: torchvision's; the layers after stride 8 are not needed.
     """
-    convs = [m for stage, end in zip(stages, last, strict=True) for m in (*stage, end) if hasattr(m, "weight")]
+    convs = [
+        m for stage, end in zip(stages, last, strict=True) for m in (*stage.children(), end) if hasattr(m, "weight")
+    ]
     names = [name.removesuffix(".weight") for name in state if re.fullmatch(r"features\.\d+\.weight", name)]
     names.sort(key=lambda name: int(name.split(".")[1]))
     for conv, name in zip(convs, names[: len(convs)], strict=True):
@@ -85,9 +87,8 @@ def _mobilenetv2() -> nn.Module:
 
 def _cut(net: nn.Module) -> nn.ModuleList:
     fold_norms(net)
-    blocks = list(net.blocks)
-    parts = ([net.conv_stem, net.bn1, blocks[0]], [blocks[1]], [blocks[2]], [blocks[3], blocks[4]])
-    return nn.ModuleList(nn.Sequential(*part) for part in parts)
+    parts = (("conv_stem", "bn1", "blocks.0"), ("blocks.1",), ("blocks.2",), ("blocks.3", "blocks.4"))
+    return nn.ModuleList(nn.Sequential(*map(net.get_submodule, part)) for part in parts)
 
 
 def fold_norms(module: nn.Module) -> None:

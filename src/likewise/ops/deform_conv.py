@@ -80,11 +80,20 @@ def deform_conv2d(
     stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
     _check_shapes(input, offset, weight, mask, stride, padding, dilation)
     compute = torch.float64 if input.dtype == torch.float64 else torch.float32
-    tensors = [t if t is None else t.to(compute) for t in (input, offset, weight, bias, mask)]
     run = _torchvision if (backend or active_backend(input.device)) == "torchvision" else _gather_and_multiply
     # Autocast would hand half precision to kernels that have none on the CPU, and round the sampling places.
     with torch.autocast(input.device.type, enabled=False):
-        return run(*tensors, stride, padding, dilation).to(input.dtype)
+        out = run(
+            input.to(compute),
+            offset.to(compute),
+            weight.to(compute),
+            None if bias is None else bias.to(compute),
+            None if mask is None else mask.to(compute),
+            stride,
+            padding,
+            dilation,
+        )
+    return out.to(input.dtype)
 
 
 class DeformConv2d(nn.Module):
@@ -109,9 +118,7 @@ class DeformConv2d(nn.Module):
 
     def forward(self, input: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: A002
         """See :func:`deform_conv2d`."""
-        return deform_conv2d(
-            input, offset, self.weight, self.bias, self.stride, self.padding, self.dilation, mask
-        )
+        return deform_conv2d(input, offset, self.weight, self.bias, self.stride, self.padding, self.dilation, mask)
 
 
 def _torchvision(
@@ -166,9 +173,7 @@ def _sampling_places(
     """Rows and columns (B, G, H', W', N) at which the input is read."""
     batch, _, height, width = offset.shape
     moved = offset.view(batch, offset_groups, kernel[0] * kernel[1], 2, height, width).permute(3, 0, 1, 4, 5, 2)
-    axes = [
-        torch.arange(n, device=offset.device, dtype=offset.dtype) for n in (height, width, kernel[0], kernel[1])
-    ]
+    axes = [torch.arange(n, device=offset.device, dtype=offset.dtype) for n in (height, width, kernel[0], kernel[1])]
     rows = (axes[0] * stride[0] - padding[0])[:, None] + (axes[2] * dilation[0]).repeat_interleave(kernel[1])
     cols = (axes[1] * stride[1] - padding[1])[:, None] + (axes[3] * dilation[1]).repeat(kernel[0])
     return moved[0] + rows[:, None, :], moved[1] + cols[None, :, :]
@@ -180,7 +185,9 @@ def _bilinear_bags(x: Tensor, rows: Tensor, cols: Tensor, mask: Tensor | None) -
     groups = rows.shape[1]
     top, left = rows.detach().floor(), cols.detach().floor()
     down, right = rows - top, cols - left
-    table = x.reshape(batch * groups, channels // groups, height * width).transpose(1, 2).reshape(-1, channels // groups)
+    table = (
+        x.reshape(batch * groups, channels // groups, height * width).transpose(1, 2).reshape(-1, channels // groups)
+    )
     first = torch.arange(batch * groups, device=x.device).view(batch, groups, 1, 1, 1) * (height * width)
     indices, weights = [], []
     for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -222,9 +229,7 @@ def _check_shapes(
             f"{weight.shape[1]} channels"
         )
     if mask is not None and tuple(mask.shape) != (x.shape[0], groups * positions, *size):
-        raise ValueError(
-            f"mask has shape {tuple(mask.shape)}; expected {(x.shape[0], groups * positions, *size)}"
-        )
+        raise ValueError(f"mask has shape {tuple(mask.shape)}; expected {(x.shape[0], groups * positions, *size)}")
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -60,8 +60,13 @@ def smooth(density: Tensor, sigma: float) -> Tensor:
     steps = torch.arange(-reach, reach + 1, dtype=density.dtype, device=density.device)
     kernel = torch.exp(-0.5 * (steps / sigma).square())
     kernel = (kernel / kernel.sum())[None, None]
-    across = F.conv1d(density[:, None], kernel, padding=reach)[:, 0]
-    return F.conv1d(across.T[:, None], kernel, padding=reach)[:, 0].T
+    return _along_rows(_along_rows(density, kernel).T, kernel).T
+
+
+def _along_rows(density: Tensor, kernel: Tensor) -> Tensor:
+    """Each row convolved, some rows at a time: a convolution unfolds its whole input in memory."""
+    rows = density.split(max(1, _CHUNK // (density.shape[1] * kernel.shape[-1])))
+    return torch.cat([F.conv1d(part[:, None], kernel, padding=kernel.shape[-1] // 2)[:, 0] for part in rows])
 
 
 def _disc(radius: float, device: torch.device) -> Tensor:

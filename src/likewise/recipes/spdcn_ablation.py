@@ -83,7 +83,13 @@ def spdcn_ablation(config: SpdcnAblation) -> Path:
 def _train(config: SpdcnAblation, scenes: Dataset[CountSample], changes: dict[str, Any], folder: Path) -> Path:
     lite = preset("spdcn-lite")
     base = replace(
-        lite.config, loss="generalized", loss_solver="log", loss_stride=4, count_weight=0.0, block_weight=0.0
+        lite.config,
+        loss="generalized",
+        loss_solver="log",
+        loss_stride=4,
+        reach=5.0,
+        count_weight=0.0,
+        block_weight=0.0,
     )
     model = lite.model(replace(base, **changes))
     model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]

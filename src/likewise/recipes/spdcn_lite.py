@@ -67,9 +67,10 @@ def spdcn_lite(config: SpdcnLite) -> Path:
     Pictures are rescaled so that the exemplars measure 36 pixels times a jitter, cropped, and changed in colour from
     place to place, so that objects of a kind differ as they do in the world.
     """
-    model = preset("spdcn-lite").build()
-    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]
-    crop = Crop(size=config.crop_size, object_size=model.config.preprocess.object_size, look=Look())
+    lite = preset("spdcn-lite")
+    model = lite.build()
+    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]  # ours
+    crop = Crop(size=config.crop_size, object_size=lite.config.preprocess.object_size, look=Look())
     data = MixedDataset(_sets(config, "train"), config.shares, config.seed, TrainCrop(crop))
     val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)
     return train(model, data, val, config, config.out)

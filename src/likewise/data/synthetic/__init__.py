@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from likewise.data.synthetic.config import SceneConfig, kind_split
-from likewise.data.synthetic.dataset import SyntheticScenes, scene_sample
 from likewise.data.synthetic.preview import contact_sheet
 from likewise.data.synthetic.scene import Scene, SceneObject, make_scene
 from likewise.data.synthetic.write import write_scenes
+
+if TYPE_CHECKING:
+    from likewise.data.synthetic.dataset import SyntheticScenes, scene_sample
 
 __all__ = [
     "Scene",
@@ -19,3 +23,12 @@ __all__ = [
     "scene_sample",
     "write_scenes",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # tensors come from here only, so that the processes that write scenes need not import torch
+    if name not in ("SyntheticScenes", "scene_sample"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from likewise.data.synthetic import dataset
+
+    return getattr(dataset, name)

@@ -47,8 +47,15 @@ class Camera:
     jpeg: int | None = None
 
 
-def draw_camera(rng: Generator, size: float, *, slide: bool) -> Camera:
-    """A camera for things of ``size`` pixels (it blurs little where they are small); ``slide``: a microscope."""
+def draw_camera(rng: Generator, size: float, *, slide: bool, colour: bool = False) -> Camera:
+    """A camera at random.
+
+    Args:
+        rng: source of randomness.
+        size: of the things in pixels: where they are small, little is blurred.
+        slide: it is a microscope's, so often without colour.
+        colour: colours must be kept, because they alone tell the kinds apart.
+    """
 
     def sometimes(share: float, value: float) -> float:
         return value if rng.random() < share else 0.0
@@ -64,7 +71,7 @@ def draw_camera(rng: Generator, size: float, *, slide: bool) -> Camera:
         motion=sometimes(0.08, rng.uniform(1.0, 1.0 + 0.12 * size)),
         shrink=1 + sometimes(0.12, rng.uniform(0.2, 1.0) * min(1.0, size / 40)),
         noise=sometimes(0.5, rng.uniform(0.005, 0.05)),
-        grey=bool(rng.random() < (0.4 if slide else 0.06)),
+        grey=bool(rng.random() < (0.4 if slide else 0.06)) and not colour,
         inverted=bool(rng.random() < (0.15 if slide else 0.01)),
         jpeg=int(rng.integers(30, 75)) if rng.random() < 0.2 else None,
     )
@@ -124,4 +131,4 @@ def _tone(colour: Floats, gain: Floats, camera: Camera) -> Floats:
 def _compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
+    return np.array(Image.open(buffer))

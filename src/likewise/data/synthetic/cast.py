@@ -117,7 +117,9 @@ def draw_cast(rng: Generator, config: SceneConfig, bank: Bank, *, slide: bool, l
     target = _role(rng, bank, bank.draw(rng, slide=slide), count, variety, layout)
     if rng.random() >= config.second_share:
         return (target,)
-    if not config.two_kinds and rng.random() < _TWIN_SHARE:
+    # where sizes vary fourfold, a twin that differs by its size alone could not be told apart
+    twins_allowed = not config.two_kinds and config.wide_share < 1
+    if twins_allowed and rng.random() < _TWIN_SHARE:
         target, twin = _twins(rng, bank, target)
         roles = (target, twin)
     else:

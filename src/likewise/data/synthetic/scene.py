@@ -140,7 +140,9 @@ def _attempt(rng: Generator, config: SceneConfig, seed: tuple[int, ...]) -> Scen
         owners = place_roles(rng, config, canvas, roles, LAYOUTS[layout], field, shadow)
     if not slide and not config.two_kinds and rng.random() < _OCCLUDER_SHARE:
         strew_clutter(rng, bank, canvas, field, int(rng.integers(1, 3)))
-    image = photograph(rng, canvas.pixels, draw_camera(rng, field.size, slide=slide))
+    twins = len({role.kind.name for role in roles}) < len(roles)
+    camera = draw_camera(rng, field.size, slide=slide, colour=twins)
+    image = photograph(rng, canvas.pixels, camera)
     objects, owner = _objects(canvas, roles, owners, config.min_visible)
     names = tuple(r.name for r in roles if any(o.kind == r.name for o in objects) or r is roles[0])
     return Scene(image, objects, names, owner, layout, int(rng.integers(80, 96)), seed)

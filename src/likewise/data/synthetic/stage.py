@@ -55,8 +55,10 @@ def draw_field(rng: Generator, config: SceneConfig, roles: tuple[Role, ...], lay
     weight = sum(role.count * role.relative**2 for role in roles)
     # skewed to the crowded side: what people have counted for them is mostly crowded
     covered = float(0.06 + (2.6 if layout in HEAPED else 1.0) * rng.random() ** 1.3)
-    size = float(np.clip(np.sqrt(covered * width * height / weight), config.size[0] * 1.2, config.size[1]))
     ratio = 1.0 + (config.max_ratio - 1.0) * (1.0 if rng.random() < config.wide_share else float(rng.uniform(0, 0.35)))
+    # room on both sides for the smallest and the largest
+    low, high = config.size[0] * ratio**0.5, config.size[1] / ratio**0.5
+    size = float(np.clip(np.sqrt(covered * width * height / weight), min(low, high), high))
     return Field(width, height, size, ratio)
 
 

@@ -120,7 +120,7 @@ def _claim(root: Path, config: SceneConfig, *, masks: bool) -> None:
     (root / "scenes").mkdir(exist_ok=True)
     wanted = json.loads(json.dumps(asdict(config) | {"generation": GENERATION, "masks": masks}))
     path = root / "scenes" / _CONFIG
-    if path.is_file():
+    if path.is_file() and any((root / "scenes").glob("[0-9]*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         other = sorted(k for k in wanted if found.get(k) != wanted[k])
         if other:

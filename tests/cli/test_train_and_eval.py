@@ -1,0 +1,147 @@
+"""The two commands, with small stand-ins for the network and the recipe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from likewise import predict, recipes
+from likewise.cli import main
+from likewise.cli.train import settings
+from likewise.engine.config import TrainConfig
+from likewise.recipes import Recipe
+from likewise.types import LikewiseError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TrainConfig):
+    data: Path
+    out: Path = Path("runs/pretend")
+    canvas: tuple[int, int] = (384, 576)
+
+
+def pretend(config: Settings) -> Path:
+    """Pretend to train.
+
+    Command: likewise train pretend --data DIR
+    """
+    return config.out / f"{config.steps}-{config.lr}.safetensors"
+
+
+PRETEND = Recipe("pretend", pretend, Settings)
+
+
+@pytest.fixture
+def only_pretend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes, "RECIPES", {"pretend": f"{__name__}:pretend"})
+    monkeypatch.setattr(recipes, "recipe", lambda name: PRETEND)
+
+
+def run(*words: str) -> int | str | None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    return stopped.value.code
+
+
+def test_settings_are_typed_by_the_recipe():
+    given = (
+        "--data",
+        "d",
+        "--steps",
+        "100",
+        "--lr",
+        "1e-4",
+        "--no-progress",
+        "--canvas",
+        "96",
+        "144",
+        "--schedule=constant",
+    )
+    assert settings(PRETEND, given) == Settings(
+        data=Path("d"), steps=100, lr=1e-4, progress=False, canvas=(96, 144), schedule="constant"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--data", "d", "--step", "3"), r"Unknown option: --step\. Did you mean --steps\?"),
+        (("--steps", "3"), "--data requires"),
+        (("--data", "d", "--lr", "much"), "Invalid value .* --lr"),
+        (("--data", "d", "--schedule", "cosin"), 'Did you mean "cosine"'),
+        (("--data", "d", "--steps", "0"), "steps = 0: expected at least 1"),
+        (("--data", "d", "e"), "pretend: .*'e'"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_that_helps(given: tuple[str, ...], message: str):
+    with pytest.raises(LikewiseError, match=message):
+        settings(PRETEND, given)
+
+
+def test_train_runs_the_recipe_and_prints_where_the_weights_are(only_pretend: None, capsys: pytest.CaptureFixture[str]):
+    assert run("train", "pretend", "--data", "d", "--out", "o", "--steps", "7", "--lr", "0.5") == 0
+    assert capsys.readouterr().out.strip() == str(Path("o") / "7-0.5.safetensors")
+
+
+def test_train_lists_recipes_and_settings(only_pretend: None, capsys: pytest.CaptureFixture[str]):
+    assert run("train", "--list") == 0
+    listed = capsys.readouterr().out
+    assert "pretend" in listed
+    assert "Pretend to train." in listed
+    assert run("train", "pretend", "--list") == 0
+    told = capsys.readouterr().out
+    assert "Command: likewise train pretend --data DIR" in told
+    assert "--batch-size" in told
+    assert "to be given" in told
+
+
+def test_train_knows_its_real_recipes(capsys: pytest.CaptureFixture[str]):
+    assert run("train", "spdcn-fsc14") == 2
+    assert "did you mean 'spdcn-fsc147'?" in capsys.readouterr().err
+
+
+class Ten:
+    """Counts ten in every picture."""
+
+    def count(self, image: np.ndarray, exemplars: object = (), *, text: str | None = None) -> object:
+        return type("Result", (), {"count": 10.0, "seconds": 0.5})()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(predict, "load", lambda name: Ten())
+    images = []
+    for number, count in enumerate((8, 20)):
+        Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / f"{number}.png")
+        split = ("train", "val")[number]
+        images.append(
+            {"id": number, "file_name": f"{number}.png", "count": count, "exemplars": [[1, 1, 3, 3]], "split": split}
+        )
+    (tmp_path / "annotations.json").write_text(json.dumps({"images": images}))
+    return tmp_path
+
+
+def test_eval_prints_a_table(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("eval", "any", "--data", str(folder)) == 0
+    lines = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert (lines["images"], lines["mae"], lines["nae"], lines["seconds_per_image"]) == ("2", "6", "37.5%", "0.5")
+
+
+def test_eval_prints_one_json_object(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("eval", "any", "--data", str(folder), "--split", "val", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["images"], values["mae"], values["nae"]) == (1, 10, 0.5)
+    assert values["per_image"][0]["image"] == "1.png"
+
+
+def test_eval_tells_of_broken_pictures(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "0.png").write_bytes(b"broken")
+    assert run("eval", "any", "--data", str(folder)) == 1
+    assert "not counted: 0.png" in capsys.readouterr().err
+    assert run("eval", "any", "--data", str(folder), "--split", "tran") == 2
+    assert "did you mean 'train'?" in capsys.readouterr().err

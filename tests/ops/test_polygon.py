@@ -1,0 +1,67 @@
+"""Coverage against areas known in closed form, inclusion against a winding count."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from likewise.ops.polygon import inside_polygon, polygon_coverage
+
+
+def shoelace(corners: torch.Tensor) -> float:
+    x, y = corners.unbind(1)
+    return float((x * y.roll(-1) - y * x.roll(-1)).sum().abs() / 2)
+
+
+def test_a_box_on_whole_pixels_is_exact() -> None:
+    expected = torch.zeros(7, 9)
+    expected[2:5, 1:8] = 1
+    covered = polygon_coverage(torch.tensor([(1, 2), (8, 2), (8, 5), (1, 5)]), 7, 9)
+    torch.testing.assert_close(covered, expected)
+
+
+def test_half_covered_pixels_count_half() -> None:
+    covered = polygon_coverage(torch.tensor([(0.25, 0.5), (2.5, 0.5), (2.5, 2.0), (0.25, 2.0)]), 2, 4)
+    torch.testing.assert_close(covered, torch.tensor([[0.375, 0.5, 0.25, 0.0], [0.75, 1.0, 0.5, 0.0]]))
+
+
+@pytest.mark.parametrize("turn", [0.1, 0.7, 2.0])
+@pytest.mark.parametrize("sides", [3, 4, 17])
+def test_the_covered_area_is_the_polygons(sides: int, turn: float) -> None:
+    angle = torch.arange(sides) * (2 * math.pi / sides) + turn
+    corners = torch.stack([20.3 + 12.9 * angle.cos(), 17.7 + 12.9 * angle.sin()], 1)
+    assert polygon_coverage(corners, 36, 40).sum().item() == pytest.approx(shoelace(corners), rel=2e-3)
+
+
+def test_what_lies_outside_the_map_is_cut_off() -> None:
+    corners = torch.tensor([(-50.0, -50.0), (90.0, -50.0), (90.0, 90.0), (-50.0, 90.0)])
+    torch.testing.assert_close(polygon_coverage(corners, 5, 6), torch.ones(5, 6))
+    assert not polygon_coverage(corners + 200, 5, 6).any()
+
+
+def test_a_hole_drawn_by_crossing_itself_is_outside() -> None:
+    star = [(10 + 9 * math.sin(4 * math.pi * k / 5), 10 - 9 * math.cos(4 * math.pi * k / 5)) for k in range(5)]
+    covered = polygon_coverage(torch.tensor(star), 20, 20)
+    assert covered[10, 10] == 0
+    assert covered[4, 10] > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_inclusion_agrees_with_the_winding_angle(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    angle = (torch.rand(9, generator=generator) * 2 * math.pi).sort().values
+    radius = 3 + 7 * torch.rand(9, generator=generator)
+    corners = torch.stack(
+        [10 + radius * angle.cos(), 10 + radius * angle.sin()], 1
+    )  # star-shaped: never crosses itself
+    points = 20 * torch.rand(400, 2, generator=generator)
+    spokes = corners[None] - points[:, None]
+    bearing = torch.atan2(spokes[..., 1], spokes[..., 0])
+    turns = (bearing.roll(-1, 1) - bearing + math.pi).remainder(2 * math.pi) - math.pi
+    assert torch.equal(inside_polygon(points, corners), turns.sum(1).abs() > math.pi)
+
+
+def test_no_points() -> None:
+    assert inside_polygon(torch.zeros(0, 2), torch.tensor([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])).shape == (0,)

@@ -1,0 +1,123 @@
+"""Prompts: what is accepted, what is refused and with which words, and what survives a trip."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from likewise.types import CountBatch, LikewiseError, Prompt, PromptBatch
+
+BOX = (10.0, 20.0, 30.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [[BOX], (list(BOX),), np.array([BOX]), torch.tensor([BOX]), [tuple(np.float32(v) for v in BOX)]],
+    ids=["tuples", "lists", "numpy", "torch", "scalars"],
+)
+def test_boxes_of_any_make_become_plain_floats(boxes: Any) -> None:
+    prompt = Prompt(boxes)
+    assert prompt.exemplars == (BOX,)
+    assert all(type(v) is float for v in prompt.exemplars[0])
+
+
+def test_four_boxes_in_an_array_are_four_boxes() -> None:
+    assert len(Prompt(np.array([BOX] * 4)).exemplars) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"exemplars": BOX}, r"exemplars must be a list of boxes; .* exemplars=\[\(10.0, 20.0, 30.0, 50.0\)\]"),
+        ({"exemplars": [BOX, (30, 20, 10, 50)]}, r"exemplars\[1\] .* swapped corners.* mean \(10, 20, 30, 50\)\?"),
+        ({"negatives": [(30, 20, 30, 50)]}, r"negatives\[0\] .* zero area"),
+        ({"exemplars": [(1, 2, 3)]}, "four finite numbers"),
+        ({"exemplars": [(1, 2, 3, float("nan"))]}, "four finite numbers"),
+        ({"exemplars": [(1, 2, 3, "4")]}, "four finite numbers"),
+        ({"exemplars": [(1, 2, 3, None)]}, "four finite numbers"),
+        ({"text": "  "}, "text is blank"),
+        ({"region": [(0, 0), (1, 1)]}, "at least three"),
+        ({"region": [(0, 0), (1, 1), (2, float("inf"))]}, "at least three"),
+    ],
+)
+def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(LikewiseError, match=message):
+        Prompt(**arguments)
+
+
+def test_an_error_of_the_caller_is_a_value_error() -> None:
+    assert issubclass(LikewiseError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("box", "cut"),
+    [
+        ((0, 0, 100, 80), (0, 0, 100, 80)),
+        ((-0.5, -1, 50, 50), (0, 0, 50, 50)),
+        ((50, 50, 101, 80.9), (50, 50, 100, 80)),
+    ],
+)
+def test_corners_out_by_rounding_are_cut(box: Any, cut: Any) -> None:
+    assert Prompt((box,)).inside(100, 80).exemplars == (cut,)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((50, 50, 102, 80), r"reaches outside the picture, which is 100 x 80 .* inside is \(50, 50, 100, 80\)"),
+        ((-3, 0, 50, 50), r"inside is \(0, 0, 50, 50\)"),
+        ((120, 0, 150, 50), "lies outside the picture, which is 100 x 80"),
+        ((100, 0, 100.5, 50), "lies outside"),
+    ],
+)
+def test_boxes_outside_the_picture_are_refused(box: Any, message: str) -> None:
+    for kind in ("exemplars", "negatives"):
+        with pytest.raises(LikewiseError, match=rf"{kind}\[0\] .*{message}"):
+            Prompt(**{kind: [box]}).inside(100, 80)
+
+
+coordinate = st.floats(-1e4, 1e4, allow_nan=False, width=32)
+
+
+@given(coordinate, coordinate, coordinate, coordinate)
+def test_a_box_is_accepted_exactly_when_its_corners_are_ordered(x0: float, y0: float, x1: float, y1: float) -> None:
+    if x0 < x1 and y0 < y1:
+        assert Prompt([(x0, y0, x1, y1)]).exemplars == ((x0, y0, x1, y1),)
+    else:
+        with pytest.raises(LikewiseError):
+            Prompt([(x0, y0, x1, y1)])
+
+
+def test_the_dictionary_is_json_without_what_is_unset() -> None:
+    assert Prompt().to_dict() == {}
+    full = Prompt([BOX], [BOX], "coins", [(0, 0), (1, 0), (0, 1)])
+    assert json.loads(json.dumps(full.to_dict())) == {
+        "exemplars": [list(BOX)],
+        "negatives": [list(BOX)],
+        "text": "coins",
+        "region": [[0, 0], [1, 0], [0, 1]],
+    }
+
+
+def test_prompts_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Prompt().text = "coins"  # type: ignore[misc]
+
+
+def test_batches_move_with_all_their_tensors() -> None:
+    boxes = (torch.tensor([BOX]), torch.zeros(0, 4))
+    batch = CountBatch(
+        torch.zeros(2, 3, 4, 4), PromptBatch(boxes, boxes, ("a", "b")), boxes, boxes, names=("first", "second")
+    ).to("meta")
+    tensors = [batch.image, *batch.points, *batch.sizes, *batch.prompt.exemplars, *batch.prompt.negatives]
+    assert {t.device.type for t in tensors} == {"meta"}
+    assert batch.prompt.text == ("a", "b")
+    assert batch.names == ("first", "second")
+    assert PromptBatch(boxes).to("cpu").negatives is None

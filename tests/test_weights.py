@@ -1,0 +1,141 @@
+"""Checkpoints: what is written comes back, what is broken is told, nothing is executed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import asdict, dataclass, field, replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from likewise import registry
+from likewise.types import LikewiseError, Preprocess, PromptBatch
+from likewise.weights import (
+    WeightCard,
+    config_from,
+    file_sha256,
+    load_strict,
+    read_checkpoint,
+    read_foreign,
+    save_checkpoint,
+)
+
+
+@pytest.fixture
+def lite():
+    return registry.preset("spdcn-lite").build().eval()
+
+
+def test_a_saved_model_comes_back_with_its_config_and_counts_the_same(lite, tmp_path):
+    path = save_checkpoint(tmp_path / "new" / "mine.safetensors", lite)
+    name, loaded = registry.load_model(path)
+    assert (name, loaded.config) == ("mine", lite.config)
+    image, prompt = torch.rand(1, 3, 64, 64), PromptBatch((torch.tensor([[5.0, 5, 30, 30]]),))
+    with torch.inference_mode():
+        assert torch.equal(loaded(image, prompt), lite(image, prompt))
+    assert [p.name for p in path.parent.iterdir()] == ["mine.safetensors"]  # nothing unfinished is left
+
+
+def test_every_field_of_a_config_travels_even_when_changed(lite, tmp_path):
+    changed = replace(
+        lite.config,
+        sigma=0.2,
+        loss="bayesian",
+        preprocess=replace(lite.config.preprocess, object_size=24.0, fit=(9, 8)),
+    )
+    lite.config = changed
+    read = read_checkpoint(save_checkpoint(tmp_path / "a.safetensors", lite))
+    assert config_from(type(changed), read.config) == changed
+
+
+def test_half_precision_files_are_half_as_large_and_come_back_as_float32(lite, tmp_path):
+    full = save_checkpoint(tmp_path / "full.safetensors", lite)
+    half = save_checkpoint(tmp_path / "half.safetensors", lite, half=True)
+    assert half.stat().st_size < 0.6 * full.stat().st_size
+    for name, tensor in read_checkpoint(half).state.items():
+        assert torch.equal(tensor, lite.state_dict()[name].half().float()), name
+
+
+def test_a_missing_a_truncated_and_a_foreign_file_are_told_apart(lite, tmp_path):
+    whole = save_checkpoint(tmp_path / "whole.safetensors", lite)
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(whole.read_bytes()[:1000])
+    bare = tmp_path / "bare.safetensors"
+    save_file({"a": torch.zeros(2)}, bare)
+    for path, message in (
+        (tmp_path / "no.safetensors", "no checkpoint at"),
+        (cut, "not a complete"),
+        (bare, "convert"),
+    ):
+        with pytest.raises(LikewiseError, match=message):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"model": s, "epoch": 3}, lambda s: {"state_dict": s}])
+def test_published_files_are_unwrapped(wrap, tmp_path):
+    torch.save(wrap({"module.conv.weight": torch.ones(2)}), tmp_path / "a.pth")
+    state = read_foreign(tmp_path / "a.pth")
+    assert list(state) == ["conv.weight"]
+
+
+class Attack:
+    def __reduce__(self):
+        return (open, ("/dev/null", "w"))
+
+
+@pytest.mark.parametrize("content", [pickle.dumps(Attack()), b"", b"not a checkpoint", b"PK\x03\x04broken"])
+def test_a_file_that_would_execute_code_or_is_garbage_is_refused(content, tmp_path):
+    path = tmp_path / "a.pth"
+    path.write_bytes(content)
+    with pytest.raises(LikewiseError, match="without executing code"):
+        read_foreign(path)
+
+
+def test_a_pickle_that_torch_wrapped_cannot_execute_code_either(tmp_path):
+    torch.save({"model": Attack()}, tmp_path / "a.pth")
+    with pytest.raises(LikewiseError, match="without executing code"):
+        read_foreign(tmp_path / "a.pth")
+
+
+def test_a_file_without_tensors_is_refused(tmp_path):
+    torch.save({"epoch": 3}, tmp_path / "a.pth")
+    with pytest.raises(LikewiseError, match="holds no state dict"):
+        read_foreign(tmp_path / "a.pth")
+
+
+def test_missing_unexpected_and_misshapen_weights_are_named():
+    model = torch.nn.Linear(2, 3)
+    with pytest.raises(LikewiseError, match=r"missing: bias; unexpected: bais; weight has shape \(3, 3\), expected"):
+        load_strict(model, {"weight": torch.zeros(3, 3), "bais": torch.zeros(3)}, "a.pth")
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Preprocess = field(default=Preprocess())
+    rows: tuple[tuple[int, int], ...] = ((1, 2),)
+
+
+def test_nested_configs_survive_json():
+    outer = Outer(Preprocess(fit=(3, 4)), ((5, 6), (7, 8)))
+    assert config_from(Outer, json.loads(json.dumps(asdict(outer)))) == outer
+
+
+def test_an_unknown_config_field_names_the_nearest():
+    with pytest.raises(LikewiseError, match="no field 'object_sise'; did you mean 'object_size'"):
+        config_from(Outer, {"inner": {"object_sise": 3}})
+
+
+def test_every_bundled_file_is_the_one_on_its_card():
+    bundled = [registry.preset(name).card for name in registry.model_names()]
+    for card in [card for card in bundled if card.path is not None]:
+        assert card.path.stat().st_size <= 8_000_000
+        assert file_sha256(card.path) == card.sha256
+        with safe_open(card.path, framework="pt") as file:
+            assert {"method", "config"} <= set(file.metadata())
+
+
+def test_a_card_without_a_file_has_no_path():
+    assert WeightCard(licence="", data="").path is None
