@@ -13,7 +13,15 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from likewise.nn.scale_prior import ScalePriorConv, ScalePriorTrunk
-from likewise.nn.trunks import fold_norms, load_mobilenetv2, mobilenetv2_stages, vgg19_stages
+from likewise.nn.trunks import (
+    StageInfo,
+    at_grid,
+    channels_at_stride,
+    fold_norms,
+    load_mobilenetv2,
+    mobilenetv2_stages,
+    vgg19_stages,
+)
 
 
 def randomise_norms(net):
@@ -75,6 +83,16 @@ def test_vgg19_stages_say_their_shapes():
         for stage, info in zip(stages, infos, strict=True):
             x = stage(x)
             assert tuple(x.shape[1:]) == (info.channels, 32 // info.stride, 48 // info.stride)
+
+
+@pytest.mark.parametrize(("stride", "channels"), [(4, 5 * 4), (8, 5), (16, 5)])
+def test_stages_are_brought_to_one_grid_without_losing_places(stride, channels):
+    stage = torch.randn(2, 5, 64 // stride, 96 // stride)
+    joined = at_grid(stage, (8, 12))
+    assert tuple(joined.shape) == (2, channels, 8, 12)
+    assert channels_at_stride(StageInfo(5, stride), 8) == channels
+    if stride == 4:  # every value of the finer stage is still there
+        assert torch.equal(joined.flatten().sort().values, stage.flatten().sort().values)
 
 
 def test_shared_imagenet_weights_give_their_recorded_answers_through_the_stages(data_dir):

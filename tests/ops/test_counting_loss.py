@@ -12,7 +12,6 @@ from scipy.special import xlogy
 from torch import Tensor
 
 from likewise.ops.counting_loss import (
-    LOSSES,
     TransportSettings,
     bayesian_loss,
     generalized_loss,
@@ -27,6 +26,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # optional backends are looked for at import
     import ot
 
+LOSSES = {"generalized": generalized_loss, "bayesian": bayesian_loss, "l2": l2_loss}
 BLUR, REACH, TAU, FACTOR = 0.01, 0.5, 5.0, 128.0
 
 
@@ -178,6 +178,15 @@ def test_the_bayesian_loss_pixel_by_pixel(background: float | None):
                 expected[j] += value / sum(likely) * density[0, 0, row, column].item()
     wanted = sum(abs(1 - e) for e in expected[:3]) + (expected[3] if background is not None else 0)
     assert bayesian_loss(density, [points], sigma=2.5, background=background).item() == pytest.approx(wanted)
+
+
+def test_l2_on_squares_compares_their_sums():
+    density, points = scene(height=12, width=20)
+    cells = density.view(6, 2, 10, 2).sum((1, 3))
+    wanted = l2_loss(cells[None, None], [points / 2], sigma=1.5).item()
+    assert l2_loss(density, [points], sigma=3.0, stride=2).item() == pytest.approx(wanted)
+    with pytest.raises(LikewiseError, match="cannot be cut into squares of 5"):
+        l2_loss(density, [points], stride=5)
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))

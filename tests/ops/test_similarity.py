@@ -6,7 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from likewise.ops.similarity import correlate_kernels, cosine_similarity_map, masked_pool, pool_boxes
+from likewise.ops.similarity import (
+    correlate_kernels,
+    cosine_similarity_map,
+    masked_pool,
+    pool_boxes,
+    similarity_to_examples,
+)
 
 
 def test_pooled_box_reads_a_linear_ramp_at_its_own_centre():
@@ -67,6 +73,15 @@ def test_cosine_keeps_float32_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         under = cosine_similarity_map(features, vectors)
     assert torch.equal(under, cosine_similarity_map(features, vectors))
+
+
+def test_mean_and_maximum_are_over_each_pictures_own_examples():
+    features, examples = torch.randn(2, 6, 3, 4), (torch.randn(1, 6), torch.randn(4, 6))
+    maps = similarity_to_examples(features, examples)
+    for b, vectors in enumerate(examples):
+        cosines = torch.stack([F.cosine_similarity(features[b], v[:, None, None], dim=0) for v in vectors])
+        torch.testing.assert_close(maps[b, 0], cosines.mean(0))
+        torch.testing.assert_close(maps[b, 1], cosines.max(0).values)
 
 
 @pytest.mark.parametrize("side", [1, 3, 5])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import timm
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -28,6 +29,18 @@ class StageInfo:
 
     channels: int
     stride: int
+
+
+def channels_at_stride(info: StageInfo, stride: int) -> int:
+    """Channels of a stage once `at_grid` has brought it to ``stride``."""
+    return info.channels * max(1, stride // info.stride) ** 2
+
+
+def at_grid(stage: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Bring a stage (B, C, H, W) to a grid (h, w): a finer one folds places into channels, a coarser is enlarged."""
+    if stage.shape[-2] > grid[0]:
+        return F.pixel_unshuffle(stage, stage.shape[-2] // grid[0])
+    return stage if stage.shape[-2:] == grid else F.interpolate(stage, grid, mode="bilinear")
 
 
 def vgg19_stages() -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:

@@ -1,6 +1,6 @@
 r"""Losses that train a density map on annotated points: generalised (with its scale-sensitive form), Bayesian, L2.
 
-All three are called alike, ``loss(density, points, *, ...) -> (B,)``, and are found by name in `LOSSES`.
+All three are called alike, ``loss(density, points, *, ...) -> (B,)``.
 
 Convention
 ----------
@@ -15,7 +15,7 @@ scale-sensitive cost; Ma et al., "Bayesian loss for crowd count estimation with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -193,7 +193,12 @@ def bayesian_loss(
 
 
 def l2_loss(
-    density: Tensor, points: Sequence[Tensor], *, sigma: float | Sequence[Tensor] = 4.0, factor: float = 128.0
+    density: Tensor,
+    points: Sequence[Tensor],
+    *,
+    sigma: float | Sequence[Tensor] = 4.0,
+    factor: float = 128.0,
+    stride: int = 1,
 ) -> Tensor:
     """Mean squared difference to Gaussian bumps on the points, in units of 1 / factor objects.
 
@@ -202,6 +207,7 @@ def l2_loss(
         points: B tensors (N_i, 2), x y, inside the map.
         sigma: standard deviation of the bumps in pixels, one for all or B tensors (N_i,).
         factor: density and target are multiplied by this before they are compared.
+        stride: both are compared as sums over squares of this many pixels, of which H and W are multiples.
 
     Returns:
         (B,) losses.
@@ -211,15 +217,16 @@ def l2_loss(
     """
     maps = _maps(density, points)
     sigmas: Sequence[float | Tensor] = [sigma] * len(maps) if isinstance(sigma, int | float) else sigma
-    size = (maps.shape[1], maps.shape[2])
+    if maps.shape[1] % stride or maps.shape[2] % stride:
+        raise LikewiseError(f"a density of {tuple(maps.shape[1:])} cannot be cut into squares of {stride} pixels")
     with torch.autocast(density.device.type, enabled=False):
-        pairs = zip(points, sigmas, strict=True)
-        target = torch.stack([gaussian_density(dots.detach().to(maps), spread, size) for dots, spread in pairs])
-        return (factor * (maps - target)).square().mean((1, 2))
-
-
-#: The losses by name, for a method's config; each takes ``(density, points, *, ...)`` and returns (B,).
-LOSSES: dict[str, Callable[..., Tensor]] = {"generalized": generalized_loss, "bayesian": bayesian_loss, "l2": l2_loss}
+        cells = F.avg_pool2d(maps[:, None], stride, divisor_override=1)[:, 0]
+        size = (cells.shape[1], cells.shape[2])
+        bumps = [
+            gaussian_density(dots.detach().to(maps) / stride, spread / stride, size)
+            for dots, spread in zip(points, sigmas, strict=True)
+        ]
+        return (factor * (cells - torch.stack(bumps))).square().mean((1, 2))
 
 
 def _picture_terms(mass: Tensor, dots: Tensor, unit: Tensor, settings: TransportSettings) -> dict[str, Tensor]:

@@ -61,6 +61,20 @@ def cosine_similarity_map(features: Tensor, vectors: Tensor, eps: float = 1e-8) 
         return torch.einsum("bchw,bkc->bkhw", places, F.normalize(vectors.to(compute), dim=2, eps=eps))
 
 
+def similarity_to_examples(features: Tensor, examples: Sequence[Tensor]) -> Tensor:
+    """Mean and maximum, over each picture's own examples, of the cosine with every place.
+
+    Args:
+        features: (B, C, h, w).
+        examples: B tensors (K_i, C).
+
+    Returns:
+        (B, 2, h, w): mean, maximum.
+    """
+    maps = [cosine_similarity_map(f[None], v[None]) for f, v in zip(features, examples, strict=True)]
+    return torch.cat([torch.cat([m.mean(1, keepdim=True), m.amax(1, keepdim=True)], dim=1) for m in maps])
+
+
 def correlate_kernels(features: Tensor, kernels: Tensor) -> Tensor:
     """Slide each picture's own kernel over it, channel by channel: (B, C, h, w), (B, C, k, k), k odd -> (B, C, h, w).
 
