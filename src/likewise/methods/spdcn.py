@@ -57,17 +57,16 @@ class Config:
             and the correlation with 3x3 exemplar kernels (not in the paper).
         evidence_channels: width of the product and the correlation as the decoder sees them.
         decoder: (channels, pixel shuffle) of each 3x3 convolution before the last.
-        density_factor: the last convolution's unit is this many objects a cell.
+        density_factor: the last convolution gives this many times the objects in a cell.
         loss: how a density is compared with points; see `likewise.ops.counting_loss`.
-        scale_sensitive: measure the generalised loss's distances in units that grow with the exemplars.
+        scale_sensitive: whether the generalised loss's unit of distance grows with the exemplars.
         loss_solver: transport solver of the generalised loss.
         reach: strength of the generalised loss's marginal terms; the published 0.5 is paid for with a tenth of the
             count (docs/losses.md), 5 with a hundredth.
-        loss_stride: the generalised loss sees the density summed over squares of this many pixels.
+        loss_stride: the generalised and the L2 loss see the density summed over squares of this many pixels.
         sigma: of the L2 target's Gaussians, in object sizes (sqrt(width x height)).
         count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
-        block_weight: weight of the same with counts of ``block`` pixels squared, added up.
-        block: side of those squares in pixels.
+        block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
         preprocess: how pictures become inputs.
     """
 

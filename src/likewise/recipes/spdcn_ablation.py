@@ -63,8 +63,8 @@ def spdcn_ablation(config: SpdcnAblation) -> Path:
     """Train spdcn-lite five times with the same budget and count scenes of 4x scale variation with each.
 
     Command:
-        likewise data synth -n 600 -o wide --preset wide-scale --seed 3 --workers 2
-        likewise data synth -n 100 -o wide-val --preset wide-scale --seed 4 --split val --workers 2
+        likewise data synth -n 400 -o wide --preset wide-scale --seed 3
+        likewise data synth -n 100 -o wide-val --preset wide-scale --seed 4 --split val
         likewise train spdcn-ablation --data DATA --scenes wide --val-scenes wide-val
     Time: about 20 minutes on two CPU cores.
     Score: the table in docs/results.md.
