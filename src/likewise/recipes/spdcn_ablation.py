@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
@@ -91,6 +92,7 @@ def _train(config: SpdcnAblation, scenes: Dataset[CountSample], changes: dict[st
         count_weight=0.0,
         block_weight=0.0,
     )
+    torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = lite.model(replace(base, **changes))
     model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]
     transform = TrainCrop(Crop(size=config.crop_size, object_size=base.preprocess.object_size))

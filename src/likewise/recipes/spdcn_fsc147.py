@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from likewise.data.fsc147 import FSC147
 from likewise.data.streams import ShuffledDataset, TransformedDataset
 from likewise.data.transforms import FSC147Canvas
@@ -59,6 +61,7 @@ def spdcn_fsc147(config: SpdcnFsc147) -> Path:
 
     Each picture is shrunk to fit 384 x 576 and centred on black; its three exemplars are the prompt.
     """
+    torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = preset("spdcn").build()
     if config.trunk is not None:
         model.load_trunk(read_foreign(config.trunk))  # type: ignore[operator]  # every SPDCN has it

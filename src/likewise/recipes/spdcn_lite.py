@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
@@ -68,6 +69,7 @@ def spdcn_lite(config: SpdcnLite) -> Path:
     place to place, so that objects of a kind differ as they do in the world.
     """
     lite = preset("spdcn-lite")
+    torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = lite.build()
     model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]  # ours
     crop = Crop(size=config.crop_size, object_size=lite.config.preprocess.object_size, look=Look())
