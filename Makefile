@@ -3,6 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILED := hatch_build.py $(wildcard src/likewise/native/*.[ch])
 COINS := --box 81,39,120,74 --box 189,170,237,217 --box 305,16,364,73
 
 # The first interpreter that is new enough and can make virtual environments; `make PYTHON=...` overrides it.
@@ -48,13 +49,13 @@ $(BIN)/python:
 	@"$(PYTHON)" -c '$(SUITABLE)' || { echo "$(PYTHON) is older than Python 3.11 or lacks its venv module."; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 
-# The stamps make an installation happen once, and again when pyproject.toml changes.
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+# The stamps make an installation happen once, and again when pyproject.toml or something that is compiled changes.
+$(VENV)/.installed: pyproject.toml $(COMPILED) | $(BIN)/python
 	@echo "Installing likewise into $(VENV); PyTorch is large, the first time takes minutes."
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml $(COMPILED) | $(BIN)/python
 	@echo "Installing likewise and its tools into $(VENV); PyTorch is large, the first time takes minutes."
-	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,export,dev]"
 	@touch $(VENV)/.installed $@

@@ -59,7 +59,7 @@ def test_every_imported_package_is_declared():
     for folder in PACKAGE.iterdir():
         if folder.is_dir() and folder.name != "engine":
             assert imported_packages(folder) - declared_packages() == set(), folder.name
-    assert imported_packages(REPOSITORY / "tests") - declared_packages("train", "dev") == set()
+    assert imported_packages(REPOSITORY / "tests") - declared_packages("train", "export", "dev") == set()
 
 
 @pytest.mark.parametrize("module", ["likewise", "likewise.types", "likewise.cli"])
@@ -101,8 +101,18 @@ def test_help_lists_every_verb():
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=REPOSITORY)
-    (built,) = folder.glob("likewise-*-py3-none-any.whl")
+    (built,) = folder.glob("likewise-*-py3-none-*.whl")
     return built
+
+
+def test_wheel_brings_compiled_functions_where_there_is_a_compiler(wheel: Path):
+    compiled = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+    if shutil.which("cc"):
+        assert "likewise/native/kernels-default.so" in compiled
+        assert not wheel.name.endswith("-any.whl")
+    else:
+        assert compiled == []
+        assert wheel.name.endswith("-any.whl")
 
 
 def test_wheel_holds_every_file_of_the_package_and_the_licence(wheel: Path):

@@ -1,4 +1,4 @@
-"""Deformable convolution against a slow loop, torchvision, an ordinary convolution and gradcheck."""
+"""Deformable convolution against a slow loop, torchvision, an ordinary convolution, gradcheck and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import pytest
 import torch
 import torchvision.ops
 
+from likewise import native
 from likewise.ops.deform_conv import DeformConv2d, active_backend, deform_conv2d
+from likewise.ops.deform_conv_native import deform_conv2d_native
+
+needs_native = pytest.mark.skipif(not native.available(), reason=f"compiled functions are {native.why_not()}")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,16 @@ class Case:
         return deform_conv2d(x, offset, weight, bias, self.stride, self.padding, self.dilation, mask, backend=backend)
 
 
+#: Together these cut the work in every way the compiled path does: several blocks of places, stretches of positions
+#: or of one position's channels, panels of output channels, groups across and along the pieces.
+LARGE_CASES = [
+    Case(batch=2, channels=64, size=(13, 17), out=40),
+    Case(batch=1, channels=300, size=(10, 11), out=70, masked=False),
+    Case(batch=1, channels=280, size=(5, 6), out=290, offset_groups=7),
+    Case(batch=3, channels=48, size=(15, 9), out=66, groups=3, offset_groups=4, stride=(2, 1), dilation=(2, 1)),
+    Case(batch=1, channels=540, size=(7, 7), out=34, groups=2, offset_groups=2, kernel=(1, 3), padding=(0, 1)),
+    Case(batch=1, channels=33, size=(20, 23), out=33, groups=33, kernel=(5, 5), padding=(2, 2)),
+]
 CASES = [
     Case(),
     Case(masked=False),
@@ -105,6 +119,79 @@ def test_agrees_with_torchvision_in_value_and_gradients(case, whole):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
+def values_and_gradients(case: Case, tensors, backend):
+    inputs = [t for t in tensors if t is not None and t.requires_grad]
+    out = case.run(tensors, backend)
+    upstream = torch.arange(out.numel(), dtype=out.dtype).cos().view(out.shape)
+    return (out, *torch.autograd.grad(out, inputs, upstream))
+
+
+@needs_native
+@pytest.mark.parametrize("whole", [False, True], ids=["fractional", "integer places"])
+@pytest.mark.parametrize("case", CASES + LARGE_CASES)
+def test_the_compiled_path_agrees_with_the_exact_one(case, whole):
+    exact = case.tensors(whole=whole)
+    single = [t if t is None else t.detach().float().requires_grad_() for t in exact]
+    pairs = zip(values_and_gradients(case, single, "native"), values_and_gradients(case, exact, "torch"), strict=True)
+    for ours, truth in pairs:
+        assert ours.dtype == torch.float32
+        assert (ours - truth).abs().max() <= 1e-5 * truth.abs().max()
+
+
+@needs_native
+@pytest.mark.parametrize("frozen", range(5), ids=["input", "offset", "weight", "bias", "mask"])
+def test_the_compiled_path_leaves_out_what_needs_no_gradient(frozen):
+    case = Case(channels=20, out=24, size=(12, 11))
+    single = [t.detach().float().requires_grad_(i != frozen) for i, t in enumerate(case.tensors())]
+    pairs = zip(values_and_gradients(case, single, "native"), values_and_gradients(case, single, "torch"), strict=True)
+    for ours, truth in pairs:
+        torch.testing.assert_close(ours, truth, rtol=1e-5, atol=1e-5 * truth.abs().max().item())
+
+
+@needs_native
+def test_threads_do_not_change_the_compiled_path():
+    case, threads = Case(channels=16, out=16, size=(40, 40)), torch.get_num_threads()
+    single = [t.detach().float().requires_grad_() for t in case.tensors()]
+    try:
+        results = []
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            results.append(values_and_gradients(case, single, "native"))
+    finally:
+        torch.set_num_threads(threads)
+    for one, three in zip(*results, strict=True):
+        torch.testing.assert_close(one, three, rtol=1e-5, atol=1e-5 * one.abs().max().item())
+
+
+@needs_native
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # opcheck's own
+def test_the_compiled_operator_keeps_torchs_rules_for_operators():
+    case = Case(channels=5, out=4, size=(6, 5))
+    x, offset, weight, bias, mask = (t.detach().float().requires_grad_() for t in case.tensors())
+    arguments = (x, offset, weight, bias, mask, case.stride, case.padding, case.dilation)
+    torch.library.opcheck(deform_conv2d_native, tuple(list(a) if isinstance(a, tuple) else a for a in arguments))
+
+
+@needs_native
+def test_a_graph_that_holds_the_compiled_operator_runs_without_it(monkeypatch):
+    case = Case(channels=5, out=4, size=(6, 5))
+    x, offset, weight, bias, mask = (t.detach().float() for t in case.tensors())
+    arguments = (x, offset, weight, bias, mask, [1, 1], [1, 1], [1, 1])
+    expected = deform_conv2d_native(*arguments)
+    monkeypatch.setenv(native.VARIABLE, "0")
+    torch.testing.assert_close(deform_conv2d_native(*arguments), expected, rtol=1e-5, atol=1e-5)
+
+
+@needs_native
+def test_the_compiled_path_refuses_what_it_cannot_do(monkeypatch):
+    case = Case()
+    with pytest.raises(ValueError, match=r"float32 on the CPU, not in torch\.float64 on cpu"):
+        case.run(case.tensors(), "native")
+    monkeypatch.setenv(native.VARIABLE, "0")
+    with pytest.raises(ValueError, match="switched off by LIKEWISE_NATIVE=0; use 'torch'"):
+        case.run([t.detach().float() for t in case.tensors()], "native")
+
+
 def test_gradients_agree_with_finite_differences():
     case = Case(batch=1, channels=4, size=(4, 5), out=2, groups=2, offset_groups=2)
     assert torch.autograd.gradcheck(lambda *t: case.run(t), case.tensors())
@@ -117,9 +204,12 @@ def test_without_offsets_it_is_an_ordinary_convolution(groups):
     torch.testing.assert_close(out, torch.conv2d(x, weight, stride=2, padding=1, groups=groups), rtol=1e-4, atol=1e-4)
 
 
-def test_samples_far_outside_are_zero_and_harm_nothing():
-    x, offset, weight, bias, _ = Case().tensors()
-    out = deform_conv2d(x, offset.detach() * 0 + 1e6, weight, bias, padding=1)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("far", [1e6, -1e6, 3e38, -3e38, math.nan, math.inf, -math.inf])
+def test_samples_far_outside_are_zero_and_harm_nothing(far, dtype):
+    x, offset, weight, bias, _ = (t.detach().to(dtype) for t in Case().tensors())
+    x = torch.full_like(x, math.inf)
+    out = deform_conv2d(x, torch.full_like(offset, far), weight, bias, padding=1)
     torch.testing.assert_close(out, bias[None, :, None, None].expand_as(out))
 
 
@@ -140,6 +230,55 @@ def test_half_precision_is_computed_in_float32_and_autocast_cannot_change_that()
     assert half.dtype == torch.bfloat16
     rounded_input = deform_conv2d(x.bfloat16().float(), offset, weight, bias, padding=1, mask=mask)
     assert torch.equal(half, rounded_input.bfloat16())
+
+
+class Network(torch.nn.Module):
+    """A deformable layer as it is used: an ordinary convolution gives its offsets."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = torch.nn.Conv2d(8, 18, 3, padding=1)
+        self.conv = DeformConv2d(8, 6, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x, self.places(x))
+
+
+BATCH, HEIGHT, WIDTH = (torch.export.Dim(name, min=2) for name in ("batch", "height", "width"))
+ANY_SIZE = ({0: BATCH, 2: HEIGHT, 3: WIDTH},)
+
+
+def test_it_compiles_into_one_graph_with_its_gradients():
+    network, x = Network(), torch.randn(2, 8, 9, 11)
+    torch.compiler.reset()
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    gradients = [torch.autograd.grad(f(x).square().sum(), list(network.parameters())) for f in (network, compiled)]
+    torch.testing.assert_close(compiled(x), network(x))
+    for eager, traced in zip(*gradients, strict=True):
+        torch.testing.assert_close(traced, eager, rtol=1e-5, atol=1e-5 * eager.abs().max().item())
+
+
+def test_it_is_exported_for_any_size():
+    network = Network().eval()
+    exported = torch.export.export(network, (torch.randn(2, 8, 9, 11),), dynamic_shapes=ANY_SIZE).module()
+    x = torch.randn(3, 8, 6, 7)
+    torch.testing.assert_close(exported(x), network(x))
+
+
+def test_onnx_runtime_runs_it_as_one_operator():
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the [export] extra")
+    pytest.importorskip("onnxscript", reason="needs the [export] extra")
+    network = Network().eval()
+    program = torch.onnx.export(
+        network, (torch.randn(2, 8, 9, 11),), dynamo=True, opset_version=20, dynamic_shapes=ANY_SIZE, verbose=False
+    )
+    model = program.model_proto
+    assert [node.op_type for node in model.graph.node] == ["Conv", "DeformConv"]
+    assert [opset.version for opset in model.opset_import if opset.domain == ""] == [20]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    x = torch.randn(3, 8, 6, 7)
+    (out,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(out), network(x).detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_module_is_the_function_with_its_own_weights():
@@ -167,7 +306,10 @@ def test_shapes_that_do_not_belong_together_are_named(change, message):
 
 def test_the_environment_chooses_the_backend_and_a_wrong_name_is_refused(monkeypatch):
     monkeypatch.delenv("LIKEWISE_DEFORM_CONV", raising=False)
-    assert (active_backend("cpu"), active_backend("cuda")) == ("torch", "torchvision")
+    assert active_backend("cpu") == ("native" if native.available() else "torch")
+    assert (active_backend("cpu", torch.float64), active_backend("cuda")) == ("torch", "torchvision")
+    monkeypatch.setenv("LIKEWISE_NATIVE", "0")
+    assert active_backend("cpu") == "torch"
     monkeypatch.setenv("LIKEWISE_DEFORM_CONV", "torchvision")
     assert active_backend("cpu") == "torchvision"
     monkeypatch.setenv("LIKEWISE_DEFORM_CONV", "mmcv")

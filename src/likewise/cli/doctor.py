@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -118,18 +118,29 @@ def _devices() -> Iterator[Finding]:
     found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         found.append("Apple GPU (mps)")
-    yield Finding("devices", "ok", ", ".join([*found, f"CPU, {torch.get_num_threads()} threads"]))
+    yield Finding("devices", "ok", ", ".join([*found, f"CPU, threads: {torch.get_num_threads()}"]))
+
+
+def _native() -> Iterator[Finding]:
+    from likewise import native
+
+    reason = native.why_not()
+    remedy = (
+        "install a C compiler (on Debian: apt install gcc), then, in likewise's folder: pip install ." if reason else ""
+    )
+    detail = f"{reason}; the torch paths run instead" if reason else f"{native.instructions()} instructions"
+    yield Finding("compiled functions", "missing" if reason else "ok", detail, remedy)
 
 
 def _operators() -> Iterator[Finding]:
     """Every implementation of deformable convolution must agree with an ordinary one where nothing is deformed."""
     import torch
 
-    from likewise.ops.deform_conv import Backend, active_backend, deform_conv2d
+    from likewise.ops.deform_conv import active_backend, backends, deform_conv2d
 
     image, weight = torch.linspace(-1, 1, 128).reshape(1, 2, 8, 8), torch.linspace(-1, 1, 36).reshape(2, 2, 3, 3)
     plain, still = torch.nn.functional.conv2d(image, weight), torch.zeros(1, 18, 6, 6)
-    found = {name: deform_conv2d(image, still, weight, backend=name) for name in get_args(Backend)}
+    found = {name: deform_conv2d(image, still, weight, backend=name) for name in backends()}
     wrong = [name for name, out in found.items() if not torch.allclose(out, plain, atol=1e-5)]
     detail = f"{active_backend()} path" + "".join(f"; the {name} path is wrong" for name in wrong)
     yield Finding("deformable convolution", "broken" if wrong else "ok", detail, _REINSTALL if wrong else "")
@@ -166,6 +177,7 @@ _EXAMINATIONS: dict[str, Callable[[], Iterator[Finding]]] = {
     "python": _python,
     "packages": _packages,
     "devices": _devices,
+    "compiled functions": _native,
     "deformable convolution": _operators,
     "bundled weights": _weights,
     "emoji font": _emoji_font,

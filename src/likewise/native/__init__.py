@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 VARIABLE = "LIKEWISE_NATIVE"
-LIBRARY = Path(__file__).with_name("kernels.so")
 
 
 def available() -> bool:
@@ -25,6 +24,7 @@ def available() -> bool:
     return why_not() == ""
 
 
+@torch.compiler.assume_constant_result
 def why_not() -> str:
     """The reason for which `available` is False, empty where it is True."""
     if os.environ.get(VARIABLE, "1") == "0":
@@ -34,10 +34,9 @@ def why_not() -> str:
 
 
 def instructions() -> str:
-    """The instruction set that the compiled functions chose on this machine, such as "AVX-512"."""
-    library = _library()
-    library.likewise_instructions.restype = ctypes.c_char_p
-    return str(library.likewise_instructions().decode())
+    """The instruction set whose library serves this machine: "avx512", "avx2", or "default" for the compiler's own."""
+    capability = torch.backends.cpu.get_cpu_capability().lower()
+    return capability if _path(capability).is_file() else "default"
 
 
 def call(name: str, *arguments: Tensor | float | None) -> None:
@@ -64,13 +63,18 @@ def _library() -> ctypes.CDLL:
 @functools.cache
 def _load() -> ctypes.CDLL | str:
     """The library, or why there is none."""
-    if not LIBRARY.is_file():
+    path = _path(instructions())
+    if not path.is_file():
         return "not built (a C compiler is needed when likewise is installed)"
     try:
         _share_openmp()
-        return ctypes.CDLL(str(LIBRARY))
+        return ctypes.CDLL(str(path))
     except OSError as error:
-        return f"{LIBRARY.name} does not load: {error}"
+        return f"{path.name} does not load: {error}"
+
+
+def _path(variant: str) -> Path:
+    return Path(__file__).with_name(f"kernels-{variant}.so")
 
 
 def _share_openmp() -> None:
@@ -86,10 +90,10 @@ def _share_openmp() -> None:
 
 
 def _passed(argument: Tensor | float | None) -> object:
+    if argument is None:
+        return None
     if isinstance(argument, Tensor):
         if not argument.is_contiguous() or argument.device.type != "cpu":
             raise ValueError(f"expected a contiguous tensor on the CPU, got {argument.device} {argument.stride()}")
         return ctypes.c_void_p(argument.data_ptr())
-    if isinstance(argument, int):
-        return ctypes.c_int64(argument)
-    return None if argument is None else ctypes.c_double(argument)
+    return ctypes.c_int64(argument) if isinstance(argument, int) else ctypes.c_double(argument)

@@ -13,29 +13,48 @@ torchvision: zero-initialised offsets start there.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 import torchvision.ops
 from torch import Tensor, nn
 
-Backend = Literal["torch", "torchvision"]
+from likewise import native
+from likewise.ops.deform_conv_native import deform_conv2d_native
+from likewise.ops.deform_conv_torch import deform_conv2d_torch
+
+Backend = Literal["native", "torch", "torchvision"]
 BACKEND_VARIABLE = "LIKEWISE_DEFORM_CONV"
 
 
-def active_backend(device: torch.device | str = "cpu") -> Backend:
-    """The implementation `deform_conv2d` takes on ``device`` when none is named.
+def active_backend(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Backend:
+    """The implementation `deform_conv2d` takes on ``device`` and for ``dtype`` when none is named.
 
-    The environment variable ``LIKEWISE_DEFORM_CONV`` decides where it is set; otherwise torchvision's compiled
-    kernel serves CUDA and the exact torch path every other device, where it is the faster of the two.
+    Torchvision's operator serves CUDA and export to ONNX, the compiled functions of `likewise.native` (where they
+    are available) the CPU in all but double precision, and the exact torch path everything else. The environment
+    variable ``LIKEWISE_DEFORM_CONV`` names another one; "native" is taken only where it can be.
 
     Raises:
         ValueError: the variable names no backend.
     """
-    chosen = os.environ.get(BACKEND_VARIABLE)
-    if chosen is None:
-        return "torchvision" if torch.device(device).type == "cuda" else "torch"
+    chosen = _chosen()
+    if chosen != "native":
+        return chosen
+    # Torchvision's operator is the one that ONNX exporters know as DeformConv.
+    if torch.device(device).type == "cuda" or torch.onnx.is_in_onnx_export():
+        return "torchvision"
+    return "torch" if _why_not_native(torch.device(device), dtype) else "native"
+
+
+def backends(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> tuple[Backend, ...]:
+    """The implementations that can be named for ``device`` and ``dtype`` here."""
+    return tuple(b for b in get_args(Backend) if b != "native" or not _why_not_native(torch.device(device), dtype))
+
+
+@torch.compiler.assume_constant_result
+def _chosen() -> Backend:
+    chosen = os.environ.get(BACKEND_VARIABLE, "native")
     for backend in get_args(Backend):
         if chosen == backend:
             return backend
@@ -69,18 +88,19 @@ def deform_conv2d(
         padding: zeros round the input.
         dilation: of the kernel.
         mask: (B, G N, H', W') modulation or None.
-        backend: "torch" (exact, any device), "torchvision", or None for `active_backend`.
+        backend: "native" (float32 on the CPU), "torch" (any device and precision), "torchvision", or None for
+            `active_backend`. All give the same result to rounding.
 
     Returns:
         (B, D, H', W').
 
     Raises:
-        ValueError: shapes that do not belong together; the message names both.
+        ValueError: shapes that do not belong together, the message names both; or "native" where it cannot run.
     """
     stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
     _check_shapes(input, offset, weight, mask, stride, padding, dilation)
     compute = torch.float64 if input.dtype == torch.float64 else torch.float32
-    run = _torchvision if (backend or active_backend(input.device)) == "torchvision" else _gather_and_multiply
+    run = _implementation(backend or active_backend(input.device, compute), input.device, compute)
     # Autocast would hand half precision to kernels that have none on the CPU, and round the sampling places.
     with torch.autocast(input.device.type, enabled=False):
         out = run(
@@ -121,6 +141,21 @@ class DeformConv2d(nn.Module):
         return deform_conv2d(input, offset, self.weight, self.bias, self.stride, self.padding, self.dilation, mask)
 
 
+def _implementation(backend: Backend, device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor]:
+    if backend == "native":
+        reason = _why_not_native(device, dtype)
+        if reason:
+            raise ValueError(f"backend 'native' cannot run here: {reason}; use 'torch', or None for the best there is")
+        return deform_conv2d_native
+    return _torchvision if backend == "torchvision" else deform_conv2d_torch
+
+
+def _why_not_native(device: torch.device, dtype: torch.dtype) -> str:
+    if device.type != "cpu" or dtype == torch.float64:
+        return f"it computes in float32 on the CPU, not in {dtype} on {device}"
+    return native.why_not()
+
+
 def _torchvision(
     x: Tensor,
     offset: Tensor,
@@ -132,74 +167,6 @@ def _torchvision(
     dilation: tuple[int, int],
 ) -> Tensor:
     return torchvision.ops.deform_conv2d(x, offset, weight, bias, stride, padding, dilation, mask)
-
-
-def _gather_and_multiply(
-    x: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mask: Tensor | None,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> Tensor:
-    """Gather every sample as a weighted bag of four pixels (channels last), then one matrix product a group."""
-    batch, channels = x.shape[:2]
-    out_channels, group_channels, *kernel = weight.shape
-    positions, height, width = kernel[0] * kernel[1], *offset.shape[2:]
-    offset_groups = offset.shape[1] // (2 * positions)
-    rows, cols = _sampling_places(offset, offset_groups, (kernel[0], kernel[1]), stride, padding, dilation)
-    if mask is not None:
-        mask = mask.view(batch, offset_groups, positions, height, width).permute(0, 1, 3, 4, 2)
-    samples = _bilinear_bags(x, rows, cols, mask)  # B G H' W' N C/G
-    samples = samples.permute(0, 2, 3, 1, 5, 4)  # B H' W' G C/G N
-    groups = channels // group_channels
-    columns = samples.reshape(batch * height * width, groups, group_channels * positions)
-    kernels = weight.reshape(groups, out_channels // groups, group_channels * positions)
-    out = torch.einsum("pgk,gdk->pgd", columns, kernels)
-    out = out.reshape(batch, height, width, out_channels).permute(0, 3, 1, 2)
-    return out if bias is None else out + bias[:, None, None]
-
-
-def _sampling_places(
-    offset: Tensor,
-    offset_groups: int,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> tuple[Tensor, Tensor]:
-    """Rows and columns (B, G, H', W', N) at which the input is read."""
-    batch, _, height, width = offset.shape
-    moved = offset.view(batch, offset_groups, kernel[0] * kernel[1], 2, height, width).permute(3, 0, 1, 4, 5, 2)
-    axes = [torch.arange(n, device=offset.device, dtype=offset.dtype) for n in (height, width, kernel[0], kernel[1])]
-    rows = (axes[0] * stride[0] - padding[0])[:, None] + (axes[2] * dilation[0]).repeat_interleave(kernel[1])
-    cols = (axes[1] * stride[1] - padding[1])[:, None] + (axes[3] * dilation[1]).repeat(kernel[0])
-    return moved[0] + rows[:, None, :], moved[1] + cols[None, :, :]
-
-
-def _bilinear_bags(x: Tensor, rows: Tensor, cols: Tensor, mask: Tensor | None) -> Tensor:
-    """Read ``x`` (B, C, H, W) at places (B, G, H', W', N): (B, G, H', W', N, C / G)."""
-    batch, channels, height, width = x.shape
-    groups = rows.shape[1]
-    top, left = rows.detach().floor(), cols.detach().floor()
-    down, right = rows - top, cols - left
-    table = (
-        x.reshape(batch * groups, channels // groups, height * width).transpose(1, 2).reshape(-1, channels // groups)
-    )
-    first = torch.arange(batch * groups, device=x.device).view(batch, groups, 1, 1, 1) * (height * width)
-    indices, weights = [], []
-    for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        row, col = top + dy, left + dx
-        held = (row >= 0) & (row < height) & (col >= 0) & (col < width)
-        share = (down if dy else 1 - down) * (right if dx else 1 - right)
-        indices.append(first + torch.where(held, row * width + col, 0).long())
-        weights.append(torch.where(held, share if mask is None else share * mask, 0))
-    bags = F.embedding_bag(
-        torch.stack(indices, -1).view(-1, 4), table, mode="sum", per_sample_weights=torch.stack(weights, -1).view(-1, 4)
-    )
-    return bags.view(*rows.shape, channels // groups)
 
 
 def _check_shapes(

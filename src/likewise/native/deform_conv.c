@@ -1,0 +1,452 @@
+/* Deformable convolution, forward and backward: likewise.ops.deform_conv says what is computed.
+ *
+ * Columns (the samples that meet the weights) are gathered, channels last, for a block of places and a stretch of at
+ * most DEPTH weights at a time, and multiplied while they are in cache; backward reads each sample once for the
+ * gradients of input, offset, mask and weight. Places of a block are shared by no two threads.
+ */
+#include "native.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "gemm.h"
+
+/* Places handled together: a multiple of every ROWS; BLOCK * DEPTH floats stay in the second-level cache. */
+#define BLOCK 96
+
+typedef struct {
+    int64_t batch, channels, height, width;           /* of the input */
+    int64_t out_channels, kernel_rows, kernel_cols;   /* of the weight */
+    int64_t stride[2], padding[2], dilation[2];       /* rows, columns */
+    int64_t groups, offset_groups;
+    int64_t out_height, out_width;
+} Geometry;
+
+/* Stretches of weights: `positions` kernel positions of all channels of a group, or part of one position's. */
+typedef struct {
+    int64_t positions, channels; /* in one stretch */
+    int64_t count;               /* stretches in a group */
+    int64_t longest;             /* weights in one stretch */
+} Split;
+
+typedef struct {
+    int64_t first, last;       /* kernel positions [first, last) */
+    int64_t from, to;          /* channels of the group [from, to) */
+    int64_t start, depth;      /* where the stretch starts among the group's weights, and its length */
+} Stretch;
+
+/* Where one kernel position of one offset group samples the picture, for each place of a block. */
+typedef struct {
+    int32_t corner[4][BLOCK];  /* pixel, row by row; height * width where a corner lies outside */
+    float down[BLOCK], right[BLOCK], gain[BLOCK];
+} Places;
+
+static int64_t out_pixels(const Geometry *g) { return g->out_height * g->out_width; }
+static int64_t positions(const Geometry *g) { return g->kernel_rows * g->kernel_cols; }
+static int64_t group_channels(const Geometry *g) { return g->channels / g->groups; }
+static int64_t group_out(const Geometry *g) { return g->out_channels / g->groups; }
+static int64_t padded_out(const Geometry *g) { return ceil_to(group_out(g), COLS); }
+static int64_t blocks(const Geometry *g) { return (out_pixels(g) + BLOCK - 1) / BLOCK; }
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static Split split(const Geometry *g) {
+    const int64_t all = positions(g), channels = group_channels(g);
+    Split s;
+    if (channels <= DEPTH) {
+        const int64_t fit = smaller(DEPTH / channels, all), stretches = (all + fit - 1) / fit;
+        s.positions = (all + stretches - 1) / stretches, s.channels = channels;
+        s.count = (all + s.positions - 1) / s.positions;
+    } else {
+        const int64_t parts = (channels + DEPTH - 1) / DEPTH;
+        s.positions = 1, s.channels = smaller(DEPTH, ceil_to((channels + parts - 1) / parts, LANES));
+        s.count = all * ((channels + s.channels - 1) / s.channels);
+    }
+    s.longest = s.positions * s.channels;
+    return s;
+}
+
+static Stretch stretch(const Geometry *g, const Split *s, int64_t index) {
+    const int64_t channels = group_channels(g), parts = (channels + s->channels - 1) / s->channels;
+    Stretch k;
+    k.first = index / parts * s->positions, k.last = smaller(k.first + s->positions, positions(g));
+    k.from = index % parts * s->channels, k.to = smaller(k.from + s->channels, channels);
+    k.start = k.first * channels + k.from, k.depth = (k.last - k.first) * (k.to - k.from);
+    return k;
+}
+
+/* Floats of the buffers that the caller provides: packed weights forward and backward, a thread's scratch forward
+ * and backward, a thread's gradient of the weight. */
+void deform_conv2d_sizes(const Geometry *g, int64_t *sizes) {
+    const Split s = split(g);
+    const int64_t out = group_out(g), pieces = (out + DEPTH - 1) / DEPTH;
+    sizes[0] = g->groups * positions(g) * group_channels(g) * padded_out(g);
+    sizes[1] = g->groups * s.count * ceil_to(s.longest, COLS) * out;
+    sizes[2] = BLOCK * (LEAD + padded_out(g)) + LEAD;
+    sizes[3] = BLOCK * ((2 + pieces) * LEAD + padded_out(g)) + LEAD;
+    sizes[4] = g->groups * s.count * ceil_to(s.longest, ROWS) * padded_out(g);
+}
+
+/* Places of one picture that are handled together, for one group of weights. */
+typedef struct {
+    const Geometry *g;
+    const float *offset, *mask;
+    int64_t image, group, start, count;
+    float row[BLOCK], column[BLOCK]; /* of the grid's places, in the input */
+} Block;
+
+static Block block(const Geometry *g, const float *offset, const float *mask, int64_t image, int64_t start) {
+    Block b = {.g = g, .offset = offset, .mask = mask, .image = image, .start = start};
+    b.count = smaller(BLOCK, out_pixels(g) - start);
+    for (int64_t i = 0, y = start / g->out_width, x = start % g->out_width; i < b.count; i++) {
+        b.row[i] = (float)(y * g->stride[0] - g->padding[0]), b.column[i] = (float)(x * g->stride[1] - g->padding[1]);
+        if (++x == g->out_width) x = 0, y++;
+    }
+    return b;
+}
+
+/* Offsets and masks are (batch, [2 x] offset groups x positions, out_height, out_width). */
+static int64_t field(const Geometry *g, int64_t image, int64_t offset_group, int64_t position) {
+    return ((image * g->offset_groups + offset_group) * positions(g) + position) * out_pixels(g);
+}
+
+/* Stands for a row or column outside: whatever is added to it stays negative. */
+#define FAR (-(1 << 30))
+
+static void find_places(const Block *b, int64_t offset_group, int64_t position, Places *p) {
+    const Geometry *g = b->g;
+    const int64_t at = field(g, b->image, offset_group, position), start = b->start, count = b->count;
+    const float *move_y = b->offset + 2 * at + start, *move_x = move_y + out_pixels(g);
+    const float *row = b->row, *column = b->column;
+    int32_t *a = p->corner[0], *c = p->corner[1], *d = p->corner[2], *e = p->corner[3];
+    float *down = p->down, *right = p->right;
+    const float kernel_y = (float)(position / g->kernel_cols * g->dilation[0]);
+    const float kernel_x = (float)(position % g->kernel_cols * g->dilation[1]);
+    const int32_t height = (int32_t)g->height, width = (int32_t)g->width, outside = height * width;
+    const float bottom = (float)height, edge = (float)width;
+#pragma omp simd
+    for (int64_t i = 0; i < count; i++) {
+        const float y = row[i] + kernel_y + move_y[i], x = column[i] + kernel_x + move_x[i];
+        const float floor_y = floorf(y), floor_x = floorf(x);
+        /* Written so that NaN and huge values count as far outside before they become integers. */
+        const int32_t top = (floor_y >= -1.0f) & (floor_y < bottom) ? (int32_t)floor_y : -2;
+        const int32_t left = (floor_x >= -1.0f) & (floor_x < edge) ? (int32_t)floor_x : -2;
+        const int32_t upper = top >= 0 ? top * width : FAR, next = (top + 1) * width;
+        const int32_t lower = top >= -1 ? (next < outside ? next : FAR) : FAR;
+        const int32_t before = left >= 0 ? left : FAR, after = left >= -1 ? (left + 1 < width ? left + 1 : FAR) : FAR;
+        a[i] = upper + before >= 0 ? upper + before : outside;
+        c[i] = upper + after >= 0 ? upper + after : outside;
+        d[i] = lower + before >= 0 ? lower + before : outside;
+        e[i] = lower + after >= 0 ? lower + after : outside;
+        down[i] = top >= -1 ? y - floor_y : 0.0f;
+        right[i] = left >= -1 ? x - floor_x : 0.0f;
+    }
+    for (int64_t i = 0; i < count; i++) p->gain[i] = b->mask ? b->mask[at + start + i] : 1.0f;
+}
+
+/* Samples of `channels` channels, one row of `columns` a place. */
+static void gather(const Places *p, int64_t count, const float *picture, int64_t pixel_step, int64_t channels,
+                   float *restrict columns) {
+    for (int64_t i = 0; i < count; i++, columns += LEAD) {
+        const float *a = picture + p->corner[0][i] * pixel_step, *b = picture + p->corner[1][i] * pixel_step;
+        const float *c = picture + p->corner[2][i] * pixel_step, *d = picture + p->corner[3][i] * pixel_step;
+        const float down = p->down[i], right = p->right[i], up = (1 - down) * p->gain[i], low = down * p->gain[i];
+        const float wa = up * (1 - right), wb = up * right, wc = low * (1 - right), wd = low * right;
+#pragma omp simd
+        for (int64_t k = 0; k < channels; k++) columns[k] = wa * a[k] + wb * b[k] + wc * c[k] + wd * d[k];
+    }
+}
+
+/* Adds the gradient of the samples to the picture's. The last pixel, which stands for all outside, takes the rest. */
+static void scatter(const Places *p, int64_t count, const float *columns, int64_t pixel_step, int64_t channels,
+                    float *picture) {
+    for (int64_t i = 0; i < count; i++, columns += LEAD) {
+        const float down = p->down[i], right = p->right[i], up = (1 - down) * p->gain[i], low = down * p->gain[i];
+        const float share[4] = {up * (1 - right), up * right, low * (1 - right), low * right};
+        for (int corner = 0; corner < 4; corner++) {
+            float *restrict pixel = picture + p->corner[corner][i] * pixel_step;
+            const float weight = share[corner];
+#pragma omp simd
+            for (int64_t k = 0; k < channels; k++) pixel[k] += weight * columns[k];
+        }
+    }
+}
+
+/* Adds to the gradients of offset and mask; all follow from the products of the gradient with the four corners. */
+static void steer(const Places *p, int64_t count, const float *columns, const float *picture, int64_t pixel_step,
+                  int64_t channels, float *grad_y, float *grad_x, float *grad_mask) {
+    for (int64_t i = 0; i < count; i++, columns += LEAD) {
+        const float *a = picture + p->corner[0][i] * pixel_step, *b = picture + p->corner[1][i] * pixel_step;
+        const float *c = picture + p->corner[2][i] * pixel_step, *d = picture + p->corner[3][i] * pixel_step;
+        float sa = 0, sb = 0, sc = 0, sd = 0;
+#pragma omp simd reduction(+ : sa, sb, sc, sd)
+        for (int64_t k = 0; k < channels; k++) {
+            const float g = columns[k];
+            sa += g * a[k], sb += g * b[k], sc += g * c[k], sd += g * d[k];
+        }
+        const float down = p->down[i], right = p->right[i];
+        grad_y[i] += p->gain[i] * ((sc - sa) * (1 - right) + (sd - sb) * right);
+        grad_x[i] += p->gain[i] * ((sb - sa) * (1 - down) + (sd - sc) * down);
+        if (grad_mask)
+            grad_mask[i] += (1 - down) * ((1 - right) * sa + right * sb) + down * ((1 - right) * sc + right * sd);
+    }
+}
+
+/* Channels of a stretch that share one kernel position and offset group, and so their places. */
+typedef struct {
+    Places places;
+    int64_t position, offset_group;
+    int64_t channel, count; /* first channel in the picture, and how many */
+    int64_t column;         /* where they are in a row of columns */
+} Run;
+
+static Run before_first(const Stretch *k) {
+    Run r;
+    r.position = k->first, r.channel = -1, r.count = r.column = 0;
+    return r;
+}
+
+/* Moves on to the next run of the stretch; zero when there is none. */
+static int next(const Block *b, const Stretch *k, Run *r) {
+    const int64_t shared = b->g->channels / b->g->offset_groups;
+    const int64_t first = b->group * group_channels(b->g) + k->from, end = first + k->to - k->from;
+    r->column += r->count;
+    r->channel = r->channel < 0 ? first : r->channel + r->count;
+    if (r->channel == end) r->channel = first, r->position++;
+    if (r->position == k->last) return 0;
+    r->offset_group = r->channel / shared;
+    r->count = smaller(end, (r->offset_group + 1) * shared) - r->channel;
+    find_places(b, r->offset_group, r->position, &r->places);
+    return 1;
+}
+
+static void gather_stretch(const Block *b, const Stretch *k, const float *picture, float *columns) {
+    Run r = before_first(k);
+    while (next(b, k, &r))
+        gather(&r.places, b->count, picture + r.channel, b->g->channels, r.count, columns + r.column);
+}
+
+static void scatter_stretch(const Block *b, const Stretch *k, const float *columns, float *picture) {
+    Run r = before_first(k);
+    while (next(b, k, &r))
+        scatter(&r.places, b->count, columns + r.column, b->g->channels, r.count, picture + r.channel);
+}
+
+static void steer_stretch(const Block *b, const Stretch *k, const float *columns, const float *picture,
+                          float *grad_offset, float *grad_mask) {
+    Run r = before_first(k);
+    while (next(b, k, &r)) {
+        const int64_t at = field(b->g, b->image, r.offset_group, r.position);
+        float *y = grad_offset + 2 * at + b->start, *x = y + out_pixels(b->g);
+        steer(&r.places, b->count, columns + r.column, picture + r.channel, b->g->channels, r.count, y, x,
+              grad_mask ? grad_mask + at + b->start : NULL);
+    }
+}
+
+/* (count, step) rows from planes: out[i * row_step + j] = in[j * plane_step + i], in squares that fit the cache. */
+static void turn(const float *in, int64_t plane_step, int64_t rows, int64_t planes, int64_t row_step, float *out) {
+    for (int64_t j0 = 0; j0 < planes; j0 += 16)
+        for (int64_t i0 = 0; i0 < rows; i0 += 16)
+            for (int64_t i = i0; i < smaller(i0 + 16, rows); i++)
+                for (int64_t j = j0; j < smaller(j0 + 16, planes); j++)
+                    out[i * row_step + j] = in[j * plane_step + i];
+}
+
+/* Pictures (batch, channels, pixels) to (batch, pixels + 1, channels); the pixel more is zero and stands outside. */
+void deform_conv2d_rows(const Geometry *g, const float *input, float *rows, int64_t threads) {
+    const int64_t pixels = g->height * g->width, bands = (pixels + 255) / 256;
+#pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
+    for (int64_t image = 0; image < g->batch; image++)
+        for (int64_t band = 0; band < bands; band++) {
+            float *out = rows + image * (pixels + 1) * g->channels;
+            const int64_t first = band * 256, count = smaller(256, pixels - first);
+            turn(input + image * g->channels * pixels + first, pixels, count, g->channels, g->channels,
+                 out + first * g->channels);
+            if (first + count == pixels) memset(out + pixels * g->channels, 0, sizeof(float) * g->channels);
+        }
+}
+
+/* Weights (out, channels of a group, positions) as panels of output channels, stretch by stretch. */
+static void pack_forward(const Geometry *g, const float *weight, float *packed, int64_t threads) {
+    const int64_t all = positions(g), channels = group_channels(g), out = group_out(g), padded = padded_out(g);
+    const Split s = split(g);
+#pragma omp parallel for collapse(3) num_threads(threads) schedule(static)
+    for (int64_t group = 0; group < g->groups; group++)
+        for (int64_t index = 0; index < s.count; index++)
+            for (int64_t first = 0; first < padded; first += COLS) {
+                const Stretch k = stretch(g, &s, index);
+                float *panel = packed + (group * all * channels + k.start) * padded + first * k.depth;
+                for (int64_t position = k.first; position < k.last; position++)
+                    for (int64_t c = k.from; c < k.to; c++, panel += COLS)
+                        for (int64_t d = 0; d < COLS; d++)
+                            panel[d] = first + d < out
+                                           ? weight[((group * out + first + d) * channels + c) * all + position]
+                                           : 0.0f;
+            }
+}
+
+/* The same as panels of a stretch's weights, one row an output channel. */
+static void pack_backward(const Geometry *g, const float *weight, float *packed, int64_t threads) {
+    const int64_t all = positions(g), channels = group_channels(g), out = group_out(g);
+    const Split s = split(g);
+    const int64_t padded = ceil_to(s.longest, COLS);
+#pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
+    for (int64_t group = 0; group < g->groups; group++)
+        for (int64_t index = 0; index < s.count; index++) {
+            const Stretch k = stretch(g, &s, index);
+            float *panels = packed + (group * s.count + index) * padded * out;
+            memset(panels, 0, sizeof(float) * padded * out);
+            for (int64_t d = 0; d < out; d++)
+                for (int64_t position = k.first, at = 0; position < k.last; position++)
+                    for (int64_t c = k.from; c < k.to; c++, at++)
+                        panels[at / COLS * out * COLS + d * COLS + at % COLS] =
+                            weight[((group * out + d) * channels + c) * all + position];
+        }
+}
+
+static void forward_block(Block *b, const float *rows, const float *packed, const float *bias, float *scratch,
+                          float *out) {
+    const Geometry *g = b->g;
+    const int64_t wide = padded_out(g), depth = positions(g) * group_channels(g), pixels = out_pixels(g);
+    const float *picture = rows + b->image * (g->height * g->width + 1) * g->channels;
+    const Split s = split(g);
+    float *columns = scratch, *sums = scratch + BLOCK * LEAD;
+    for (b->group = 0; b->group < g->groups; b->group++) {
+        for (int64_t index = 0; index < s.count; index++) {
+            const Stretch k = stretch(g, &s, index);
+            gather_stretch(b, &k, picture, columns);
+            multiply(ceil_to(b->count, ROWS), wide, k.depth, columns, packed + (b->group * depth + k.start) * wide, sums,
+                     wide, index == 0);
+        }
+        const int64_t first = b->group * group_out(g);
+        float *planes = out + (b->image * g->out_channels + first) * pixels + b->start;
+        turn(sums, wide, group_out(g), b->count, pixels, planes);
+        for (int64_t d = 0; bias && d < group_out(g); d++)
+            for (int64_t i = 0; i < b->count; i++) planes[d * pixels + i] += bias[first + d];
+    }
+}
+
+/* input as `deform_conv2d_rows` gives it -> out (batch, out_channels, out_height, out_width). */
+void deform_conv2d_forward(const Geometry *g, const float *rows, const float *offset, const float *weight,
+                           const float *bias, const float *mask, float *packed, float *scratch, float *out,
+                           int64_t threads) {
+    int64_t sizes[5];
+    deform_conv2d_sizes(g, sizes);
+    pack_forward(g, weight, packed, threads);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t at = 0; at < g->batch * blocks(g); at++) {
+        Block b = block(g, offset, mask, at / blocks(g), at % blocks(g) * BLOCK);
+        forward_block(&b, rows, packed, bias, scratch + thread_number() * sizes[2], out);
+    }
+}
+
+/* Where backward reads and writes; a null gradient is not wanted. */
+typedef struct {
+    const float *rows, *packed, *grad_out;
+    float *scratch, *grad_rows, *grad_offset, *grad_mask, *grad_packed;
+} Backward;
+
+/* A block of the output's gradient: its places as rows, cut into `pieces` of DEPTH channels, and as packed panels. */
+static void load_gradient(const Block *b, const float *grad_out, float *pieces, float *panels) {
+    const Geometry *g = b->g;
+    const int64_t out = group_out(g), pixels = out_pixels(g);
+    const float *planes = grad_out + (b->image * g->out_channels + b->group * out) * pixels + b->start;
+    for (int64_t first = 0; first < out; first += DEPTH, pieces += BLOCK * LEAD)
+        turn(planes + first * pixels, pixels, b->count, smaller(DEPTH, out - first), LEAD, pieces);
+    for (int64_t first = 0; first < padded_out(g); first += COLS, panels += b->count * COLS) {
+        const int64_t width = smaller(COLS, out - first);
+        turn(planes + first * pixels, pixels, b->count, width, COLS, panels);
+        for (int64_t i = 0; i < b->count; i++) memset(panels + i * COLS + width, 0, sizeof(float) * (COLS - width));
+    }
+}
+
+/* The gradient of one stretch's columns: (places x out) (out x weights). */
+static void column_gradient(const Block *b, const Stretch *k, const float *pieces, const float *packed, float *columns) {
+    const int64_t out = group_out(b->g), rows = ceil_to(b->count, ROWS);
+    for (int64_t j = 0; j < k->depth; j += COLS)
+        for (int64_t first = 0; first < out; first += DEPTH)
+            multiply(rows, COLS, smaller(DEPTH, out - first), pieces + first / DEPTH * BLOCK * LEAD,
+                     packed + j * out + first * COLS, columns + j, LEAD, first == 0);
+}
+
+static void backward_block(Block *b, const Backward *w, float *scratch, float *grad_picture, float *grad_packed) {
+    const Geometry *g = b->g;
+    const Split s = split(g);
+    const int64_t wide = padded_out(g), out = group_out(g), pieces_size = (out + DEPTH - 1) / DEPTH * BLOCK * LEAD;
+    const float *picture = w->rows + b->image * (g->height * g->width + 1) * g->channels;
+    float *columns = scratch, *gradient = columns + BLOCK * LEAD, *pieces = gradient + BLOCK * LEAD;
+    float *panels = pieces + pieces_size;
+    for (b->group = 0; b->group < g->groups; b->group++) {
+        load_gradient(b, w->grad_out, pieces, panels);
+        for (int64_t index = 0; index < s.count; index++) {
+            const Stretch k = stretch(g, &s, index);
+            const int64_t at = b->group * s.count + index;
+            if (grad_picture || w->grad_offset)
+                column_gradient(b, &k, pieces, w->packed + at * ceil_to(s.longest, COLS) * out, gradient);
+            if (w->grad_offset) steer_stretch(b, &k, gradient, picture, w->grad_offset, w->grad_mask);
+            if (grad_picture) scatter_stretch(b, &k, gradient, grad_picture);
+            if (!grad_packed) continue;
+            gather_stretch(b, &k, picture, columns);
+            multiply_turned(ceil_to(k.depth, ROWS), wide, b->count, columns, panels,
+                            grad_packed + at * ceil_to(s.longest, ROWS) * wide, wide);
+        }
+    }
+}
+
+/* Sums the threads' gradients of the packed weights into the weight's own order. */
+static void unpack_weight_gradient(const Geometry *g, const float *grad_packed, int64_t size, int64_t threads,
+                                   float *grad_weight) {
+    const Split s = split(g);
+    const int64_t all = positions(g), channels = group_channels(g), out = group_out(g), wide = padded_out(g);
+#pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
+    for (int64_t group = 0; group < g->groups; group++)
+        for (int64_t index = 0; index < s.count; index++) {
+            const Stretch k = stretch(g, &s, index);
+            const float *from = grad_packed + (group * s.count + index) * ceil_to(s.longest, ROWS) * wide;
+            for (int64_t position = k.first; position < k.last; position++)
+                for (int64_t c = k.from; c < k.to; c++, from += wide)
+                    for (int64_t d = 0; d < out; d++) {
+                        float sum = 0;
+                        for (int64_t thread = 0; thread < threads; thread++) sum += from[thread * size + d];
+                        grad_weight[((group * out + d) * channels + c) * all + position] = sum;
+                    }
+        }
+}
+
+/* Sums the threads' gradients of one picture's rows into planes (channels, pixels). */
+static void unpack_picture_gradient(const Geometry *g, const float *grad_rows, int64_t threads, float *grad_input) {
+    const int64_t pixels = g->height * g->width, size = (pixels + 1) * g->channels;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t first = 0; first < pixels; first += 256) {
+        const int64_t count = smaller(256, pixels - first);
+        float *sum = (float *)grad_rows + first * g->channels;
+        for (int64_t thread = 1; thread < threads; thread++)
+            for (int64_t i = 0; i < count * g->channels; i++) sum[i] += sum[thread * size + i];
+        turn(sum, g->channels, g->channels, count, pixels, grad_input + first);
+    }
+}
+
+/* Gradients of everything but the bias. `grad_rows` and `grad_packed` are zeroed scratch, one part a thread, and
+ * grad_offset and grad_mask zeroed results; a null grad_input, grad_offset or grad_weight is not computed. */
+void deform_conv2d_backward(const Geometry *g, const float *rows, const float *offset, const float *weight,
+                            const float *mask, const float *grad_out, float *packed, float *scratch, float *grad_rows,
+                            float *grad_packed, float *grad_input, float *grad_offset, float *grad_mask,
+                            float *grad_weight, int64_t threads) {
+    const int64_t pixels = g->height * g->width, row_size = (pixels + 1) * g->channels;
+    const Backward w = {rows, packed, grad_out, scratch, grad_rows, grad_offset, grad_mask, grad_packed};
+    int64_t sizes[5];
+    deform_conv2d_sizes(g, sizes);
+    if (grad_input || grad_offset) pack_backward(g, weight, packed, threads);
+    for (int64_t image = 0; image < g->batch; image++) {
+        if (grad_input && image) memset(grad_rows, 0, sizeof(float) * row_size * threads);
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int64_t at = 0; at < blocks(g); at++) {
+            const int64_t thread = thread_number();
+            Block b = block(g, offset, mask, image, at * BLOCK);
+            backward_block(&b, &w, scratch + thread * sizes[3], grad_input ? grad_rows + thread * row_size : NULL,
+                           grad_weight ? grad_packed + thread * sizes[4] : NULL);
+        }
+        if (grad_input)
+            unpack_picture_gradient(g, grad_rows, threads, grad_input + image * g->channels * pixels);
+    }
+    if (grad_weight) unpack_weight_gradient(g, grad_packed, sizes[4], threads, grad_weight);
+}
