@@ -4,75 +4,16 @@
  * most DEPTH weights at a time, and multiplied while they are in cache; backward reads each sample once for the
  * gradients of input, offset, mask and weight. Places of a block are shared by no two threads.
  */
-#include "native.h"
+#include "deform_conv.h"
 
 #include <math.h>
 #include <string.h>
-
-#include "gemm.h"
-
-/* Places handled together: a multiple of every ROWS; BLOCK * DEPTH floats stay in the second-level cache. */
-#define BLOCK 96
-
-typedef struct {
-    int64_t batch, channels, height, width;           /* of the input */
-    int64_t out_channels, kernel_rows, kernel_cols;   /* of the weight */
-    int64_t stride[2], padding[2], dilation[2];       /* rows, columns */
-    int64_t groups, offset_groups;
-    int64_t out_height, out_width;
-} Geometry;
-
-/* Stretches of weights: `positions` kernel positions of all channels of a group, or part of one position's. */
-typedef struct {
-    int64_t positions, channels; /* in one stretch */
-    int64_t count;               /* stretches in a group */
-    int64_t longest;             /* weights in one stretch */
-} Split;
-
-typedef struct {
-    int64_t first, last;       /* kernel positions [first, last) */
-    int64_t from, to;          /* channels of the group [from, to) */
-    int64_t start, depth;      /* where the stretch starts among the group's weights, and its length */
-} Stretch;
 
 /* Where one kernel position of one offset group samples the picture, for each place of a block. */
 typedef struct {
     int32_t corner[4][BLOCK];  /* pixel, row by row; height * width where a corner lies outside */
     float down[BLOCK], right[BLOCK], gain[BLOCK];
 } Places;
-
-static int64_t out_pixels(const Geometry *g) { return g->out_height * g->out_width; }
-static int64_t positions(const Geometry *g) { return g->kernel_rows * g->kernel_cols; }
-static int64_t group_channels(const Geometry *g) { return g->channels / g->groups; }
-static int64_t group_out(const Geometry *g) { return g->out_channels / g->groups; }
-static int64_t padded_out(const Geometry *g) { return ceil_to(group_out(g), COLS); }
-static int64_t blocks(const Geometry *g) { return (out_pixels(g) + BLOCK - 1) / BLOCK; }
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-static Split split(const Geometry *g) {
-    const int64_t all = positions(g), channels = group_channels(g);
-    Split s;
-    if (channels <= DEPTH) {
-        const int64_t fit = smaller(DEPTH / channels, all), stretches = (all + fit - 1) / fit;
-        s.positions = (all + stretches - 1) / stretches, s.channels = channels;
-        s.count = (all + s.positions - 1) / s.positions;
-    } else {
-        const int64_t parts = (channels + DEPTH - 1) / DEPTH;
-        s.positions = 1, s.channels = smaller(DEPTH, ceil_to((channels + parts - 1) / parts, LANES));
-        s.count = all * ((channels + s.channels - 1) / s.channels);
-    }
-    s.longest = s.positions * s.channels;
-    return s;
-}
-
-static Stretch stretch(const Geometry *g, const Split *s, int64_t index) {
-    const int64_t channels = group_channels(g), parts = (channels + s->channels - 1) / s->channels;
-    Stretch k;
-    k.first = index / parts * s->positions, k.last = smaller(k.first + s->positions, positions(g));
-    k.from = index % parts * s->channels, k.to = smaller(k.from + s->channels, channels);
-    k.start = k.first * channels + k.from, k.depth = (k.last - k.first) * (k.to - k.from);
-    return k;
-}
 
 /* Floats of the buffers that the caller provides: packed weights forward and backward, a thread's scratch forward
  * and backward, a thread's gradient of the weight. */
@@ -242,67 +183,6 @@ static void steer_stretch(const Block *b, const Stretch *k, const float *columns
     }
 }
 
-/* (count, step) rows from planes: out[i * row_step + j] = in[j * plane_step + i], in squares that fit the cache. */
-static void turn(const float *in, int64_t plane_step, int64_t rows, int64_t planes, int64_t row_step, float *out) {
-    for (int64_t j0 = 0; j0 < planes; j0 += 16)
-        for (int64_t i0 = 0; i0 < rows; i0 += 16)
-            for (int64_t i = i0; i < smaller(i0 + 16, rows); i++)
-                for (int64_t j = j0; j < smaller(j0 + 16, planes); j++)
-                    out[i * row_step + j] = in[j * plane_step + i];
-}
-
-/* Pictures (batch, channels, pixels) to (batch, pixels + 1, channels); the pixel more is zero and stands outside. */
-void deform_conv2d_rows(const Geometry *g, const float *input, float *rows, int64_t threads) {
-    const int64_t pixels = g->height * g->width, bands = (pixels + 255) / 256;
-#pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
-    for (int64_t image = 0; image < g->batch; image++)
-        for (int64_t band = 0; band < bands; band++) {
-            float *out = rows + image * (pixels + 1) * g->channels;
-            const int64_t first = band * 256, count = smaller(256, pixels - first);
-            turn(input + image * g->channels * pixels + first, pixels, count, g->channels, g->channels,
-                 out + first * g->channels);
-            if (first + count == pixels) memset(out + pixels * g->channels, 0, sizeof(float) * g->channels);
-        }
-}
-
-/* Weights (out, channels of a group, positions) as panels of output channels, stretch by stretch. */
-static void pack_forward(const Geometry *g, const float *weight, float *packed, int64_t threads) {
-    const int64_t all = positions(g), channels = group_channels(g), out = group_out(g), padded = padded_out(g);
-    const Split s = split(g);
-#pragma omp parallel for collapse(3) num_threads(threads) schedule(static)
-    for (int64_t group = 0; group < g->groups; group++)
-        for (int64_t index = 0; index < s.count; index++)
-            for (int64_t first = 0; first < padded; first += COLS) {
-                const Stretch k = stretch(g, &s, index);
-                float *panel = packed + (group * all * channels + k.start) * padded + first * k.depth;
-                for (int64_t position = k.first; position < k.last; position++)
-                    for (int64_t c = k.from; c < k.to; c++, panel += COLS)
-                        for (int64_t d = 0; d < COLS; d++)
-                            panel[d] = first + d < out
-                                           ? weight[((group * out + first + d) * channels + c) * all + position]
-                                           : 0.0f;
-            }
-}
-
-/* The same as panels of a stretch's weights, one row an output channel. */
-static void pack_backward(const Geometry *g, const float *weight, float *packed, int64_t threads) {
-    const int64_t all = positions(g), channels = group_channels(g), out = group_out(g);
-    const Split s = split(g);
-    const int64_t padded = ceil_to(s.longest, COLS);
-#pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
-    for (int64_t group = 0; group < g->groups; group++)
-        for (int64_t index = 0; index < s.count; index++) {
-            const Stretch k = stretch(g, &s, index);
-            float *panels = packed + (group * s.count + index) * padded * out;
-            memset(panels, 0, sizeof(float) * padded * out);
-            for (int64_t d = 0; d < out; d++)
-                for (int64_t position = k.first, at = 0; position < k.last; position++)
-                    for (int64_t c = k.from; c < k.to; c++, at++)
-                        panels[at / COLS * out * COLS + d * COLS + at % COLS] =
-                            weight[((group * out + d) * channels + c) * all + position];
-        }
-}
-
 static void forward_block(Block *b, const float *rows, const float *packed, const float *bias, float *scratch,
                           float *out) {
     const Geometry *g = b->g;
@@ -389,39 +269,6 @@ static void backward_block(Block *b, const Backward *w, float *scratch, float *g
             multiply_turned(ceil_to(k.depth, ROWS), wide, b->count, columns, panels,
                             grad_packed + at * ceil_to(s.longest, ROWS) * wide, wide);
         }
-    }
-}
-
-/* Sums the threads' gradients of the packed weights into the weight's own order. */
-static void unpack_weight_gradient(const Geometry *g, const float *grad_packed, int64_t size, int64_t threads,
-                                   float *grad_weight) {
-    const Split s = split(g);
-    const int64_t all = positions(g), channels = group_channels(g), out = group_out(g), wide = padded_out(g);
-#pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
-    for (int64_t group = 0; group < g->groups; group++)
-        for (int64_t index = 0; index < s.count; index++) {
-            const Stretch k = stretch(g, &s, index);
-            const float *from = grad_packed + (group * s.count + index) * ceil_to(s.longest, ROWS) * wide;
-            for (int64_t position = k.first; position < k.last; position++)
-                for (int64_t c = k.from; c < k.to; c++, from += wide)
-                    for (int64_t d = 0; d < out; d++) {
-                        float sum = 0;
-                        for (int64_t thread = 0; thread < threads; thread++) sum += from[thread * size + d];
-                        grad_weight[((group * out + d) * channels + c) * all + position] = sum;
-                    }
-        }
-}
-
-/* Sums the threads' gradients of one picture's rows into planes (channels, pixels). */
-static void unpack_picture_gradient(const Geometry *g, const float *grad_rows, int64_t threads, float *grad_input) {
-    const int64_t pixels = g->height * g->width, size = (pixels + 1) * g->channels;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t first = 0; first < pixels; first += 256) {
-        const int64_t count = smaller(256, pixels - first);
-        float *sum = (float *)grad_rows + first * g->channels;
-        for (int64_t thread = 1; thread < threads; thread++)
-            for (int64_t i = 0; i < count * g->channels; i++) sum[i] += sum[thread * size + i];
-        turn(sum, g->channels, g->channels, count, pixels, grad_input + first);
     }
 }
 
