@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from likewise.data.names import nearest
 from likewise.types import LikewiseError
 from likewise.weights import Checkpoint, Preset, config_from, load_strict, read_checkpoint
 
@@ -79,8 +79,6 @@ def load_model(name_or_path: str | Path) -> tuple[str, nn.Module]:
 
 def _look_up(table: dict[str, str], name: str, what: str) -> Any:
     if name not in table:
-        near = difflib.get_close_matches(name, table, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(table)}"
-        raise LikewiseError(f"no {what} named {name!r}; {hint}")
+        raise LikewiseError(f"no {what} named {name!r}{nearest(name, table)}")
     module, attribute = table[name].split(":")
     return getattr(importlib.import_module(module), attribute)

@@ -7,7 +7,6 @@ Foreign ``.pth`` files are read with ``weights_only=True``: a checkpoint can nev
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import typing
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from likewise.data.names import nearest
 from likewise.types import LikewiseError
 
 T = TypeVar("T")
@@ -187,9 +187,7 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     hints = typing.get_type_hints(cls)
     for key in values:
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(hints)}"
-            raise LikewiseError(f"{cls.__name__} has no field {key!r}{hint}")
+            raise LikewiseError(f"{cls.__name__} has no field {key!r}{nearest(key, hints)}")
     return cls(**{key: _typed(hints[key], value) for key, value in values.items()})
 
 
