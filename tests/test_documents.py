@@ -84,3 +84,11 @@ def test_code_of_the_readme_runs(tmp_path: Path):
     Image.fromarray(data.coins()).save(tmp_path / "coins.png")
     run_python("-c", code, cwd=tmp_path)
     assert (tmp_path / "out" / "coins_count.png").is_file()
+
+
+def test_code_of_the_operators_page_runs(tmp_path: Path):
+    pytest.importorskip("onnxruntime", reason="needs the [export] extra")
+    found = blocks(REPOSITORY / "docs" / "operators.md", "python")
+    assert len(found) >= 4
+    run_python("-c", "\n".join(found), cwd=tmp_path)
+    assert (tmp_path / "layer.onnx").is_file()
