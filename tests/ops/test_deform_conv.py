@@ -294,7 +294,12 @@ def test_module_is_the_function_with_its_own_weights():
     [
         ({"offset": torch.zeros(2, 18, 3, 3)}, r"offset has shape \(2, 18, 3, 3\); expected \(2, 18 x offset groups"),
         ({"mask": torch.zeros(2, 9, 3, 3)}, r"mask has shape \(2, 9, 3, 3\); expected \(2, 9, 9, 11\)"),
+        ({"offset": torch.zeros(2, 0, 9, 11)}, r"offset has shape \(2, 0, 9, 11\)"),
         ({"weight": torch.zeros(6, 3, 3, 3)}, "8 input channels cannot be shared"),
+        ({"weight": torch.zeros(6, 0, 3, 3)}, "kernels of 0 channels"),
+        ({"weight": torch.zeros(6, 2, 3, 3)}, "6 output channels cannot be shared by 4 groups"),
+        ({"weight": torch.zeros(6, 8, 13, 3)}, r"kernel \(13, 3\) does not fit into an input of \(9, 11\)"),
+        ({"bias": torch.zeros(5)}, r"bias has shape \(5,\); expected \(6,\)"),
         ({"x": torch.zeros(8, 9, 11)}, "four axes"),
     ],
 )

@@ -99,6 +99,7 @@ def deform_conv2d(
     """
     stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
     _check_shapes(input, offset, weight, mask, stride, padding, dilation)
+    _check_channels(input, offset, weight, bias)
     compute = torch.float64 if input.dtype == torch.float64 else torch.float32
     run = _implementation(backend or active_backend(input.device, compute), input.device, compute)
     # Autocast would hand half precision to kernels that have none on the CPU, and round the sampling places.
@@ -186,17 +187,30 @@ def _check_shapes(
         (x.shape[2 + i] + 2 * padding[i] - dilation[i] * (weight.shape[2 + i] - 1) - 1) // stride[i] + 1
         for i in range(2)
     )
-    if offset.shape[1] % (2 * positions) or offset.shape[0] != x.shape[0] or tuple(offset.shape[2:]) != size:
+    if min(size) < 1:
+        raise ValueError(f"kernel {tuple(weight.shape[2:])} does not fit into an input of {tuple(x.shape[2:])}")
+    fits = offset.shape[1] and offset.shape[1] % (2 * positions) == 0
+    if not fits or offset.shape[0] != x.shape[0] or tuple(offset.shape[2:]) != size:
         expected = f"({x.shape[0]}, {2 * positions} x offset groups, {size[0]}, {size[1]})"
         raise ValueError(f"offset has shape {tuple(offset.shape)}; expected {expected}")
     groups = offset.shape[1] // (2 * positions)
-    if x.shape[1] % groups or x.shape[1] % weight.shape[1]:
-        raise ValueError(
-            f"{x.shape[1]} input channels cannot be shared by {groups} offset groups and kernels of "
-            f"{weight.shape[1]} channels"
-        )
     if mask is not None and tuple(mask.shape) != (x.shape[0], groups * positions, *size):
         raise ValueError(f"mask has shape {tuple(mask.shape)}; expected {(x.shape[0], groups * positions, *size)}")
+
+
+def _check_channels(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    channels, (out_channels, group_channels) = x.shape[1], weight.shape[:2]
+    offset_groups = offset.shape[1] // (2 * weight.shape[2] * weight.shape[3])
+    if channels % offset_groups or group_channels == 0 or channels % group_channels:
+        raise ValueError(
+            f"{channels} input channels cannot be shared by {offset_groups} offset groups and kernels of "
+            f"{group_channels} channels"
+        )
+    groups = channels // group_channels
+    if out_channels % groups:
+        raise ValueError(f"{out_channels} output channels cannot be shared by {groups} groups")
+    if bias is not None and tuple(bias.shape) != (out_channels,):
+        raise ValueError(f"bias has shape {tuple(bias.shape)}; expected ({out_channels},)")
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -73,7 +73,7 @@ def _bilinear_bags(x: Tensor, rows: Tensor, cols: Tensor, mask: Tensor | None) -
         row, col = top + dy, left + dx
         held = (row >= 0) & (row < height) & (col >= 0) & (col < width)
         share = (down if dy else 1 - down) * (right if dx else 1 - right)
-        indices.append(torch.where(held, first + (row * width + col).long(), len(table) - 1))
+        indices.append(torch.where(held, first + row.long() * width + col.long(), len(table) - 1))
         weights.append(torch.where(held, share if mask is None else share * mask, 0))
     bags = F.embedding_bag(
         torch.stack(indices, -1).view(-1, 4), table, mode="sum", per_sample_weights=torch.stack(weights, -1).view(-1, 4)
