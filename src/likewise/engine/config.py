@@ -34,6 +34,7 @@ class TrainConfig:
         seed: of everything random; step i of a run depends on it and i alone.
         lr: AdamW's learning rate; groups of a model with `parameter_groups` have their own.
         weight_decay: AdamW's.
+        beta2: AdamW's decay of the squared gradients' average; that of the gradients' is 0.9.
         warmup: steps over which the learning rate rises from 0.
         schedule: "constant"; "cosine", down to `final` of it at the last step; "exponential", times `decay` every
             `decay_every` steps.
@@ -66,6 +67,7 @@ class TrainConfig:
     seed: int = 0
     lr: float = 1e-3
     weight_decay: float = 1e-4
+    beta2: float = 0.999
     warmup: int = 0
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     final: float = 0.01
@@ -95,7 +97,8 @@ class TrainConfig:
             self._check(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("final", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
-        self._check("ema", 0 <= self.ema < 1, "from 0 to below 1")
+        for name in ("ema", "beta2"):
+            self._check(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
 
     def rate(self, step: int) -> float:
         """The factor on every learning rate at a step, counted from 0."""

@@ -75,6 +75,7 @@ def evaluate(
     limit: int | None = None,
     *,
     exemplars: int | None = None,
+    both: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> CountReport:
     """Count every sample of a data set.
@@ -87,24 +88,27 @@ def evaluate(
         dataset: samples in the caller's pixels, such as a `CountingFolder`.
         limit: only this many samples, the first ones.
         exemplars: at most this many of a sample's exemplars, the first ones; None: all.
+        both: give exemplars and name, to a counter that takes both.
         progress: called after each sample with how many are done and how many there are.
 
     Returns:
         The counts, the truths and their differences.
 
     Raises:
-        LikewiseError: a limit or a number of exemplars below 1.
+        LikewiseError: a limit or a number of exemplars below 1, or both kinds of prompt for a counter of one.
     """
     for name, value in (("limit", limit), ("exemplars", exemplars)):
         if value is not None and value < 1:
             raise LikewiseError(f"{name} = {value}: expected at least 1")
+    if both and not {"exemplars", "text"} <= set(takes(counter)):
+        raise LikewiseError(f"both: this counter takes {', '.join(takes(counter))} only")
     total = len(dataset)  # type: ignore[arg-type]  # map-style sets have a length
     total = total if limit is None else min(limit, total)
     counted: list[Counted] = []
     errors: list[tuple[str, str]] = []
     for index in range(total):
         try:
-            counted.append(_counted(counter, dataset[index], exemplars))
+            counted.append(_counted(counter, dataset[index], exemplars, both=both))
         except LikewiseError as error:
             errors.append((_name(dataset, index), str(error)))
         if progress is not None:
@@ -112,15 +116,18 @@ def evaluate(
     return CountReport(tuple(counted), tuple(errors))
 
 
-def _counted(counter: Counts, sample: CountSample, exemplars: int | None) -> Counted:
+def _counted(counter: Counts, sample: CountSample, exemplars: int | None, *, both: bool) -> Counted:
     image = sample.image.permute(1, 2, 0).numpy()
     boxes = [tuple(box) for box in sample.exemplars[:exemplars].tolist()]
-    takes = getattr(getattr(counter, "model", None), "prompts", ("exemplars", "text"))
-    if boxes and "exemplars" in takes:
-        result = counter.count(image, exemplars=boxes)
-    else:
-        result = counter.count(image, text=sample.prompt)
+    shown = boxes if "exemplars" in takes(counter) else []
+    result = counter.count(image, exemplars=shown, text=sample.prompt if both or not shown else None)
     return Counted(sample.name, sample.prompt, sample.count, float(result.count), float(result.seconds))
+
+
+def takes(counter: Counts) -> tuple[str, ...]:
+    """The kinds of prompt that a counter takes; all of them where it does not say."""
+    found: tuple[str, ...] = getattr(getattr(counter, "model", None), "prompts", ("exemplars", "text"))
+    return found
 
 
 def _name(dataset: Dataset[CountSample], index: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -88,7 +89,9 @@ class CountingTask(LightningModule):
         groups = getattr(self.model, "parameter_groups", None)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         parameters = trained if groups is None else groups(self.config.lr)
-        optimizer = AdamW(parameters, lr=self.config.lr, weight_decay=self.config.weight_decay)
+        config = self.config
+        betas = (0.9, config.beta2)
+        optimizer = AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
         schedule = LambdaLR(optimizer, self.config.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -105,13 +108,22 @@ class Batches(LightningDataModule):
         data: training samples in network pixels, of one size.
         val: validation samples in network pixels, or None.
         config: settings of the run.
+        text: whether the network is told names.
 
     Raises:
         LikewiseError: `data` is shorter than the run.
     """
 
-    def __init__(self, data: Dataset[CountSample], val: Dataset[CountSample] | None, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        data: Dataset[CountSample],
+        val: Dataset[CountSample] | None,
+        config: TrainConfig,
+        *,
+        text: bool = False,
+    ) -> None:
         super().__init__()
+        self.collate = partial(collate, text=text)
         self.data = data
         self.val = val
         self.config = config
@@ -135,13 +147,13 @@ class Batches(LightningDataModule):
             rank=trainer.global_rank,
             world=trainer.world_size,
         )
-        return _Loader(self.data, batch_sampler=steps, collate_fn=collate, **self._workers())
+        return _Loader(self.data, batch_sampler=steps, collate_fn=self.collate, **self._workers())
 
     def val_dataloader(self) -> DataLoader[CountSample] | list[Any]:
         """The validation samples in order, all on every device."""
         if self.val is None:
             return []
-        return DataLoader(self.val, batch_size=self.config.val_batch_size, collate_fn=collate)
+        return DataLoader(self.val, batch_size=self.config.val_batch_size, collate_fn=self.collate)
 
     def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
         """Lightning itself moves no frozen dataclasses."""

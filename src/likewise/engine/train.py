@@ -73,7 +73,8 @@ def train(
     with _quiet():
         trainer = _trainer(config, folder, callbacks, validated=val is not None)
         task = CountingTask(model, config)
-        trainer.fit(task, datamodule=Batches(data, val, config), ckpt_path=last, weights_only=True)
+        batches = Batches(data, val, config, text="text" in getattr(model, "prompts", ()))
+        trainer.fit(task, datamodule=batches, ckpt_path=last, weights_only=True)
     if stop.asked == signal.SIGINT:
         raise KeyboardInterrupt
     if stop.asked is not None:
