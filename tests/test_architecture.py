@@ -20,11 +20,11 @@ PACKAGE = REPOSITORY / "src" / "likewise"
 
 #: The floor of every module and subpackage at the top of the package; imports never point to a higher one.
 FLOORS = {
-    **dict.fromkeys(("types", "results", "draw", "ops"), 0),
+    **dict.fromkeys(("types", "results", "draw", "ops", "native"), 0),
     **dict.fromkeys(("nn", "data", "metrics", "weights"), 1),
     **dict.fromkeys(("methods",), 2),
     **dict.fromkeys(("registry", "predict", "convert", "engine", "__init__"), 3),
-    **dict.fromkeys(("recipes", "cli", "app", "__main__"), 4),
+    **dict.fromkeys(("recipes", "cli", "bench", "app", "__main__"), 4),
 }
 NAMELESS = {"utils", "util", "misc", "common", "helpers", "helper"}
 MAX_FILE_LINES = 400

@@ -20,6 +20,7 @@ OPTIONS = {
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",
     "doctor": "--json",
+    "bench": "--json --markdown --quick --threads NAME",
     "data synth": "--backgrounds --count --cutouts --masks --output --preset --preview --seed --size --split --workers"
     " -n -o",
 }

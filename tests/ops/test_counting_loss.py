@@ -19,7 +19,7 @@ from likewise.ops.counting_loss import (
     l2_loss,
     mean_exemplar_sizes,
 )
-from likewise.ops.transport import DenseCost
+from likewise.ops.transport_costs import DenseCost
 from likewise.types import LikewiseError
 
 with warnings.catch_warnings():

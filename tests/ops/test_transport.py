@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from likewise.ops.sinkhorn_reference import reference_epsilons
-from likewise.ops.transport import DenseCost, Transport, sinkhorn, sinkhorn_batch
+from likewise.ops.transport import Transport, sinkhorn, sinkhorn_batch
+from likewise.ops.transport_costs import DenseCost
 from likewise.types import LikewiseError
 
 with warnings.catch_warnings():

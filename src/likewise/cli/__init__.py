@@ -26,6 +26,7 @@ VERBS = {
     "convert": ("likewise.cli.convert:convert", "Turn published weights into a likewise checkpoint."),
     "models": ("likewise.cli.models:models", "List the models, or tell all about one."),
     "doctor": ("likewise.cli.doctor:doctor", "Examine this installation."),
+    "bench": ("likewise.cli.bench:bench", "Measure the operators against others."),
 }
 DATA_VERBS = {
     "synth": ("likewise.cli.synth:synth", "Make synthetic scenes with known counts."),

@@ -11,6 +11,4 @@ static inline int64_t thread_number(void) { return omp_get_thread_num(); }
 static inline int64_t thread_number(void) { return 0; }
 #endif
 
-#define FOR_EVERY_CPU
-
 #endif

@@ -21,98 +21,35 @@ objective is ``value + eps (|a| |b| - (|a| + |b|) / 2)``.
 
 The plan is P_ij = a_i b_j exp((f_i + g_j - C_ij) / eps) with potentials f (M,), g (N,).
 
-Sources: Chizat et al., "Scaling algorithms for unbalanced optimal transport problems" (2018); Schmitzer,
-"Stabilized sparse scaling algorithms" (2019), for the absorbed kernel; Sejourne et al., "Faster unbalanced
-optimal transport: translation invariant Sinkhorn" (2022), for the shift; Feydy, "Geometric data analysis, beyond
-convolutions" (2020), for the damping and for the value in terms of the potentials.
+Costs
+-----
+A cost is a stored matrix, or an object that evaluates itself block by block (`likewise.ops.transport_costs.Cost`):
+`likewise.ops.transport_points.PointCost`, distances or squared distances between points, and
+`likewise.ops.transport_grid.GridCost`, squared distances between the places of grids. With these the memory is
+O(M + N): neither the solution nor its value, marginals, entropy and gradients ever hold M x N numbers.
+
+Sources: Chizat et al., "Scaling algorithms for unbalanced optimal transport problems" (2018); Feydy, "Geometric data
+analysis, beyond convolutions" (2020), for the damping and for the value in terms of the potentials;
+`likewise.ops.sinkhorn_solver` for the solver's own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from likewise.ops.sinkhorn_reference import reference_potentials
+from likewise.ops.sinkhorn_solver import solve
+from likewise.ops.transport_costs import Cost, DenseCost
+from likewise.ops.transport_sums import Kernel, entropy, kernel, log_weights, marginals, total_mass
 from likewise.types import LikewiseError
 
 Solver = Literal["log", "reference"]
-
-#: Steps spent on each epsilon above the last; more only polishes an answer that the next epsilon changes.
-STAGE_STEPS = 5
-#: A stored kernel is rebuilt when an exponent has moved by more than this (e^20 is harmless in float32).
-MAX_DRIFT = 20.0
-#: Exponents of the stored kernel are cut here: e^-80 counts for nothing, and denormal numbers are slow.
-MIN_EXPONENT = -80.0
-#: Column sums below this may be made of cut entries; they are computed again from the cost itself.
-MIN_SUM = 1e-25
-#: Stands for log 0 among the columns, so that differences of exponents stay finite.
-LOG_ZERO = -1e9
-
-
-class Cost(Protocol):
-    """What the solver needs of a cost: its soft minima, never its storage.
-
-    A cost that is evaluated block by block from coordinates fits as well as a stored matrix.
-    """
-
-    @property
-    def diameter(self) -> float:
-        """The largest cost."""
-
-    def rows(self, eps: float, h: Tensor) -> Tensor:
-        """-eps log sum_j exp(h_j - C_ij / eps), shape (M,), for ``h`` of shape (N,)."""
-
-    def columns(self, eps: float, k: Tensor) -> Tensor:
-        """-eps log sum_i exp(k_i - C_ij / eps), shape (N,), for ``k`` of shape (M,)."""
-
-
-class DenseCost:
-    """A stored (M, N) cost matrix whose soft minima are matrix-vector products.
-
-    ``rows`` stores K_ij = exp(h_j - C_ij / eps - r_i), whose rows sum to 1. Later calls with the same eps and
-    exponents near the stored ones only multiply by K; where that would lose digits the matrix is rebuilt, or
-    the sums are taken from the cost in the log domain. The result is that of the log-domain formula always.
-    """
-
-    def __init__(self, cost: Tensor) -> None:
-        self._cost = cost.detach()
-        self._eps = math.nan
-        self._anchor = self._offset = self._kernel = cost.new_empty(0)
-
-    @property
-    def diameter(self) -> float:
-        """The largest cost."""
-        return float(self._cost.max())
-
-    def rows(self, eps: float, h: Tensor) -> Tensor:
-        """See `Cost.rows`."""
-        if eps != self._eps or float((h - self._anchor).abs().max()) > MAX_DRIFT:
-            self._store(eps, h)
-            return -eps * self._offset
-        return -eps * (self._offset + (self._kernel @ (h - self._anchor).exp()).log())
-
-    def columns(self, eps: float, k: Tensor) -> Tensor:
-        """See `Cost.columns`."""
-        if eps == self._eps:
-            weights = k + self._offset
-            top = weights.max()
-            sums = (weights - top).exp() @ self._kernel
-            if float(sums.min()) > MIN_SUM:
-                return -eps * (sums.log() + top - self._anchor)
-        return -eps * torch.logsumexp(torch.sub(k[:, None], self._cost, alpha=1 / eps), 0)
-
-    def _store(self, eps: float, h: Tensor) -> None:
-        exponent = torch.sub(h, self._cost, alpha=1 / eps)
-        top = exponent.amax(1)
-        kernel = exponent.sub_(top[:, None]).clamp_(min=MIN_EXPONENT).exp_()
-        total = kernel.sum(1)
-        self._kernel = kernel.div_(total[:, None])
-        self._eps, self._anchor, self._offset = eps, h, top + total.log()
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +64,8 @@ class Transport:
         g: (N,) potential, without gradient.
         a: (M,) weights as given.
         b: (N,) weights as given.
-        kernel: (M, N) exp((f_i + g_j - C_ij) / eps), the plan per unit of a x b, without gradient.
-        iterations: steps taken, one step updating both potentials.
+        kernel: the plan per unit of a x b, exp((f_i + g_j - C_ij) / eps), by its factors: O(M + N) numbers.
+        iterations: steps taken, one step updating both potentials; steps on fewer, coarser rows count as well.
         residual: largest relative error of the mass any column receives, against what its potential asks
             for (b e^{-g/rho}; b when balanced), measured on this plan.
         converged: ``residual <= tol``.
@@ -139,22 +76,26 @@ class Transport:
     g: Tensor
     a: Tensor
     b: Tensor
-    kernel: Tensor
+    kernel: Kernel
     iterations: int
     residual: float
     converged: bool
 
     def plan(self) -> Tensor:
-        """The plan P (M, N); its gradient reaches the weights with the potentials held fixed."""
-        return self.kernel * self.a[:, None] * self.b
+        """The plan P (M, N), built now; its gradient reaches the weights with the potentials held fixed."""
+        return self.kernel.dense() * self.a[:, None] * self.b
 
     def marginals(self) -> tuple[Tensor, Tensor]:
-        """What leaves each row, P 1 (M,), and what each column receives, P^T 1 (N,)."""
-        return self.a * (self.kernel @ self.b), self.b * (self.a @ self.kernel)
+        """What leaves each row, P 1 (M,), and what each column receives, P^T 1 (N,); gradients as `plan`'s."""
+        return marginals(self.kernel, self.a, self.b)
+
+    def entropy(self) -> Tensor:
+        """sum_ij P_ij log P_ij, a scalar; gradients as `plan`'s."""
+        return entropy(self.kernel, self.a, self.b)
 
 
 def sinkhorn(
-    cost: Tensor,
+    cost: Tensor | Cost,
     a: Tensor,
     b: Tensor,
     *,
@@ -169,19 +110,19 @@ def sinkhorn(
     """Solve the entropic transport problem of this module's docstring.
 
     Args:
-        cost: (M, N), any finite values; its gradient is kept.
+        cost: (M, N), any finite values, or an object that evaluates itself; its gradient is kept.
         a: (M,) weights >= 0 with some mass; zeros take no part.
         b: (N,) the same.
         eps: strength of the entropy, in units of the cost.
         rho: strength of the marginal terms, in units of the cost; None or infinity: balanced.
         solver: ``"log"`` converges to the problem's solution; ``"reference"`` runs the fixed schedule of
-            `likewise.ops.sinkhorn_reference`, which stops short of it.
+            `likewise.ops.sinkhorn_reference` on a stored matrix, which stops short of it.
         scaling: factor in (0, 1) from one epsilon of the schedule to the next; default 0.25 ("log"), 0.75
             ("reference").
         diameter: the first epsilon; default the largest cost.
         tol: the residual at which "log" stops (see `Transport`). Rounding limits it to about 1e-7 times
             diameter / eps in float32.
-        max_iterations: cap on the steps "log" takes at the last epsilon.
+        max_iterations: cap on the steps "log" takes at the last epsilon on all rows.
 
     Returns:
         The solution; ``converged`` tells whether ``tol`` was met.
@@ -199,29 +140,22 @@ def sinkhorn(
     """
     rho = None if rho is not None and math.isinf(rho) else rho
     _check(cost, a, b, eps, rho, scaling)
-    with torch.autocast(cost.device.type, enabled=False):
-        log_a, log_b = a.detach().log(), b.detach().log().clamp(min=LOG_ZERO)
+    with torch.autocast(a.device.type, enabled=False):
+        if isinstance(cost, Tensor):
+            cost = DenseCost(cost)
+        start = cost.diameter if diameter is None else diameter
         if solver == "reference":
-            start = float(cost.detach().max()) if diameter is None else diameter
-            f, g, iterations = reference_potentials(cost, log_a, log_b, eps, rho, start, scaling or 0.75)
-            kernel = _kernel(cost, f, g, eps).detach()
-            value = _reference_value(a, f, eps, rho) + _reference_value(b, g, eps, rho)
+            value, found, iterations = _follow_reference(cost, a, b, eps, rho, start, scaling or 0.75)
         elif solver == "log":
-            dense = DenseCost(cost)
-            stages = _stages(dense.diameter if diameter is None else diameter, eps, scaling or 0.25)
-            # Half the tolerance, so that rounding does not decide whether the result counts as converged.
-            f, g, iterations = _solve(dense, log_a, log_b, stages, rho, tol / 2, max_iterations)
-            kernel = _kernel(cost, f, g, eps)
-            value = _dual_value(kernel, f, g, a, b, eps, rho)
+            value, found, iterations = _converge(cost, a, b, eps, rho, start, scaling or 0.25, tol, max_iterations)
         else:
             raise LikewiseError(f"solver = {solver!r}: expected 'log' or 'reference'")
-        f, g, kernel = f.detach(), g.detach(), kernel.detach()
-        residual = _residual(kernel, a.detach(), g, rho)
-        return Transport(value, f, g, a, b, kernel, iterations, residual, residual <= tol)
+        residual = _residual(found, rho)
+        return Transport(value, found.f, found.g, a, b, found, iterations, residual, residual <= tol)
 
 
 def sinkhorn_batch(
-    costs: Sequence[Tensor],
+    costs: Sequence[Tensor | Cost],
     a: Sequence[Tensor],
     b: Sequence[Tensor],
     *,
@@ -233,11 +167,12 @@ def sinkhorn_batch(
 ) -> tuple[Transport, ...]:
     """Solve B problems of different sizes; each result is that of `sinkhorn` alone, to the bit.
 
-    A loop on purpose: pictures differ in their numbers of pixels and points and converge at different
-    times, so that padding to one size would do more work, not less.
+    One after the other on purpose: pictures differ in their numbers of pixels and points and converge at different
+    times, so that padding to one size would do more work, not less; threads share the rows of each problem, and no
+    more than one problem's working memory is ever held.
 
     Args:
-        costs: B matrices (M_i, N_i).
+        costs: B matrices (M_i, N_i), or objects that evaluate themselves.
         a: B weights (M_i,).
         b: B weights (N_i,).
         eps: see `sinkhorn`, as all that follow.
@@ -257,66 +192,39 @@ def sinkhorn_batch(
     )
 
 
-def _solve(
+def _converge(
     cost: Cost,
-    log_a: Tensor,
-    log_b: Tensor,
-    stages: Sequence[float],
+    a: Tensor,
+    b: Tensor,
+    eps: float,
     rho: float | None,
+    start: float,
+    scaling: float,
     tol: float,
     max_iterations: int,
-) -> tuple[Tensor, Tensor, int]:
-    """Alternate the two updates down the epsilons; at the last one until the columns' masses fit."""
-    g, iterations = torch.zeros_like(log_b), 0
-    with torch.no_grad():
-        for eps in stages:
-            damping = _damping(eps, rho)
-            for _ in range(max_iterations if eps == stages[-1] else STAGE_STEPS):
-                f = damping * cost.rows(eps, log_b + g / eps)
-                f = f + _shift(f, g, log_a, log_b, rho)
-                before, g = g, damping * cost.columns(eps, log_a + f / eps)
-                iterations += 1
-                if float((g - before).abs().max()) <= tol * damping * eps:
-                    break
-        last = stages[-1]
-        f = _damping(last, rho) * cost.rows(last, log_b + g / last)
-    return f, g, iterations
+) -> tuple[Tensor, Kernel, int]:
+    """The solution's value, kernel and number of steps."""
+    # Half the tolerance, so that rounding does not decide whether the result counts as converged.
+    found = solve(
+        cost, a.detach(), b.detach(), eps, rho, start=start, scaling=scaling, tol=tol / 2, max_iterations=max_iterations
+    )
+    plan = Kernel.of(cost.released(), eps, found.f, found.g, a, b, found.row_sums, found.column_sums)
+    mass = total_mass(plan, a, b)
+    # The dual objective at fixed potentials: second-order exact near the optimum, right gradient in a, b and C.
+    value = a @ _conjugate(found.f, rho) + b @ _conjugate(found.g, rho) - eps * (mass - (a.sum() + b.sum()) / 2)
+    return value, plan, found.iterations
 
 
-def _shift(f: Tensor, g: Tensor, log_a: Tensor, log_b: Tensor, rho: float | None) -> Tensor | float:
-    """The constant t for which (f + t, g - t) is best.
-
-    Along it plain updates contract by 1 / (1 + eps / rho) only, which is slow just where eps is small; the
-    best constant has a closed form (Sejourne et al. 2022, section 3). Balanced, every constant is as good.
-    """
-    if rho is None:
-        return 0.0
-    return rho / 2 * (torch.logsumexp(log_a - f / rho, 0) - torch.logsumexp(log_b - g / rho, 0))
-
-
-def _stages(start: float, eps: float, scaling: float) -> list[float]:
-    """Epsilons from ``start`` down, each ``scaling`` times the one before, then ``eps`` itself."""
-    return [*_geometric(start, eps, scaling), eps]
-
-
-def _geometric(start: float, stop: float, ratio: float) -> Iterator[float]:
-    while start > stop:
-        yield start
-        start *= ratio
-
-
-def _damping(eps: float, rho: float | None) -> float:
-    return 1.0 if rho is None else 1 / (1 + eps / rho)
-
-
-def _kernel(cost: Tensor, f: Tensor, g: Tensor, eps: float) -> Tensor:
-    return ((f[:, None] + g - cost) / eps).exp()
-
-
-def _dual_value(kernel: Tensor, f: Tensor, g: Tensor, a: Tensor, b: Tensor, eps: float, rho: float | None) -> Tensor:
-    """The dual objective at fixed potentials: second-order exact near the optimum, right gradient in a, b and C."""
-    mass = a @ (kernel @ b)
-    return a @ _conjugate(f, rho) + b @ _conjugate(g, rho) - eps * (mass - (a.sum() + b.sum()) / 2)
+def _follow_reference(
+    cost: Cost, a: Tensor, b: Tensor, eps: float, rho: float | None, start: float, scaling: float
+) -> tuple[Tensor, Kernel, int]:
+    """The same by the reference's schedule; its value flows back through the last update."""
+    if not isinstance(cost, DenseCost):
+        raise LikewiseError(f"solver = 'reference' works on a stored matrix, got a {type(cost).__name__}")
+    log_a, log_b = log_weights(a), log_weights(b)
+    f, g, iterations = reference_potentials(cost.parameters[0], log_a, log_b, eps, rho, start, scaling)
+    value = _reference_value(a, f, eps, rho) + _reference_value(b, g, eps, rho)
+    return value, kernel(cost, eps, f, g, a, b), iterations
 
 
 def _conjugate(potential: Tensor, rho: float | None) -> Tensor:
@@ -332,16 +240,15 @@ def _reference_value(weights: Tensor, potential: Tensor, eps: float, rho: float 
     return weights @ ((rho + eps) * shrink - eps / 2 * shrink.detach())
 
 
-def _residual(kernel: Tensor, a: Tensor, g: Tensor, rho: float | None) -> float:
-    asked = 1.0 if rho is None else (-g / rho).exp()
-    return float(((a @ kernel) / asked - 1).abs().max())
+def _residual(kernel: Kernel, rho: float | None) -> float:
+    asked = 1.0 if rho is None else (-kernel.g / rho).exp()
+    return float((kernel.column_sums / asked - 1).abs().max())
 
 
-def _check(cost: Tensor, a: Tensor, b: Tensor, eps: float, rho: float | None, scaling: float | None) -> None:
-    if cost.ndim != 2 or a.shape != cost.shape[:1] or b.shape != cost.shape[1:]:
-        raise LikewiseError(
-            f"cost {tuple(cost.shape)}, a {tuple(a.shape)}, b {tuple(b.shape)}: expected (M, N), (M,) and (N,)"
-        )
+def _check(cost: Tensor | Cost, a: Tensor, b: Tensor, eps: float, rho: float | None, scaling: float | None) -> None:
+    shape = tuple(cost.shape)
+    if len(shape) != 2 or a.shape != shape[:1] or b.shape != shape[1:]:
+        raise LikewiseError(f"cost {shape}, a {tuple(a.shape)}, b {tuple(b.shape)}: expected (M, N), (M,) and (N,)")
     if not eps > 0 or (rho is not None and not rho > 0):
         raise LikewiseError(f"eps = {eps}, rho = {rho}: expected positive numbers (rho None or inf: balanced)")
     if scaling is not None and not 0 < scaling < 1:

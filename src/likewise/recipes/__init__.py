@@ -20,6 +20,7 @@ RECIPES = {
     "spdcn-fsc147": "likewise.recipes.spdcn_fsc147:spdcn_fsc147",
     "spdcn-lite": "likewise.recipes.spdcn_lite:spdcn_lite",
     "spdcn-ablation": "likewise.recipes.spdcn_ablation:spdcn_ablation",
+    "dcn-digits": "likewise.recipes.dcn_digits:dcn_digits",
 }
 
 

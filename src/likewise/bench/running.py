@@ -1,0 +1,101 @@
+"""The benchmarks by name, and their rows, measured in processes of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from likewise.bench.process import lines_of
+from likewise.bench.timing import Comparison
+from likewise.data.names import nearest
+from likewise.types import LikewiseError
+
+#: Benchmark -> its function ``compare(threads, *, quick)``, and its line in the list.
+BENCHMARKS = {
+    "countx": ("likewise.bench.countx:compare", "a whole picture through countx against the way its authors run it"),
+    "deform_conv": ("likewise.bench.deform_conv:compare", "deform_conv2d against torchvision and plain convolution"),
+    "memory": ("likewise.bench.memory:compare", "peak memory of deform_conv2d against torchvision's"),
+    "spdcn": ("likewise.bench.spdcn:compare", "a whole picture through spdcn against spdcn on torchvision's operator"),
+    "vlcounter": ("likewise.bench.vlcounter:compare", "a picture through vlcounter against windows one by one"),
+    "transport": ("likewise.bench.transport:compare", "optimal transport against geomloss and POT"),
+}
+#: Several benchmarks under one name.
+GROUPS = {"ops": (tuple(BENCHMARKS), "all of them: the table of docs/benchmarks.md")}
+
+
+def listed() -> dict[str, str]:
+    """Every name that can be run, and what it measures."""
+    return {**{name: line for name, (_, line) in BENCHMARKS.items()}, **{n: line for n, (_, line) in GROUPS.items()}}
+
+
+def chosen(name: str) -> tuple[str, ...]:
+    """The benchmarks that a name stands for.
+
+    Raises:
+        LikewiseError: there is none of that name; the nearest is given.
+    """
+    if name in BENCHMARKS:
+        return (name,)
+    if name in GROUPS:
+        return GROUPS[name][0]
+    raise LikewiseError(f"no benchmark is called {name!r}{nearest(name, listed())}")
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_threads(threads: Sequence[int]) -> None:
+    """Make sure that every thread can have a core.
+
+    Raises:
+        LikewiseError: there are too few cores.
+    """
+    cores = usable_cores()
+    for number in threads:
+        if not 1 <= number <= cores:
+            raise LikewiseError(f"threads = {number}: expected 1 to {cores}, the cores that can be used here")
+
+
+def measure(benchmark: str, threads: Sequence[int], *, quick: bool) -> Iterator[Comparison]:
+    """The rows of one benchmark, each number of threads in a process of its own.
+
+    Args:
+        benchmark: a key of `BENCHMARKS`.
+        threads: numbers of threads.
+        quick: small shapes and few turns, to see that everything works; its ratios mean little.
+
+    Raises:
+        LikewiseError: a process failed.
+    """
+    for number in threads:
+        words = [benchmark, *(["quick"] if quick else [])]
+        for line in lines_of("likewise.bench", words, number):
+            yield from_json(line)
+
+
+def load(benchmark: str) -> Callable[..., Iterator[Comparison]]:
+    """The function of a benchmark."""
+    module, _, function = BENCHMARKS[benchmark][0].partition(":")
+    found: Callable[..., Iterator[Comparison]] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def to_json(row: Comparison) -> str:
+    """A row as one line; null where a number is missing."""
+    fields = dataclasses.asdict(row)
+    missing = {key: None for key, value in fields.items() if isinstance(value, float) and not math.isfinite(value)}
+    return json.dumps({**fields, **missing, "met": row.met}, ensure_ascii=False)
+
+
+def from_json(line: str) -> Comparison:
+    """The row that `to_json` wrote."""
+    fields: dict[str, Any] = json.loads(line)
+    del fields["met"]
+    return Comparison(**{**fields, "ratio": math.nan if fields["ratio"] is None else fields["ratio"]})
