@@ -149,6 +149,17 @@ def test_the_compiled_path_leaves_out_what_needs_no_gradient(frozen):
 
 
 @needs_native
+@pytest.mark.parametrize("case", [LARGE_CASES[0], LARGE_CASES[3]])
+def test_the_compiled_path_takes_and_gives_channels_last(case):
+    x, *rest = [t.detach().float().requires_grad_() for t in case.tensors()]
+    turned = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    planes, last = (values_and_gradients(case, [image, *rest], "native") for image in (x, turned))
+    assert last[0].is_contiguous(memory_format=torch.channels_last)
+    for one, other in zip(planes, last, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5 * one.abs().max().item())
+
+
+@needs_native
 def test_threads_do_not_change_the_compiled_path():
     case, threads = Case(channels=16, out=16, size=(40, 40)), torch.get_num_threads()
     single = [t.detach().float().requires_grad_() for t in case.tensors()]
@@ -168,8 +179,9 @@ def test_threads_do_not_change_the_compiled_path():
 def test_the_compiled_operator_keeps_torchs_rules_for_operators():
     case = Case(channels=5, out=4, size=(6, 5))
     x, offset, weight, bias, mask = (t.detach().float().requires_grad_() for t in case.tensors())
-    arguments = (x, offset, weight, bias, mask, case.stride, case.padding, case.dilation)
-    torch.library.opcheck(deform_conv2d_native, tuple(list(a) if isinstance(a, tuple) else a for a in arguments))
+    last = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    for image in (x, last):
+        torch.library.opcheck(deform_conv2d_native, (image, offset, weight, bias, mask, [1, 1], [1, 1], [1, 1]))
 
 
 @needs_native

@@ -11,7 +11,8 @@
 
 /* Where one kernel position of one offset group samples the picture, for each place of a block. */
 typedef struct {
-    int32_t corner[4][BLOCK];  /* pixel, row by row; height * width where a corner lies outside */
+    int32_t corner[4][BLOCK];  /* pixel, row by row; `outside` where a corner is none */
+    int32_t outside;
     float down[BLOCK], right[BLOCK], gain[BLOCK];
 } Places;
 
@@ -64,6 +65,7 @@ static void find_places(const Block *b, int64_t offset_group, int64_t position, 
     const float kernel_x = (float)(position % g->kernel_cols * g->dilation[1]);
     const int32_t height = (int32_t)g->height, width = (int32_t)g->width, outside = height * width;
     const float bottom = (float)height, edge = (float)width;
+    p->outside = outside;
 #pragma omp simd
     for (int64_t i = 0; i < count; i++) {
         const float y = row[i] + kernel_y + move_y[i], x = column[i] + kernel_x + move_x[i];
@@ -84,12 +86,20 @@ static void find_places(const Block *b, int64_t offset_group, int64_t position, 
     for (int64_t i = 0; i < count; i++) p->gain[i] = b->mask ? b->mask[at + start + i] : 1.0f;
 }
 
+/* What lies outside the picture: zero in every channel of a stretch. */
+static const float NOTHING[DEPTH];
+
+static inline const float *pixel(const Places *p, int corner, int64_t i, const float *picture, int64_t step) {
+    const int64_t at = p->corner[corner][i];
+    return at == p->outside ? NOTHING : picture + at * step;
+}
+
 /* Samples of `channels` channels, one row of `columns` a place. */
-static void gather(const Places *p, int64_t count, const float *picture, int64_t pixel_step, int64_t channels,
+static void gather(const Places *p, int64_t count, const float *picture, int64_t step, int64_t channels,
                    float *restrict columns) {
     for (int64_t i = 0; i < count; i++, columns += LEAD) {
-        const float *a = picture + p->corner[0][i] * pixel_step, *b = picture + p->corner[1][i] * pixel_step;
-        const float *c = picture + p->corner[2][i] * pixel_step, *d = picture + p->corner[3][i] * pixel_step;
+        const float *a = pixel(p, 0, i, picture, step), *b = pixel(p, 1, i, picture, step);
+        const float *c = pixel(p, 2, i, picture, step), *d = pixel(p, 3, i, picture, step);
         const float down = p->down[i], right = p->right[i], up = (1 - down) * p->gain[i], low = down * p->gain[i];
         const float wa = up * (1 - right), wb = up * right, wc = low * (1 - right), wd = low * right;
 #pragma omp simd
@@ -97,27 +107,28 @@ static void gather(const Places *p, int64_t count, const float *picture, int64_t
     }
 }
 
-/* Adds the gradient of the samples to the picture's. The last pixel, which stands for all outside, takes the rest. */
-static void scatter(const Places *p, int64_t count, const float *columns, int64_t pixel_step, int64_t channels,
+/* Adds the gradient of the samples to the picture's. */
+static void scatter(const Places *p, int64_t count, const float *columns, int64_t step, int64_t channels,
                     float *picture) {
     for (int64_t i = 0; i < count; i++, columns += LEAD) {
         const float down = p->down[i], right = p->right[i], up = (1 - down) * p->gain[i], low = down * p->gain[i];
         const float share[4] = {up * (1 - right), up * right, low * (1 - right), low * right};
         for (int corner = 0; corner < 4; corner++) {
-            float *restrict pixel = picture + p->corner[corner][i] * pixel_step;
+            if (p->corner[corner][i] == p->outside) continue;
+            float *restrict at = picture + p->corner[corner][i] * step;
             const float weight = share[corner];
 #pragma omp simd
-            for (int64_t k = 0; k < channels; k++) pixel[k] += weight * columns[k];
+            for (int64_t k = 0; k < channels; k++) at[k] += weight * columns[k];
         }
     }
 }
 
 /* Adds to the gradients of offset and mask; all follow from the products of the gradient with the four corners. */
-static void steer(const Places *p, int64_t count, const float *columns, const float *picture, int64_t pixel_step,
+static void steer(const Places *p, int64_t count, const float *columns, const float *picture, int64_t step,
                   int64_t channels, float *grad_y, float *grad_x, float *grad_mask) {
     for (int64_t i = 0; i < count; i++, columns += LEAD) {
-        const float *a = picture + p->corner[0][i] * pixel_step, *b = picture + p->corner[1][i] * pixel_step;
-        const float *c = picture + p->corner[2][i] * pixel_step, *d = picture + p->corner[3][i] * pixel_step;
+        const float *a = pixel(p, 0, i, picture, step), *b = pixel(p, 1, i, picture, step);
+        const float *c = pixel(p, 2, i, picture, step), *d = pixel(p, 3, i, picture, step);
         float sa = 0, sb = 0, sc = 0, sd = 0;
 #pragma omp simd reduction(+ : sa, sb, sc, sd)
         for (int64_t k = 0; k < channels; k++) {
@@ -183,11 +194,25 @@ static void steer_stretch(const Block *b, const Stretch *k, const float *columns
     }
 }
 
+/* Writes a block's sums, one row a place, with the bias where they belong in the result. */
+static void store(const Block *b, float *sums, const float *bias, float *out) {
+    const Geometry *g = b->g;
+    const int64_t wide = padded_out(g), own = group_out(g), first = b->group * own, pixels = out_pixels(g);
+    for (int64_t i = 0; bias && i < b->count; i++)
+        for (int64_t d = 0; d < own; d++) sums[i * wide + d] += bias[first + d];
+    if (!g->channels_last) {
+        turn(sums, wide, own, b->count, pixels, out + (b->image * g->out_channels + first) * pixels + b->start);
+        return;
+    }
+    out += (b->image * pixels + b->start) * g->out_channels + first;
+    for (int64_t i = 0; i < b->count; i++) memcpy(out + i * g->out_channels, sums + i * wide, sizeof(float) * own);
+}
+
 static void forward_block(Block *b, const float *rows, const float *packed, const float *bias, float *scratch,
                           float *out) {
     const Geometry *g = b->g;
     const int64_t wide = padded_out(g), depth = positions(g) * group_channels(g), pixels = out_pixels(g);
-    const float *picture = rows + b->image * (g->height * g->width + 1) * g->channels;
+    const float *picture = rows + b->image * g->height * g->width * g->channels;
     const Split s = split(g);
     float *columns = scratch, *sums = scratch + BLOCK * LEAD;
     for (b->group = 0; b->group < g->groups; b->group++) {
@@ -197,15 +222,11 @@ static void forward_block(Block *b, const float *rows, const float *packed, cons
             multiply(ceil_to(b->count, ROWS), wide, k.depth, columns, packed + (b->group * depth + k.start) * wide, sums,
                      wide, index == 0);
         }
-        const int64_t first = b->group * group_out(g);
-        float *planes = out + (b->image * g->out_channels + first) * pixels + b->start;
-        turn(sums, wide, group_out(g), b->count, pixels, planes);
-        for (int64_t d = 0; bias && d < group_out(g); d++)
-            for (int64_t i = 0; i < b->count; i++) planes[d * pixels + i] += bias[first + d];
+        store(b, sums, bias, out);
     }
 }
 
-/* input as `deform_conv2d_rows` gives it -> out (batch, out_channels, out_height, out_width). */
+/* input as `deform_conv2d_rows` gives it -> out, planes or channels last. */
 void deform_conv2d_forward(const Geometry *g, const float *rows, const float *offset, const float *weight,
                            const float *bias, const float *mask, float *packed, float *scratch, float *out,
                            int64_t threads) {
@@ -252,7 +273,7 @@ static void backward_block(Block *b, const Backward *w, float *scratch, float *g
     const Geometry *g = b->g;
     const Split s = split(g);
     const int64_t wide = padded_out(g), out = group_out(g), pieces_size = (out + DEPTH - 1) / DEPTH * BLOCK * LEAD;
-    const float *picture = w->rows + b->image * (g->height * g->width + 1) * g->channels;
+    const float *picture = w->rows + b->image * g->height * g->width * g->channels;
     float *columns = scratch, *gradient = columns + BLOCK * LEAD, *pieces = gradient + BLOCK * LEAD;
     float *panels = pieces + pieces_size;
     for (b->group = 0; b->group < g->groups; b->group++) {
@@ -278,7 +299,7 @@ void deform_conv2d_backward(const Geometry *g, const float *rows, const float *o
                             const float *mask, const float *grad_out, float *packed, float *scratch, float *grad_rows,
                             float *grad_packed, float *grad_input, float *grad_offset, float *grad_mask,
                             float *grad_weight, int64_t threads) {
-    const int64_t pixels = g->height * g->width, row_size = (pixels + 1) * g->channels;
+    const int64_t pixels = g->height * g->width, row_size = pixels * g->channels;
     const Backward w = {rows, packed, grad_out, scratch, grad_rows, grad_offset, grad_mask, grad_packed};
     int64_t sizes[5];
     deform_conv2d_sizes(g, sizes);

@@ -9,6 +9,7 @@
 #define BLOCK 96
 
 typedef struct {
+    int64_t channels_last;                            /* the result's layout, else planes */
     int64_t batch, channels, height, width;           /* of the input */
     int64_t out_channels, kernel_rows, kernel_cols;   /* of the weight */
     int64_t stride[2], padding[2], dilation[2];       /* rows, columns */

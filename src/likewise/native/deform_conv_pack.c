@@ -1,17 +1,14 @@
 /* Deformable convolution: from torch's layouts to those of the inner loops, and back. */
 #include "deform_conv.h"
 
-/* Pictures (batch, channels, pixels) to (batch, pixels + 1, channels); the pixel more is zero and stands outside. */
+/* Pictures (batch, channels, pixels) to (batch, pixels, channels). */
 void deform_conv2d_rows(const Geometry *g, const float *input, float *rows, int64_t threads) {
     const int64_t pixels = g->height * g->width, bands = (pixels + 255) / 256;
 #pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
     for (int64_t image = 0; image < g->batch; image++)
         for (int64_t band = 0; band < bands; band++) {
-            float *out = rows + image * (pixels + 1) * g->channels;
-            const int64_t first = band * 256, count = smaller(256, pixels - first);
-            turn(input + image * g->channels * pixels + first, pixels, count, g->channels, g->channels,
-                 out + first * g->channels);
-            if (first + count == pixels) memset(out + pixels * g->channels, 0, sizeof(float) * g->channels);
+            const int64_t first = band * 256, count = smaller(256, pixels - first), at = image * pixels * g->channels;
+            turn(input + at + first, pixels, count, g->channels, g->channels, rows + at + first * g->channels);
         }
 }
 
@@ -75,7 +72,7 @@ void unpack_weight_gradient(const Geometry *g, const float *grad_packed, int64_t
 
 /* Sums the threads' gradients of one picture's rows into planes (channels, pixels). */
 void unpack_picture_gradient(const Geometry *g, float *grad_rows, int64_t threads, float *grad_input) {
-    const int64_t pixels = g->height * g->width, size = (pixels + 1) * g->channels;
+    const int64_t pixels = g->height * g->width, size = pixels * g->channels;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t first = 0; first < pixels; first += 256) {
         const int64_t count = smaller(256, pixels - first);

@@ -96,6 +96,8 @@ class ScalePriorTrunk(nn.Module):
     def forward(self, x: Tensor, size: Tensor) -> tuple[Tensor, ...]:
         """Normalised pictures (B, 3, H, W) and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""
         out = []
+        # On the CPU convolutions of wide maps are up to twice as fast so, and deformable ones need not turn them.
+        x = x.contiguous(memory_format=torch.channels_last)
         for i, stage in enumerate(self.stages):
             x = stage(x)
             if str(i) in self.scale_priors:

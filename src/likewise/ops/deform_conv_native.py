@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,10 +31,11 @@ def deform_conv2d_native(
     if not native.available():  # a graph exported where it was
         return deform_conv2d_torch(x, offset, weight, bias, mask, stride, padding, dilation)
     plan = _Plan(x, offset, weight, stride, padding, dilation)
-    out = x.new_empty(x.shape[0], weight.shape[0], *offset.shape[2:])
+    out = _empty_out(x, offset, weight)
+    flat = out.permute(0, 2, 3, 1) if _channels_last(x) else out
     fields = [None if t is None else t.contiguous() for t in (offset, weight, bias, mask)]
     packed, scratch = x.new_empty(plan.packed), x.new_zeros(plan.threads, plan.scratch)
-    native.call("deform_conv2d_forward", plan.geometry, plan.rows(x), *fields, packed, scratch, out, plan.threads)
+    native.call("deform_conv2d_forward", plan.geometry, plan.rows(x), *fields, packed, scratch, flat, plan.threads)
     return out
 
 
@@ -75,21 +77,43 @@ class _Plan:
         padding: Sequence[int],
         dilation: Sequence[int],
     ) -> None:
-        batch, channels, height, width = x.shape
+        channels = x.shape[1]
         out_channels, group_channels, *kernel = weight.shape
         groups = (channels // group_channels, offset.shape[1] // (2 * kernel[0] * kernel[1]))
-        sizes = [*x.shape, out_channels, *kernel, *stride, *padding, *dilation, *groups, *offset.shape[2:]]
+        sizes = [
+            _channels_last(x),
+            *x.shape,
+            out_channels,
+            *kernel,
+            *stride,
+            *padding,
+            *dilation,
+            *groups,
+            *offset.shape[2:],
+        ]
         self.geometry, wanted = torch.tensor(sizes), torch.empty(5, dtype=torch.int64)
         native.call("deform_conv2d_sizes", self.geometry, wanted)
         self.packed, self.packed_turned, self.scratch, self.scratch_backward, self.packed_gradient = wanted.tolist()
-        self.threads, self.row_size = torch.get_num_threads(), (height * width + 1) * channels
-        self._rows = (batch, height * width + 1, channels)
+        self.threads, self.row_size = torch.get_num_threads(), math.prod(x.shape[1:])
 
     def rows(self, x: Tensor) -> Tensor:
-        """Pictures, channels last, with a zero pixel behind each, which stands for all outside."""
-        rows = x.new_empty(self._rows)
+        """The pictures' pixels one after the other, channels last."""
+        if _channels_last(x):
+            return x.permute(0, 2, 3, 1)
+        rows = x.new_empty(x.shape[0], self.row_size)
         native.call("deform_conv2d_rows", self.geometry, x.contiguous(), rows, self.threads)
         return rows
+
+
+def _channels_last(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+def _empty_out(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+    """The result, in the layout of the pictures."""
+    layout = torch.channels_last if _channels_last(x) else torch.contiguous_format
+    shape = (x.shape[0], weight.shape[0], *offset.shape[2:])
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
 
 
 @deform_conv2d_native.register_fake
@@ -103,7 +127,7 @@ def _(
     padding: Sequence[int],
     dilation: Sequence[int],
 ) -> Tensor:
-    return x.new_empty(x.shape[0], weight.shape[0], *offset.shape[2:])
+    return _empty_out(x, offset, weight)
 
 
 @_backward.register_fake
