@@ -15,7 +15,7 @@ from likewise.types import LikewiseError
 #: Every verb with every option. Changing one breaks somebody's script: it is a decision, made here.
 OPTIONS = {
     "count": "--box --csv --json --like --model --output --overwrite --region --text -o IMAGES",
-    "eval": "--category --data --exemplars --json --limit --split MODEL",
+    "eval": "--both --category --data --exemplars --json --limit --split MODEL",
     "train": "--list OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",

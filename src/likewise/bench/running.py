@@ -17,15 +17,18 @@ from likewise.types import LikewiseError
 
 #: Benchmark -> its function ``compare(threads, *, quick)``, and its line in the list.
 BENCHMARKS = {
-    "countx": ("likewise.bench.countx:compare", "a whole picture through countx against the way its authors run it"),
     "deform_conv": ("likewise.bench.deform_conv:compare", "deform_conv2d against torchvision and plain convolution"),
     "memory": ("likewise.bench.memory:compare", "peak memory of deform_conv2d against torchvision's"),
     "spdcn": ("likewise.bench.spdcn:compare", "a whole picture through spdcn against spdcn on torchvision's operator"),
-    "vlcounter": ("likewise.bench.vlcounter:compare", "a picture through vlcounter against windows one by one"),
     "transport": ("likewise.bench.transport:compare", "optimal transport against geomloss and POT"),
+    "vlcounter": ("likewise.bench.vlcounter:compare", "a picture through vlcounter against windows one by one"),
+    "countx": ("likewise.bench.countx:compare", "a whole picture through countx against the way its authors run it"),
 }
 #: Several benchmarks under one name.
-GROUPS = {"ops": (tuple(BENCHMARKS), "all of them: the table of docs/benchmarks.md")}
+GROUPS = {
+    "ops": (("deform_conv", "memory", "spdcn", "transport"), "the operators, and spdcn, which rests on them"),
+    "names": (("vlcounter", "countx"), "the counters by name"),
+}
 
 
 def listed() -> dict[str, str]:

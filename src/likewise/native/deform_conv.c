@@ -211,7 +211,7 @@ static void store(const Block *b, float *sums, const float *bias, float *out) {
 static void forward_block(Block *b, const float *rows, const float *packed, const float *bias, float *scratch,
                           float *out) {
     const Geometry *g = b->g;
-    const int64_t wide = padded_out(g), depth = positions(g) * group_channels(g), pixels = out_pixels(g);
+    const int64_t wide = padded_out(g), depth = positions(g) * group_channels(g);
     const float *picture = rows + b->image * g->height * g->width * g->channels;
     const Split s = split(g);
     float *columns = scratch, *sums = scratch + BLOCK * LEAD;
