@@ -16,11 +16,15 @@ from likewise.weights import Checkpoint, Preset, config_from, load_strict, read_
 MODELS = {
     "spdcn": "likewise.methods.spdcn:SPDCN_PAPER",
     "spdcn-lite": "likewise.methods.spdcn:SPDCN_LITE",
+    "vlcounter": "likewise.methods.vlcounter:VLCOUNTER",
+    "countx": "likewise.methods.countx:COUNTX_PAPER",
 }
 
 #: Method name, as written in checkpoints -> its network class, beside which stand ``Config`` and ``convert_keys``.
 METHODS = {
     "spdcn": "likewise.methods.spdcn:SPDCN",
+    "vlcounter": "likewise.methods.vlcounter:VLCounter",
+    "countx": "likewise.methods.countx:CounTX",
 }
 
 

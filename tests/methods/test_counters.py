@@ -12,13 +12,36 @@ from likewise.methods.spdcn import Description
 from likewise.types import CountBatch, LikewiseError, PromptBatch
 
 COUNTERS = [name for name in registry.model_names() if registry.preset(name).task == "count"]
+SHOWN = [name for name in COUNTERS if "exemplars" in registry.preset(name).model.prompts]
+NAMED = [name for name in COUNTERS if registry.preset(name).model.prompts == ("text",)]
+#: CLIP's towers, small: the published ones take seconds a picture.
+TOWERS = {"image_width": 32, "image_layers": 10, "image_heads": 2, "text_width": 32, "text_layers": 2, "text_heads": 2}
+#: What else is small in the counters that are built on CLIP.
+SMALL = {
+    "vlcounter": {"channels": 16, "stride": 32},
+    "countx": {"width": 32, "heads": 4, "window": 64, "decoder": (16, 16, 16, 16), "decoder_grid": 4, "stride": 32},
+}
 BOXES = torch.tensor([[8.0, 10, 30, 28], [40, 33, 70, 60], [20, 50, 44, 66], [50, 5, 61, 19], [3, 40, 17, 72.0]])
 
 
-@pytest.fixture(scope="module", params=COUNTERS)
+@pytest.fixture(scope="module", params=SHOWN)
 def counter(request):
     torch.manual_seed(1)
     return registry.preset(request.param).build().eval()
+
+
+@pytest.fixture(scope="module", params=NAMED)
+def named(request):
+    """A counter by name, small, and names that it tells apart."""
+    torch.manual_seed(1)
+    found = registry.preset(request.param)
+    config, names = found.config, ("apples", "buttons", "candies")
+    if request.param in SMALL:
+        clip = replace(config.clip, image_size=64, features=32, **TOWERS)
+        config = replace(config, clip=clip, **SMALL[request.param])
+    else:
+        names = config.vocabulary[:3]
+    return found.model(config).eval(), names
 
 
 def boxes(k):
@@ -95,6 +118,66 @@ def test_optimiser_groups_hold_every_parameter_once(counter):
     groups = counter.parameter_groups(1e-3)
     held = [id(p) for group in groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in counter.parameters())
+
+
+@pytest.mark.parametrize("size", [(64, 96), (96, 64), (97, 131), (20, 33), (150, 40), (8, 90)])
+def test_counting_by_name_sees_pictures_of_any_size_and_shape(named, size):
+    counter, names = named
+    image = torch.rand(1, 3, *size)
+    with torch.inference_mode():
+        density = counter(image, PromptBatch(text=names[:1]))
+    assert density.shape == (1, 1, *size)
+    assert bool(density.isfinite().all())
+    assert abs(float(density.sum())) > 0  # a portrait is looked at like any other
+    turned = image.flip(3)
+    with torch.inference_mode():
+        assert not torch.equal(counter(turned, PromptBatch(text=names[:1])), density)
+
+
+def test_by_name_a_batch_is_the_same_as_one_by_one(named):
+    counter, names = named
+    image = torch.rand(3, 3, 80, 112)
+    with torch.inference_mode():
+        together = counter(image, PromptBatch(text=names))
+        alone = torch.cat([counter(image[i : i + 1], PromptBatch(text=names[i : i + 1])) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-5 * float(alone.abs().max()))
+
+
+def test_other_names_give_another_density(named):
+    counter, names = named
+    image = torch.rand(1, 3, 80, 112)
+    with torch.inference_mode():
+        one, other = (counter(image, PromptBatch(text=(name,))) for name in names[:2])
+        again = counter(image, PromptBatch(text=names[:1]))
+    assert torch.equal(one, again)
+    assert float((one - other).abs().max()) > 1e-3 * float(one.abs().max())
+
+
+def test_by_name_every_trained_parameter_has_a_gradient(named):
+    counter, names = named
+    points = (torch.rand(7, 2) * 60, torch.rand(3, 2) * 60)
+    prompt = PromptBatch(text=names[:2])
+    image = torch.rand(2, 3, 64, 64)
+    batch = CountBatch(image, prompt, points, tuple(torch.full((len(p),), 12.0) for p in points))
+    counter.zero_grad()
+    terms = counter.train().loss(counter(image, prompt), batch)
+    counter.eval()
+    assert all(t.shape == (2,) for t in terms.values())
+    terms["total"].sum().backward()
+    for name, parameter in counter.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+        if parameter.grad is not None:
+            assert bool(parameter.grad.isfinite().all()), name
+            assert float(parameter.grad.abs().sum()) > 0, name
+    held = [id(p) for group in counter.parameter_groups(1e-3) for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in counter.parameters() if p.requires_grad)
+
+
+def test_a_picture_without_a_name_is_refused(named):
+    counter, names = named
+    for prompt in (PromptBatch(), PromptBatch((boxes(1), boxes(1))), PromptBatch(text=names[:1])):
+        with pytest.raises(LikewiseError, match="every picture needs a text"):
+            counter(torch.rand(2, 3, 64, 64), prompt)
 
 
 @pytest.mark.parametrize("loss", ["generalized", "l2", "bayesian"])

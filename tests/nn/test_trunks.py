@@ -136,3 +136,14 @@ def test_scale_prior_block_looks_elsewhere_for_objects_of_another_size():
     assert not torch.allclose(small, large)
     local = ScalePriorConv(6, 4, use_size=False)
     assert torch.equal(local(x, torch.full((1, 2), 0.3)), local(x, torch.full((1, 2), 3.0)))
+
+
+def test_a_deep_mobilenetv2_has_one_more_stage():
+    deep, infos = mobilenetv2_stages(deep=True)
+    load_mobilenetv2(deep, timm.create_model("mobilenetv2_100", pretrained=False, pad_type="same").state_dict())
+    x = torch.rand(1, 3, 64, 96)
+    for stage, info in zip(deep, infos, strict=True):
+        x = stage(x)
+        assert tuple(x.shape) == (1, info.channels, 64 // info.stride, 96 // info.stride)
+    assert infos[-1].stride == 32
+    assert len(mobilenetv2_stages()[0]) == len(deep) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from torch.utils.data import Dataset
 
@@ -14,7 +15,11 @@ from likewise.types import LikewiseError
 
 
 def open_counting(
-    root: str | Path, split: str | None = None, category: str | Sequence[str] | None = None
+    root: str | Path,
+    split: str | None = None,
+    category: str | Sequence[str] | None = None,
+    *,
+    prompts: Literal["classes", "texts"] = "classes",
 ) -> Dataset[CountSample]:
     """The data set in a folder: FSC-147 where its annotation file is there, else a `CountingFolder`.
 
@@ -22,6 +27,7 @@ def open_counting(
         root: the folder.
         split: of its splits, or None for all pictures.
         category: what to count, or None for what the exemplars show.
+        prompts: of FSC-147, whether the text is the class's name or FSC-147-D's description.
 
     Raises:
         LikewiseError: as those two do; several classes asked for of FSC-147.
@@ -30,4 +36,4 @@ def open_counting(
         return CountingFolder(root, split, category)
     if category is not None and not isinstance(category, str):
         raise LikewiseError(f"FSC-147 pictures have one class each; expected one category, got {', '.join(category)}")
-    return fsc147.FSC147(root, split, category)
+    return fsc147.FSC147(root, split, category, prompts=prompts)

@@ -89,6 +89,37 @@ class TrainCrop:
         return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
 
 
+class SceneCrop:
+    """A random square crop at the picture's own scale times a jitter, wherever it falls: for prompts without boxes.
+
+    Nothing tells how large the wanted things are, and a crop may show none of them. Objects whose point is outside
+    the crop are dropped; exemplars are dropped too.
+
+    Args:
+        crop: sizes and strengths; what it says of exemplars is not used.
+    """
+
+    def __init__(self, crop: Crop | None = None) -> None:
+        self.crop = crop or Crop()
+
+    def __call__(self, sample: CountSample, rng: np.random.Generator) -> CountSample:
+        """One crop of a picture.
+
+        Raises:
+            LikewiseError: the picture has a count only.
+        """
+        crop = self.crop
+        if sample.truth is not None:
+            raise LikewiseError(f"{sample.name} has a count but no points; a crop of it has no known count")
+        low, high = (float(np.clip(factor, *crop.scale_range)) for factor in crop.jitter)
+        scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        anywhere = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        cut = _place(sample, scale, anywhere, crop.size, rng)
+        out = _fill(_cut(sample, np.empty((0, 4)), cut, rng), cut, crop, rng)
+        out = _inside(_turn(out, int(rng.integers(8))) if crop.turns else out, crop.size)
+        return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
+
+
 class FSC147Canvas:
     """The published 384 x 576 input: the picture shrunk to fit, to multiples of 16, centred on black.
 

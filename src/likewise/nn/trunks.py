@@ -77,31 +77,32 @@ def load_vgg19(stages: nn.ModuleList, last: Sequence[nn.Module], state: Mapping[
         conv.load_state_dict(given, strict=True)
 
 
-def mobilenetv2_stages() -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
-    """MobileNetV2 1.0 (Sandler et al., CVPR 2018) cut into stages that end at strides 2, 4, 8 and 16.
+def mobilenetv2_stages(*, deep: bool = False) -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
+    """MobileNetV2 1.0 (Sandler et al., CVPR 2018) cut into stages that end at strides 2, 4, 8, 16 and, if asked, 32.
 
     Norms are folded into convolutions with biases, so that a picture's features never depend on its batch, and
     padding is TensorFlow's "same". Weights are random: see `load_mobilenetv2`.
     """
-    stages = _cut(_mobilenetv2())
-    return stages, (StageInfo(16, 2), StageInfo(24, 4), StageInfo(32, 8), StageInfo(96, 16))
+    infos: tuple[StageInfo, ...] = (StageInfo(16, 2), StageInfo(24, 4), StageInfo(32, 8), StageInfo(96, 16))
+    infos = (*infos, StageInfo(160, 32)) if deep else infos
+    return _cut(_mobilenetv2(), len(infos)), infos
 
 
 def load_mobilenetv2(stages: nn.ModuleList, state: Mapping[str, Tensor]) -> None:
     """Copy ImageNet weights under timm's ``mobilenetv2_100`` names into `mobilenetv2_stages`' modules, strictly."""
     source = _mobilenetv2()
     source.load_state_dict(dict(state), strict=True)
-    stages.load_state_dict(_cut(source).state_dict(), strict=True)
+    stages.load_state_dict(_cut(source, len(stages)).state_dict(), strict=True)
 
 
 def _mobilenetv2() -> nn.Module:
     return timm.create_model("mobilenetv2_100", pretrained=False, pad_type="same").eval()
 
 
-def _cut(net: nn.Module) -> nn.ModuleList:
+def _cut(net: nn.Module, stages: int) -> nn.ModuleList:
     fold_norms(net)
-    parts = (("conv_stem", "bn1", "blocks.0"), ("blocks.1",), ("blocks.2",), ("blocks.3", "blocks.4"))
-    return nn.ModuleList(nn.Sequential(*map(net.get_submodule, part)) for part in parts)
+    parts = (("conv_stem", "bn1", "blocks.0"), ("blocks.1",), ("blocks.2",), ("blocks.3", "blocks.4"), ("blocks.5",))
+    return nn.ModuleList(nn.Sequential(*map(net.get_submodule, part)) for part in parts[:stages])
 
 
 def fold_norms(module: nn.Module) -> None:

@@ -20,6 +20,10 @@ RECIPES = {
     "spdcn-fsc147": "likewise.recipes.spdcn_fsc147:spdcn_fsc147",
     "spdcn-lite": "likewise.recipes.spdcn_lite:spdcn_lite",
     "spdcn-ablation": "likewise.recipes.spdcn_ablation:spdcn_ablation",
+    "vlcounter-fsc147": "likewise.recipes.vlcounter_fsc147:vlcounter_fsc147",
+    "vlcounter-ablation": "likewise.recipes.vlcounter_ablation:vlcounter_ablation",
+    "countx-fsc147": "likewise.recipes.countx_fsc147:countx_fsc147",
+    "countx-lite": "likewise.recipes.countx_lite:countx_lite",
     "dcn-digits": "likewise.recipes.dcn_digits:dcn_digits",
 }
 

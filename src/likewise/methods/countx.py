@@ -1,0 +1,387 @@
+"""CounTX: counting by name or description, with an image encoder that is told what to look for.
+
+Paper: Amini-Naieni et al., "Open-world Text-specified Object Counting", BMVC 2023.
+Authors' code: github.com/niki-amini-naieni/CounTX (MIT; nothing of it is used here); their checkpoints are loaded
+through `convert_keys`. Licence of this code: Apache-2.0.
+
+Left out because nothing depends on it: queries, keys and their norm in the cross-attention to the one text token
+(`likewise.nn.interaction`), CLIP's class token after the last block. Deviations: a picture of any size and shape is
+scaled until its shorter side is one window (the original counts nothing in what is narrower than a window), and windows
+overlap in a weighted average (``blend``). ``countx-lite`` is the same network with other numbers: MobileNetV2 for
+CLIP's vision transformer, seen at once whatever the picture's size, learned words for CLIP's text tower, and a
+similarity map between the two that gates what the decoder sees, without which the name changes little.
+
+Shapes: B pictures, N windows, C = ``width`` channels, h w grid of image features.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from likewise.data.naming import words_for, words_of
+from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, clip_state, load_published
+from likewise.nn.doubling import DoublingDecoder, doubled
+from likewise.nn.interaction import EPS, InteractionLayer, Mixing, sincos_positions
+from likewise.nn.name_similarity import Match, Similarity
+from likewise.nn.small_tower import DEEPEST, STRIDE, SmallTower
+from likewise.nn.words import WordEncoder
+from likewise.ops.block_count import block_count_error
+from likewise.ops.counting_loss import l2_loss
+from likewise.ops.density import resize_density
+from likewise.ops.fitting import fitted
+from likewise.ops.name_matching import matching_loss
+from likewise.ops.windows import WindowBlend, blend_windows, cut_windows
+from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
+from likewise.weights import Preset, WeightCard
+
+#: Windows that go through the network together.
+TOGETHER = 8
+
+
+@dataclass(frozen=True)
+class Config:
+    """The numbers of the network; the defaults are the published ones.
+
+    Attributes:
+        image_tower: "clip": a vision transformer, on windows. "mobilenetv2": convolutions, on the picture as a whole.
+        text_tower: "clip", frozen; "words": a learned vector for every word of ``vocabulary``.
+        clip: both towers of CLIP, where they are used.
+        vocabulary: names that the "words" tower is taught.
+        width: channels of the image features as they meet the text; CLIP's are ``clip.features``.
+        layers: of the feature interaction.
+        heads: of its self-attention.
+        mixing: "attention": over all places. "convolution": over 7x7 places, whose cost grows with the picture's
+            area only and which sees a picture of any size as it saw the training crops.
+        gated: the text scales the hidden units of the interaction's MLPs (not in the paper).
+        similarity: the decoder sees features gated by, and beside them, how well each place matches the text (not in
+            the paper).
+        expansion: of the interaction's MLPs.
+        decoder: channels of the decoder's 3x3 convolutions, each but the last followed by twice as many places.
+        normed: whether each is followed by GroupNorm(8), whose statistics are those of a whole window.
+        rectified: densities are not negative and, with ``similarity``, gated once more by it: without a match there is
+            nothing. In training a tenth of what is negative passes, or the decoder would die at zero before the
+            similarity has learned what the texts mean.
+        window: side in pixels of the windows that CLIP sees; it sees them at ``clip.image_size``.
+        decoder_grid: with CLIP, features are interpolated to this many places a side before the decoder.
+        stride: distance in pixels of the windows over a larger picture.
+        blend: how overlapping windows are put together; "paper" as published (see `likewise.ops.windows`).
+        density_factor: the decoder gives this many times the objects in a place.
+        sigma: of the target's Gaussians ...
+        sigma_unit: ... in pixels, or in object sizes (sqrt(width x height)) ...
+        least_sigma: ... but at least this many pixels, so that small objects do not rule the squared error.
+        loss_stride: the squared error is that of sums over squares of this many pixels.
+        count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
+        block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
+        block: see ``block_weight``.
+        match_weight: weight of `likewise.ops.name_matching.matching_loss` on the similarity map.
+        preprocess: how pictures become inputs.
+    """
+
+    image_tower: Literal["clip", "mobilenetv2"] = "clip"
+    text_tower: Literal["clip", "words"] = "clip"
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    vocabulary: tuple[str, ...] = ()
+    width: int = 512
+    layers: int = 2
+    heads: int = 16
+    mixing: Mixing = "attention"
+    gated: bool = False
+    similarity: bool = False
+    expansion: int = 4
+    decoder: tuple[int, ...] = (256, 256, 256, 256)
+    normed: bool = True
+    rectified: bool = False
+    window: int = 384
+    decoder_grid: int = 24
+    stride: int = 128
+    blend: WindowBlend = "average"
+    density_factor: float = 60.0
+    sigma: float = 1.0
+    sigma_unit: Literal["pixels", "objects"] = "pixels"
+    least_sigma: float = 0.0
+    loss_stride: int = 1
+    count_weight: float = 0.0
+    block_weight: float = 0.0
+    block: int = 32
+    match_weight: float = 0.0
+    preprocess: Preprocess = field(default=Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
+
+
+class CounTX(nn.Module):
+    """The counter: pictures and names or descriptions in, a density whose sum is the count out."""
+
+    method = "countx"
+    prompts = ("text",)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.clip = Clip(config.clip) if "clip" in (config.image_tower, config.text_tower) else None
+        if self.clip is not None:
+            for part in (self.clip.text, self.clip.image.ln_post):  # the first frozen, the second not used
+                part.requires_grad_(requires_grad=False)
+        self.words = WordEncoder(config.vocabulary, width) if config.text_tower == "words" else None
+        self.tower = SmallTower(width, config.expansion) if config.image_tower == "mobilenetv2" else None
+        self.similarity = Similarity(width) if config.similarity else None
+        self.interaction = nn.ModuleList(
+            InteractionLayer(width, config.heads, mixing=config.mixing, gated=config.gated, expansion=config.expansion)
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(width, eps=EPS)
+        self.decoder = DoublingDecoder(width + 2 * config.similarity, config.decoder, normed=config.normed)
+        self._colours = (config.preprocess.mean, config.preprocess.std)
+        self._match: Match | None = None
+
+    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
+        """Count in each picture what its text says.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], any size and shape.
+            prompt: B texts in ``text``.
+
+        Returns:
+            (B, 1, H, W) objects per pixel; the sum over a picture is its count.
+
+        Raises:
+            LikewiseError: a picture without a text, one without a known word, or one too long for CLIP.
+        """
+        if prompt.text is None or len(prompt.text) != len(image):
+            raise LikewiseError("CounTX counts by name: every picture needs a text, such as 'strawberries'")
+        return self.count(image, self.encode(prompt.text))
+
+    def check(self, text: str) -> None:
+        """See that a text can be counted by, before a picture is looked at.
+
+        Raises:
+            LikewiseError: no word of it is known; the nearest known names are given.
+        """
+        if self.words is not None:
+            self.words.check(text)
+
+    def knows(self, text: str) -> bool:
+        """Whether any word of a text is known."""
+        return self.words is None or bool(self.words.knows(text))
+
+    def encode(self, texts: tuple[str, ...]) -> Tensor:
+        """What the text tower makes of texts: (B, C)."""
+        tower = self.words if self.words is not None else self.clip.text  # type: ignore[union-attr]  # one of the two
+        encoded: Tensor = tower(texts)
+        return encoded
+
+    def count(self, image: Tensor, text: Tensor) -> Tensor:
+        """The density (B, 1, H, W) as in `forward`, of what encoded texts (B, C) describe."""
+        if self.tower is None:
+            return self._in_windows(image, text)
+        padded = F.pad(self._normalised(image), (0, -image.shape[3] % DEEPEST, 0, -image.shape[2] % DEEPEST))
+        cells = self._read(self.tower(padded), text).float()
+        side = padded.shape[3] // cells.shape[3]
+        pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
+        return pixels[:, :, : image.shape[2], : image.shape[3]] / self.config.density_factor
+
+    def look(self, windows: Tensor, text: Tensor) -> Tensor:
+        """The published network itself, on windows.
+
+        Args:
+            windows: (N, 3, S, S), normalised, of ``config.clip.image_size`` pixels a side.
+            text: (N, C) of `encode`.
+
+        Returns:
+            60 x density (N, 1, 16 g, 16 g) with g the ``decoder_grid``, float32.
+        """
+        clip: Clip = self.clip  # type: ignore[assignment]  # only called with CLIP's image tower
+        side = self.config.clip.image_size // self.config.clip.patch
+        features = _map(clip.image.patch_features(windows), (side, side))
+        return doubled(self._read(features, text)).float()
+
+    def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
+        """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total".
+
+        The matching term needs the similarity behind the density: `forward` must have just made it, with gradients.
+        """
+        config, match = self.config, self._match
+        units = batch.sizes if config.sigma_unit == "objects" else [torch.ones_like(s) for s in batch.sizes]
+        sigma = [(config.sigma * unit).clamp(min=config.least_sigma) for unit in units]
+        total = l2_loss(density, batch.points, sigma=sigma, factor=config.density_factor, stride=config.loss_stride)
+        terms = {"density": total}
+        for name, side, weight in (("count", None, config.count_weight), ("block", config.block, config.block_weight)):
+            if weight:
+                terms[name] = block_count_error(density, batch.points, side)
+                total = total + weight * terms[name]
+        if config.match_weight and match is not None:
+            rivals = _rivals(batch.prompt.text or ()).to(density.device)
+            seen = (match.places, match.texts, batch.points, batch.sizes, rivals)
+            terms["match"] = matching_loss(*seen, stride=STRIDE, scale=match.scale, bias=match.bias)
+            total = total + config.match_weight * terms["match"]
+        return {**terms, "total": total}
+
+    def parameter_groups(self, lr: float) -> list[dict[str, object]]:
+        """Optimiser groups: all that is trained; a pretrained MobileNetV2 learns at three tenths of the rate."""
+        slow = [] if self.tower is None else list(self.tower.stages.parameters())
+        held = {id(p) for p in slow}
+        new = [p for p in self.parameters() if p.requires_grad and id(p) not in held]
+        groups: list[dict[str, object]] = [{"params": new, "lr": lr}]
+        return [*groups, {"params": slow, "lr": 0.3 * lr}] if slow else groups
+
+    def load_clip(self) -> None:
+        """Start from LAION's CLIP, as published; downloaded on first use (`likewise.nn.clip.load_published`)."""
+        if self.clip is None:
+            raise LikewiseError("this configuration of CounTX has no CLIP tower to load")
+        load_published(self.clip, "laion2b_s34b_b88k")
+
+    def load_trunk(self, state: Mapping[str, Tensor]) -> None:
+        """Start MobileNetV2 from ImageNet weights under timm's names for ``mobilenetv2_100``."""
+        if self.tower is None:
+            raise LikewiseError("this configuration of CounTX has no MobileNetV2 to load")
+        self.tower.load_imagenet(state)
+
+    def _read(self, features: Tensor, text: Tensor) -> Tensor:
+        """Features (B, C, h, w), told texts (B, C), as the decoder's raw output."""
+        grid = (features.shape[2], features.shape[3])
+        text = text.to(features.dtype)
+        match = None if self.similarity is None else self.similarity(features, text)
+        self._match = match if torch.is_grad_enabled() else None
+        tokens = features.flatten(2).transpose(1, 2)
+        if self.config.mixing == "attention":
+            tokens = tokens + sincos_positions(*grid, self.config.width).to(tokens)
+        for layer in self.interaction:
+            tokens = layer(tokens, text, grid)
+        told = _map(self.norm(tokens), grid)
+        gate = None
+        if match is not None:
+            logits = match.logits()
+            gate = logits.sigmoid()
+            if (
+                self.config.match_weight
+            ):  # what texts mean is taught by the matching alone, or nothing counted unteaches it
+                gate, logits = gate.detach(), logits.detach()
+            told = torch.cat([told * gate, gate, logits / 8], dim=1)
+        if self.config.image_tower == "clip":
+            told = F.interpolate(told, (self.config.decoder_grid,) * 2, mode="bilinear")
+        raw: Tensor = self.decoder(told)
+        if not self.config.rectified:
+            return raw
+        bent = F.leaky_relu(raw.float(), 0.1) if self.training else F.relu(raw.float())
+        return bent if gate is None else bent * F.interpolate(gate, raw.shape[-2:], mode="bilinear")
+
+    def _in_windows(self, image: Tensor, text: Tensor) -> Tensor:
+        """The density of pictures of any size, from windows at which CLIP looks one by one."""
+        config = self.config
+        seen, size = fitted(image, config.window, config.clip.patch)
+        windows = cut_windows(seen, config.window, config.stride)
+        count, flat = windows.shape[1], windows.flatten(0, 1)
+        parts = [
+            self.look(self._small(crops), texts)
+            for crops, texts in zip(flat.split(TOGETHER), text.repeat_interleave(count, 0).split(TOGETHER), strict=True)
+        ]
+        densities = torch.cat(parts).unflatten(0, (len(image), count)) / config.density_factor
+        whole = blend_windows(densities, (seen.shape[2], seen.shape[3]), config.stride, config.blend)
+        return resize_density(whole[:, :, : size[0], : size[1]], (image.shape[2], image.shape[3]))
+
+    def _small(self, windows: Tensor) -> Tensor:
+        """Windows as CLIP's image tower takes them."""
+        side = self.config.clip.image_size
+        return self._normalised(F.interpolate(windows, (side, side), mode="bicubic", antialias=True))
+
+    def _normalised(self, image: Tensor) -> Tensor:
+        # not a buffer: in bfloat16 it would be off by a grey value
+        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in self._colours)
+        return (image - mean) / std
+
+
+def _map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Tokens (B, h w, C) as a map (B, C, h, w)."""
+    return tokens.transpose(1, 2).unflatten(2, grid)
+
+
+def _rivals(texts: tuple[str, ...]) -> Tensor:
+    """(B, B) bool: whether the thing that text i asks for is wrong as an answer to text j, and the other way round."""
+    asked, may = [set(words_of(t)) for t in texts], [words_for(t) for t in texts]
+    pairs = [[not (asked[j] <= may[i] or asked[i] <= may[j]) for j in range(len(texts))] for i in range(len(texts))]
+    return torch.tensor(pairs)
+
+
+def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names of the authors' checkpoint -> names of this module; tensors are passed on as they are.
+
+    What nothing depends on is left out: queries, keys and their norm in the cross-attention to one token, and the fixed
+    positions.
+    """
+    clip = {name.removeprefix("clip_model."): t for name, t in state.items() if name.startswith("clip_model.")}
+    own = {_converted(name): t for name, t in state.items() if not name.startswith("clip_model.")}
+    towers = {f"clip.{name}": tensor for name, tensor in clip_state(clip).items()}
+    return {name: tensor for name, tensor in (own | towers).items() if not re.search(_UNUSED, name)}
+
+
+_UNUSED = r"^fim_blocks\.\d+\.(norm1|attn\.w[qk])\.|^fim_pos_embed$"
+_RENAMES = (
+    (r"fim_blocks\.(\d+)\.norm0\.", r"interaction.\1.norm_mix."),
+    (r"fim_blocks\.(\d+)\.selfattn\.", r"interaction.\1.mix."),
+    (r"fim_blocks\.(\d+)\.attn\.wv\.", r"interaction.\1.value."),
+    (r"fim_blocks\.(\d+)\.attn\.proj\.", r"interaction.\1.proj."),
+    (r"fim_blocks\.(\d+)\.norm2\.", r"interaction.\1.norm_mlp."),
+    (r"fim_blocks\.(\d+)\.mlp\.", r"interaction.\1."),
+    (r"fim_norm\.", "norm."),
+    (r"decode_head3\.3\.", "decoder.last."),
+    (r"decode_head(\d)\.0\.", r"decoder.convs.\1."),
+    (r"decode_head(\d)\.1\.", r"decoder.norms.\1."),
+)
+
+
+def _converted(name: str) -> str:
+    for pattern, new in _RENAMES:
+        if re.match(pattern, name):
+            return re.sub(pattern, new, name)
+    return name
+
+
+COUNTX_PAPER = Preset(
+    name="countx",
+    task="count",
+    model=CounTX,
+    config=Config(),
+    card=WeightCard(
+        licence="not bundled; the authors' code is MIT, their checkpoint states none",
+        data="FSC-147 train split with FSC-147-D's descriptions; CLIP by LAION (LAION-2B)",
+        source="https://github.com/niki-amini-naieni/CounTX",
+        how_to="get the authors' checkpoint, then 'likewise convert countx CHECKPOINT -o countx.safetensors'",
+        paper="Amini-Naieni et al., Open-world Text-specified Object Counting, BMVC 2023",
+        scores={
+            "FSC-147 val, descriptions (published)": "MAE 17.10, RMSE 65.61",
+            "FSC-147 test, descriptions (published)": "MAE 15.88, RMSE 106.29",
+            "FSC-147 test, class names (published)": "MAE 15.73, RMSE 106.88",
+        },
+    ),
+)
+
+#: countx-lite's numbers; its vocabulary is what it is trained on.
+COUNTX_LITE_CONFIG = Config(
+    image_tower="mobilenetv2",
+    text_tower="words",
+    width=128,
+    layers=2,
+    heads=4,
+    mixing="convolution",
+    gated=True,
+    similarity=True,
+    expansion=2,
+    decoder=(64, 32),
+    normed=False,
+    rectified=True,
+    density_factor=30.0,
+    sigma=0.12,
+    sigma_unit="objects",
+    least_sigma=3.0,
+    loss_stride=4,
+    count_weight=0.25,
+    block_weight=0.25,
+    match_weight=1.0,
+    preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(768, 768), multiple=32, tile=0),
+)

@@ -1,0 +1,41 @@
+"""A small image tower for dense use: a mobile trunk whose stages are joined on one grid.
+
+Shapes: B batch, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from likewise.nn.interaction import InteractionLayer
+from likewise.nn.trunks import at_grid, channels_at_stride, load_mobilenetv2, mobilenetv2_stages
+
+#: Pixels a side of a place of the joined features, and of the trunk's deepest.
+STRIDE, DEEPEST = 8, 32
+
+
+class SmallTower(nn.Module):
+    """MobileNetV2 to stride 32, its stages from stride 4 on joined at stride 8, and one layer that looks around."""
+
+    def __init__(self, width: int, expansion: int) -> None:
+        super().__init__()
+        self.stages, infos = mobilenetv2_stages(deep=True)
+        self.join = nn.Conv2d(sum(channels_at_stride(info, STRIDE) for info in infos[1:]), width, 1)
+        self.around = InteractionLayer(width, 1, mixing="convolution", texted=False, expansion=expansion)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W), multiples of 32 -> (B, C, H / 8, W / 8)."""
+        grid, seen = (x.shape[2] // STRIDE, x.shape[3] // STRIDE), []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index:
+                seen.append(at_grid(x, grid))
+        tokens = self.join(torch.cat(seen, dim=1)).flatten(2).transpose(1, 2)
+        return self.around(tokens, None, grid).transpose(1, 2).unflatten(2, grid)
+
+    def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
+        """Start the trunk from ImageNet weights under timm's names for ``mobilenetv2_100``."""
+        load_mobilenetv2(self.stages, state)

@@ -1,0 +1,32 @@
+"""That the benchmark of vlcounter compares two ways to one result."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from likewise.bench import vlcounter
+from likewise.methods.vlcounter import Config, VLCounter
+
+
+def test_both_ways_give_the_same_density_and_a_tiny_run_promises_nothing():
+    exact, half = vlcounter.compare(1, quick=True)
+    assert exact.error is not None
+    assert exact.error < vlcounter.TOLERANCE
+    assert exact.met
+    assert half.error is not None
+    assert half.error > exact.error
+    assert (exact.aim, half.aim, half.tolerance) == (None, None, None)
+    assert "float32" in exact.what
+    assert "bfloat16" in half.what
+
+
+def test_their_way_encodes_the_text_in_each_window(monkeypatch: pytest.MonkeyPatch):
+    model = VLCounter(Config(clip=vlcounter.QUICK, channels=16, stride=32, blend="paper")).eval()
+    calls = []
+    encode = vlcounter._text
+    monkeypatch.setattr(vlcounter, "_text", lambda tower, lines: calls.append(len(lines)) or encode(tower, lines))
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    vlcounter.published_way(model, torch.rand(1, 3, 64, 128), "apple")
+    assert calls == [11, 11, 11]
+    assert torch.backends.mha.get_fastpath_enabled() == enabled

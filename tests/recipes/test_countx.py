@@ -1,0 +1,82 @@
+"""The recipes of CounTX: the lite one from scenes to weights that count by name, the published one as published."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("lightning", reason="training needs the [train] extra")
+
+from likewise.data.folder import CountingFolder
+from likewise.data.synthetic import SceneConfig, write_scenes
+from likewise.methods.countx import Config, CounTX
+from likewise.nn.clip import ClipConfig
+from likewise.predict import load
+from likewise.recipes import countx_fsc147, recipe
+from likewise.types import LikewiseError
+
+QUICK = {"steps": 2, "batch_size": 2, "workers": 0, "progress": False, "accelerator": "cpu", "val_every": 2}
+SMALL = Config(
+    clip=ClipConfig(32, 8, 32, 2, 2, 32, 2, 2, 32),
+    width=32,
+    heads=2,
+    decoder=(16, 16),
+    window=64,
+    decoder_grid=16,
+    stride=32,
+)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes")
+    config = SceneConfig(seed=5, side=(160, 200), objects=(6, 12), size=(16.0, 30.0), emoji=False)
+    write_scenes(replace(config, two_kinds=True, second_share=1.0), 3, folder, 1)
+    return folder
+
+
+def test_the_lite_recipe_trains_and_its_weights_count_by_name(scenes, data_dir, tmp_path):
+    lite = recipe("countx-lite")
+    quick = {**QUICK, "width": 32, "crop_size": 96, "val_batch_size": 32}
+    settings = lite.settings(data=data_dir, scenes=(scenes,), val_scenes=(scenes,), out=tmp_path, **quick)
+    weights = lite.run(settings)
+    with (tmp_path / "losses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2]
+    assert all(math.isfinite(float(row[name])) for row in rows for name in ("loss", "density", "block", "match"))
+    sample = CountingFolder(scenes)[0]
+    counter = load(weights)
+    assert math.isfinite(counter.count(sample.image, text=sample.prompt).count)
+    with pytest.raises(LikewiseError, match="no word of 'zeppelin' is known"):
+        counter.count(sample.image, text="zeppelin")
+
+
+def test_countx_fsc147_is_as_published(tmp_path):
+    settings = countx_fsc147.CountxFsc147(data=tmp_path)
+    assert (settings.lr, settings.weight_decay, settings.beta2, settings.batch_size) == (6.25e-6, 0.05, 0.95, 8)
+    epoch = 3659 // 8
+    assert (settings.steps, settings.warmup) == (1000 * epoch, 10 * epoch)
+    config = countx_fsc147.preset("countx").config
+    assert (config.width, config.layers, config.heads, config.window, config.density_factor) == (512, 2, 16, 384, 60)
+
+
+@pytest.mark.parametrize("prompts", ["texts", "classes"])
+def test_countx_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch, prompts):
+    asked = []
+
+    class Listening(CounTX):
+        def encode(self, texts):
+            asked.extend(texts)
+            return super().encode(texts)
+
+    small = type("Preset", (), {"config": SMALL, "build": lambda self: Listening(SMALL)})()
+    monkeypatch.setattr(countx_fsc147, "preset", lambda name: small)
+    data = data_dir / "fsc147" / "mini"
+    settings = countx_fsc147.CountxFsc147(data=data, out=tmp_path, pretrained=False, prompts=prompts, **QUICK)
+    path = countx_fsc147.countx_fsc147(settings)
+    assert path.parent == tmp_path
+    assert (tmp_path / "val.csv").read_text().startswith("step,loss,mae")
+    assert {text.startswith("the ") for text in asked} == {prompts == "texts"}

@@ -1,0 +1,91 @@
+"""The recipes of VLCounter: as published, and run from data to weights that count."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("lightning", reason="training needs the [train] extra")
+
+from likewise.data.folder import CountingFolder
+from likewise.data.synthetic import SceneConfig, write_scenes
+from likewise.methods.vlcounter import Config
+from likewise.nn.clip import Clip, ClipConfig
+from likewise.predict import load
+from likewise.recipes import vlcounter_ablation as ablation
+from likewise.recipes import vlcounter_fsc147 as published
+
+TINY = ClipConfig(
+    image_size=64,
+    image_width=32,
+    image_layers=6,
+    image_heads=2,
+    text_width=32,
+    text_layers=2,
+    text_heads=2,
+    features=32,
+)
+QUICK = {"steps": 2, "batch_size": 2, "workers": 0, "progress": False, "accelerator": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("named")
+    two = replace(SceneConfig.two_kind_scenes(), seed=5, side=(80, 96), size=(12.0, 20.0), objects=(5, 9), emoji=False)
+    write_scenes(two, 3, folder, 1)
+    return folder
+
+
+def test_vlcounter_fsc147_is_as_published():
+    settings = published.VlcounterFsc147(data=Path("FSC147"))
+    assert (settings.lr, settings.weight_decay, settings.batch_size, settings.seed) == (1e-4, 1e-2, 1, 42)
+    assert settings.steps == 300 * 3659
+    assert settings.rate(0) == settings.rate(settings.steps - 1) == 1
+    assert published.WINDOW.size == 384
+    assert settings.row == "M5"
+
+
+def test_vlcounter_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch):
+    small = Config(clip=TINY, skip_blocks=(4, 3, 2), channels=16, stride=32)
+    monkeypatch.setattr(published, "ablated", lambda row: small)
+    root = data_dir / "fsc147" / "mini"
+    settings = published.VlcounterFsc147(data=root, out=tmp_path, pretrained=False, val_every=2, **QUICK)
+    path = published.vlcounter_fsc147(settings)
+    assert math.isfinite(load(path).count(torch.zeros(3, 60, 40, dtype=torch.uint8), text="nuclei").count)
+    assert (tmp_path / "val.csv").read_text().startswith("step,loss,mae")
+
+
+def test_the_ablation_writes_a_row_for_every_variant_with_one_clip(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "SMALL_CLIP", TINY)
+    rows = ("M1", "M2", "M5")
+    monkeypatch.setattr(ablation, "ABLATION", {row: ablation.ABLATION[row] for row in rows})
+    settings = ablation.VlcounterAblation(
+        data=scenes, val_scenes=scenes, out=tmp_path, limit=2, window=64, stride=32, clip_steps=2, clip_batch=4, **QUICK
+    )
+    table = ablation.vlcounter_ablation(settings).read_text()
+    assert [f"| {row} |" in table for row in rows] == [True] * 3
+    assert len({path.read_text() for path in tmp_path.glob("*/losses.csv")}) == 3
+    towers = [load(tmp_path / row / "model.safetensors").model.clip.state_dict() for row in rows]
+    made = ablation.small_clip(settings, CountingFolder(scenes, targets="all"), replace(TINY, image_size=64))
+    assert all(torch.equal(tower[name], made[name]) for tower in towers for name in made)
+
+
+def test_the_contrastive_loss_falls_when_names_fit_things():
+    torch.manual_seed(0)
+    clip, scale = Clip(TINY), torch.tensor(math.log(10.0))
+    things, names = torch.randn(4, 3, 32, 32), ["cats", "dogs", "cats", "cars"]
+    rng = ablation.np.random.default_rng(0)
+    optimizer = torch.optim.AdamW(clip.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(12):
+        loss = ablation.contrastive(clip, things, names, scale, rng)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    least = 0.5 * math.log(2)  # two of four share a name: neither can be told from the other
+    assert least - 1e-3 < losses[-1] < 0.8 * losses[0]
