@@ -3,6 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+TESTS :=
 COMPILED := hatch_build.py $(wildcard src/likewise/native/*.[ch])
 COINS := --box 81,39,120,74 --box 189,170,237,217 --box 305,16,364,73
 
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.14 python3.13 python3.12 p
 
 help:
 	@echo "make demo    count the coins in a photograph from three boxes, and draw the result"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests, or some of them: make test TESTS=tests/ops"
 	@echo "make check   check format, lint, types and layers"
 	@echo "make format  format the code"
 	@echo "make clean   remove the virtual environment, caches and demo output"
@@ -27,7 +28,7 @@ demo: $(VENV)/.installed
 	$(BIN)/likewise count demo/coins.png $(COINS) -o demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -17,22 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.bench.fast_path import without_fast_path
-from likewise.bench.timing import Comparison, aimed, interleave
+from likewise.bench.named_counters import compare_precisions, without_fast_path
+from likewise.bench.timing import Comparison
 from likewise.methods.countx import Config, CounTX
 from likewise.nn.clip import ClipConfig
 from likewise.nn.clip_text import CONTEXT, tokenize
 from likewise.nn.doubling import doubled
 from likewise.nn.interaction import SelfAttention, sincos_positions
 from likewise.ops.windows import blend_windows, cut_windows
-from likewise.types import PromptBatch
 
 SIZE = (384, 576)
 TEXT = "the strawberries"
 QUICK = ClipConfig(32, 8, 32, 2, 2, 32, 2, 2, 32)
 AIMS = {"float32": 1.1, "bfloat16": 2.0}
-#: Largest error of the density in float32, relative to its largest value.
-TOLERANCE = 1e-4
 
 
 def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
@@ -43,34 +40,9 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
         config = replace(config, clip=QUICK, **small)  # type: ignore[arg-type]  # fields by name
     height, width = (32, 64) if quick else SIZE
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-    theirs = CounTX(config).eval()
-    truth = published_way(theirs, image, TEXT)
-    for precision, aim in AIMS.items():
-        ours = CounTX(config).eval()
-        ours.load_state_dict(theirs.state_dict())
-        ours.to(getattr(torch, precision))
-        mine = functools.partial(_run, ours, image)
-        seconds = interleave(mine, functools.partial(published_way, theirs, image, TEXT), 1 if quick else 5)
-        density = mine()
-        count = float((density.sum() - truth.sum()) / truth.sum().abs())
-        yield Comparison(
-            what=f"countx ({precision}), one picture",
-            shape=f"{height} × {width}",
-            against="windows one by one, text encoded in each",
-            threads=threads,
-            ratio=seconds[1] / seconds[0],
-            error=float((density - truth).abs().max() / truth.abs().max()),
-            note=f"count {100 * count:+.2g} %",
-            aim=aimed(aim, threads, quick=quick),
-            tolerance=TOLERANCE if precision == "float32" else None,
-        )
-
-
-@torch.inference_mode()
-def _run(model: CounTX, image: Tensor) -> Tensor:
-    model.clip.text.forget()  # type: ignore[union-attr]  # built with CLIP
-    density: Tensor = model(image, PromptBatch(text=(TEXT,)))
-    return density
+    model = CounTX(config).eval()
+    published = functools.partial(published_way, model, image, TEXT)
+    yield from compare_precisions(model, published, image, TEXT, AIMS, threads, quick=quick)
 
 
 @without_fast_path()

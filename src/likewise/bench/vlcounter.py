@@ -10,7 +10,6 @@ features each time: a second picture with the same name is cheaper still.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,13 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.bench.timing import Comparison, aimed, interleave
+from likewise.bench.named_counters import compare_precisions, without_fast_path
+from likewise.bench.timing import Comparison
 from likewise.methods.vlcounter import Config, VLCounter, mean_feature
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, ClipConfig
 from likewise.nn.clip_text import CONTEXT, tokenize
 from likewise.nn.prompts import sentences
 from likewise.ops.windows import blend_windows, cut_windows
-from likewise.types import PromptBatch
 
 SIZE = (384, 576)
 NAME = "strawberry"
@@ -40,8 +39,6 @@ QUICK = ClipConfig(
     quick_gelu=True,
 )
 AIMS = {"float32": 1.7, "bfloat16": 3.0}
-#: Largest error of the density in float32, relative to its largest value.
-TOLERANCE = 1e-4
 
 
 def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
@@ -51,47 +48,12 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
         config = replace(config, clip=QUICK, channels=16, stride=32)
     height, width = (64, 96) if quick else SIZE
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-    theirs = VLCounter(config).eval()
-    truth = published_way(theirs, image, NAME)
-    for precision, aim in AIMS.items():
-        ours = VLCounter(config).eval()
-        ours.load_state_dict(theirs.state_dict())
-        ours.to(getattr(torch, precision))
-        mine = functools.partial(_run, ours, image)
-        seconds = interleave(mine, functools.partial(published_way, theirs, image, NAME), 1 if quick else 3)
-        density = mine()
-        count = float((density.sum() - truth.sum()) / truth.sum().abs())
-        yield Comparison(
-            what=f"vlcounter ({precision}), one picture",
-            shape=f"{height} × {width}",
-            against="windows one by one, text encoded in each",
-            threads=threads,
-            ratio=seconds[1] / seconds[0],
-            error=float((density - truth).abs().max() / truth.abs().max()),
-            note=f"count {100 * count:+.2g} %",
-            aim=aimed(aim, threads, quick=quick),
-            tolerance=TOLERANCE if precision == "float32" else None,
-        )
+    model = VLCounter(config).eval()
+    published = functools.partial(published_way, model, image, NAME)
+    yield from compare_precisions(model, published, image, NAME, AIMS, threads, quick=quick)
 
 
-@torch.inference_mode()
-def _run(model: VLCounter, image: Tensor) -> Tensor:
-    model.clip.text.forget()
-    density: Tensor = model(image, PromptBatch(text=(NAME,)))
-    return density
-
-
-@contextlib.contextmanager
-def _no_fast_path() -> Iterator[None]:
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(value=False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(value=before)
-
-
-@_no_fast_path()
+@without_fast_path()
 @torch.inference_mode()
 def published_way(model: VLCounter, image: Tensor, name: str) -> Tensor:
     """The density (1, 1, H, W) of a picture (1, 3, H, W) with a shorter side of one window, as said above."""
