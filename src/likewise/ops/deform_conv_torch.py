@@ -67,13 +67,14 @@ def _bilinear_bags(x: Tensor, rows: Tensor, cols: Tensor, mask: Tensor | None) -
         x.reshape(batch * groups, channels // groups, height * width).transpose(1, 2).reshape(-1, channels // groups)
     )
     table = F.pad(table, (0, 0, 0, 1))  # a pixel of zeros, which stands for all outside
+    outside = table.shape[0] - 1  # not len(): it would fix the size in an exported graph
     first = torch.arange(batch * groups, device=x.device).view(batch, groups, 1, 1, 1) * (height * width)
     indices, weights = [], []
     for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
         row, col = top + dy, left + dx
         held = (row >= 0) & (row < height) & (col >= 0) & (col < width)
         share = (down if dy else 1 - down) * (right if dx else 1 - right)
-        indices.append(torch.where(held, first + row.long() * width + col.long(), len(table) - 1))
+        indices.append(torch.where(held, first + row.long() * width + col.long(), outside))
         weights.append(torch.where(held, share if mask is None else share * mask, 0))
     bags = F.embedding_bag(
         torch.stack(indices, -1).view(-1, 4), table, mode="sum", per_sample_weights=torch.stack(weights, -1).view(-1, 4)
