@@ -39,13 +39,14 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def compile_libraries() -> str:
-    """Compile in place; returns what went wrong, empty when nothing did."""
+    """Compile in place, for every instruction set that the compiler knows; returns why there is none, else nothing."""
     for old in NATIVE.glob("*.so"):
         old.unlink()
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         return "no C compiler found (set CC to name one)"
-    return next(filter(None, (_variant(compiler, name, flags) for name, flags in VARIANTS.items())), "")
+    problems = [_variant(compiler, name, flags) for name, flags in VARIANTS.items()]
+    return "" if any(NATIVE.glob("*.so")) else problems[0]
 
 
 def _variant(compiler: str, name: str, flags: list[str]) -> str:

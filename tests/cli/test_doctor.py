@@ -115,3 +115,9 @@ def test_json_is_one_object(monkeypatch, capsys):
     assert told["sound"] is False
     (rich,) = (f for f in told["findings"] if f["name"] == "rich")
     assert rich["state"] == "broken"
+
+
+def test_what_was_switched_off_is_to_be_switched_on_not_compiled(monkeypatch):
+    monkeypatch.setenv("LIKEWISE_NATIVE", "0")
+    finding = found("compiled functions")
+    assert (finding.state, finding.remedy) == ("missing", "unset LIKEWISE_NATIVE")

@@ -120,3 +120,17 @@ def test_without_a_compiler_it_says_so_and_leaves_no_stale_library(repository, t
     assert done.returncode == 1
     assert "no C compiler found" in done.stderr
     assert not list(folder.glob("*.so"))
+
+
+@needs_compiler
+def test_a_compiler_that_knows_fewer_instruction_sets_still_builds_the_rest(repository, tmp_path):
+    folder = sources(repository, tmp_path)
+    old = tmp_path / "old-cc"
+    old.write_text(
+        '#!/bin/sh\ncase "$*" in *x86-64-v4*) echo "bad value for -march" >&2; exit 1;; esac\nexec cc "$@"\n'
+    )
+    old.chmod(0o755)
+    done = run(sys.executable, "hatch_build.py", cwd=tmp_path, CC=str(old))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "kernels-default.so").is_file()
+    assert not (folder / "kernels-avx512.so").exists()

@@ -125,9 +125,8 @@ def _native() -> Iterator[Finding]:
     from likewise import native
 
     reason = native.why_not()
-    remedy = (
-        "install a C compiler (on Debian: apt install gcc), then, in likewise's folder: pip install ." if reason else ""
-    )
+    build = "install a C compiler (on Debian: apt install gcc), then, in likewise's folder: pip install ."
+    remedy = f"unset {native.VARIABLE}" if native.VARIABLE in reason else build if reason else ""
     detail = f"{reason}; the torch paths run instead" if reason else f"{native.instructions()} instructions"
     yield Finding("compiled functions", "missing" if reason else "ok", detail, remedy)
 
