@@ -89,14 +89,13 @@ class _Asked:
 
     @classmethod
     def of(cls, counter: Counts, samples: CountingFolder, group: _Group, absent: str | None) -> _Asked | None:
-        shown = [samples[i] for i in group.indices]
-        image = shown[0].image.permute(1, 2, 0).numpy()
+        image = samples[group.indices[0]].image.permute(1, 2, 0).numpy()
         try:
             counts = tuple(float(counter.count(image, text=name).count) for name in group.names)
         except LikewiseError:
             return None
-        truths = tuple(sample.count for sample in shown)
-        return cls(counts, truths, None if absent is None else _count_or_none(counter, image, absent))
+        truths = tuple(float(len(samples.targets[i].points)) for i in group.indices)
+        return cls(counts, truths, None if absent is None else _count_or_zero(counter, image, absent))
 
     def moves(self) -> list[bool]:
         pairs = combinations(zip(self.counts, self.truths, strict=True), 2)
@@ -128,7 +127,7 @@ def _counted(groups: Sequence[_Group], progress: Callable[[int, int], None] | No
             progress(index + 1, len(groups))
 
 
-def _count_or_none(counter: Counts, image: Any, name: str) -> float:
+def _count_or_zero(counter: Counts, image: Any, name: str) -> float:
     try:
         return float(counter.count(image, text=name).count)
     except LikewiseError:

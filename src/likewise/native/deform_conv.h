@@ -63,7 +63,7 @@ static inline Stretch stretch(const Geometry *g, const Split *s, int64_t index) 
     return k;
 }
 
-/* (count, step) rows from planes: out[i * row_step + j] = in[j * plane_step + i], in squares that fit the cache. */
+/* Rows from planes: out[i * row_step + j] = in[j * plane_step + i], in squares that fit the cache. */
 static inline void turn(const float *in, int64_t plane_step, int64_t rows, int64_t planes, int64_t row_step, float *out) {
     for (int64_t j0 = 0; j0 < planes; j0 += 16)
         for (int64_t i0 = 0; i0 < rows; i0 += 16)

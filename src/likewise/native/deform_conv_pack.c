@@ -52,7 +52,7 @@ void pack_backward(const Geometry *g, const float *weight, float *packed, int64_
 
 /* Sums the threads' gradients of the packed weights into the weight's own order. */
 void unpack_weight_gradient(const Geometry *g, const float *grad_packed, int64_t size, int64_t threads,
-                                   float *grad_weight) {
+                            float *grad_weight) {
     const Split s = split(g);
     const int64_t all = positions(g), channels = group_channels(g), out = group_out(g), wide = padded_out(g);
 #pragma omp parallel for collapse(2) num_threads(threads) schedule(static)

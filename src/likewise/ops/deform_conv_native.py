@@ -117,32 +117,13 @@ def _empty_out(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
 
 
 @deform_conv2d_native.register_fake
-def _(
-    x: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mask: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-) -> Tensor:
+def _(x: Tensor, offset: Tensor, weight: Tensor, *_: object) -> Tensor:
     return _empty_out(x, offset, weight)
 
 
 @_backward.register_fake
-def _(
-    grad: Tensor,
-    x: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    mask: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    wanted: Sequence[bool],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _empty_results(x, offset, weight, mask, wanted)
+def _(grad: Tensor, x: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
+    return _empty_results(x, offset, weight, mask, wanted=rest[-1])
 
 
 def _empty_results(
