@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from likewise.data.names import nearest
-from likewise.types import LikewiseError
+from likewise.types import LikewiseError, Task
 from likewise.weights import Checkpoint, Preset, config_from, load_strict, read_checkpoint
 
 #: Model name -> its preset.
@@ -18,6 +18,8 @@ MODELS = {
     "spdcn-lite": "likewise.methods.spdcn:SPDCN_LITE",
     "vlcounter": "likewise.methods.vlcounter:VLCOUNTER",
     "countx": "likewise.methods.countx:COUNTX_PAPER",
+    "s3n": "likewise.methods.s3n:S3N_PAPER",
+    "s3n-lite": "likewise.methods.s3n:S3N_LITE",
 }
 
 #: Method name, as written in checkpoints -> its network class, beside which stand ``Config`` and ``convert_keys``.
@@ -25,6 +27,7 @@ METHODS = {
     "spdcn": "likewise.methods.spdcn:SPDCN",
     "vlcounter": "likewise.methods.vlcounter:VLCounter",
     "countx": "likewise.methods.countx:CounTX",
+    "s3n": "likewise.methods.s3n:S3N",
 }
 
 
@@ -65,13 +68,25 @@ def build(checkpoint: Checkpoint, source: str) -> nn.Module:
     return model.eval()
 
 
-def load_model(name_or_path: str | Path) -> tuple[str, nn.Module]:
+def load_model(name_or_path: str | Path, task: Task | None = None) -> tuple[str, Any]:
     """A model ready to run, by preset name (bundled weights) or checkpoint file: its name and the network.
 
+    Args:
+        name_or_path: ``likewise models`` lists the names.
+        task: what it must be for; None: anything.
+
     Raises:
-        LikewiseError: an unknown name, a preset without bundled weights (the message says how to get them), or
-            an unreadable file.
+        LikewiseError: an unknown name, a preset without bundled weights (the message says how to get them), an
+            unreadable file, or a model for another task (those for this one are named).
     """
+    name, model = _loaded(name_or_path)
+    if task is not None and model.task != task:
+        others = [each.name for each in map(preset, MODELS) if each.task == task]
+        raise LikewiseError(f"{name} is there to {model.task}; to {task}, name one of {', '.join(others)}")
+    return name, model
+
+
+def _loaded(name_or_path: str | Path) -> tuple[str, Any]:
     path = Path(name_or_path)
     if path.suffix == ".safetensors":
         return path.stem, build(read_checkpoint(path), str(path))

@@ -13,13 +13,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
+#: What a network is for: its class attribute ``task``.
+Task = Literal["count", "segment", "recognize"]
 
 #: A corner may stick out of the picture by this many pixels (rounding in annotation tools) and is cut.
 BOX_SLACK = 1.0
@@ -99,6 +101,31 @@ class PromptBatch:
 
 
 @dataclass(frozen=True)
+class NamedThings:
+    """Everything that can be named in a batch of B pictures, whether it is to be counted or not.
+
+    Attributes:
+        points: B tensors (M_i, 2), x y.
+        kinds: B tensors (M_i,), int64: the entry of ``names`` that each thing goes by.
+        names: K full names, those of the first picture first; two pictures may have the same.
+        asked: K ways to ask for them.
+    """
+
+    points: tuple[Tensor, ...]
+    kinds: tuple[Tensor, ...]
+    names: tuple[str, ...]
+    asked: tuple[str, ...]
+
+    def to(self, device: Any, **kwargs: Any) -> NamedThings:
+        """The same things with every tensor on ``device``."""
+        return replace(
+            self,
+            points=tuple(p.to(device, **kwargs) for p in self.points),
+            kinds=tuple(k.to(device, **kwargs) for k in self.kinds),
+        )
+
+
+@dataclass(frozen=True)
 class CountBatch:
     """A batch of B counting pictures with their truth, in network pixels.
 
@@ -108,6 +135,7 @@ class CountBatch:
         points: B tensors (N_i, 2), x y: one point an object; N_i may be 0.
         sizes: B tensors (N_i,): each object's sqrt(width x height).
         names: B picture names, for reports.
+        things: everything in the pictures that can be named, where that is known.
     """
 
     image: Tensor
@@ -115,6 +143,10 @@ class CountBatch:
     points: tuple[Tensor, ...]
     sizes: tuple[Tensor, ...]
     names: tuple[str, ...] = ()
+    things: NamedThings | None = None
+
+    def __len__(self) -> int:
+        return len(self.points)
 
     def to(self, device: Any, **kwargs: Any) -> CountBatch:
         """The same batch with every tensor on ``device``."""
@@ -124,6 +156,7 @@ class CountBatch:
             prompt=self.prompt.to(device, **kwargs),
             points=tuple(p.to(device, **kwargs) for p in self.points),
             sizes=tuple(s.to(device, **kwargs) for s in self.sizes),
+            things=None if self.things is None else self.things.to(device, **kwargs),
         )
 
 

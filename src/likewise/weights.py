@@ -10,10 +10,10 @@ import dataclasses
 import hashlib
 import json
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from likewise.data.names import nearest
-from likewise.types import LikewiseError
+from likewise.types import LikewiseError, Task
 
 T = TypeVar("T")
 ASSETS = Path(__file__).parent / "assets"
@@ -76,21 +76,26 @@ class Preset:
 
     Attributes:
         name: as typed by the user.
-        task: what it is for.
-        model: the method's network class, called with ``config``.
+        model: the method's network class, called with ``config``; its ``task`` says what it is for.
         config: the method's numbers.
         card: of its weights.
     """
 
     name: str
-    task: Literal["count", "segment", "recognize"]
-    model: Callable[[Any], nn.Module]
+    model: Any
     config: Any
     card: WeightCard
 
+    @property
+    def task(self) -> Task:
+        """What the model is for."""
+        found: Task = self.model.task
+        return found
+
     def build(self) -> nn.Module:
         """The network with fresh random weights."""
-        return self.model(self.config)
+        network: nn.Module = self.model(self.config)
+        return network
 
 
 @dataclass(frozen=True)

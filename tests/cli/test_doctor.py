@@ -87,7 +87,7 @@ def test_bundled_weights_are_compared_with_their_card(monkeypatch, tmp_path):
     # SHA-256 of "abc": FIPS 180-2, appendix B.1
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     card = WeightCard(licence="none", data="none", file=path.name, sha256=known)
-    preset = Preset("made-up", "count", torch.nn.Identity, None, card)
+    preset = Preset("made-up", torch.nn.Identity, None, card)
     monkeypatch.setattr(likewise.registry, "model_names", lambda: ["made-up"])
     monkeypatch.setattr(likewise.registry, "preset", lambda _: preset)
     assert found("weights of made-up").state == "ok"

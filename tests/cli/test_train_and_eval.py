@@ -108,6 +108,8 @@ def test_train_knows_its_real_recipes(capsys: pytest.CaptureFixture[str]):
 class Ten:
     """Counts ten in every picture."""
 
+    task = "count"
+
     def count(self, image: np.ndarray, exemplars: object = (), *, text: str | None = None) -> object:
         return type("Result", (), {"count": 10.0, "seconds": 0.5})()
 
@@ -142,6 +144,6 @@ def test_eval_prints_one_json_object(folder: Path, capsys: pytest.CaptureFixture
 def test_eval_tells_of_broken_pictures(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "0.png").write_bytes(b"broken")
     assert run("eval", "any", "--data", str(folder)) == 1
-    assert "not counted: 0.png" in capsys.readouterr().err
+    assert "left out: 0.png" in capsys.readouterr().err
     assert run("eval", "any", "--data", str(folder), "--split", "tran") == 2
     assert "did you mean 'train'?" in capsys.readouterr().err

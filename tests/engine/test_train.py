@@ -59,6 +59,7 @@ class Tiny(nn.Module):
     """A counter with everything that could break a resumption: dropout, batch norm, two learning rates."""
 
     method = "tiny"
+    task = "count"
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()

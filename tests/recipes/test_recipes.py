@@ -59,6 +59,7 @@ class Flat(nn.Module):
     """The same density everywhere; remembers what it was shown."""
 
     method = "flat"
+    task = "count"
     config = TrainConfig()
 
     def __init__(self) -> None:

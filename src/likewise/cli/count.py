@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from likewise.cli.inputs import OVERLAY, find_pictures, parse_box, parse_like, parse_region
-from likewise.cli.ledger import Ledger, fingerprint
+from likewise.cli.folder_run import Job, Output, run_through
+from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
 from likewise.types import Box, LikewiseError, Point, Prompt
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from PIL import Image
 
-    from likewise.predict import Counter, Likeness
     from likewise.results import CountResult
 
 
@@ -59,28 +55,19 @@ def count(
     Returns:
         Exit code: 1 when a picture among several could not be counted.
     """
-    pictures = find_pictures(images)
-    job = Job(
+    pictures = find_pictures(images, "count")
+    job = CountJob(
         boxes=tuple(parse_box(each) for each in box),
         like=tuple(parse_like(each) for each in like),
         text=text,
         region=None if region is None else tuple(parse_region(region)),
         model=model,
     )
-    several = len(pictures) > 1 or pictures[0] != Path(images[0])  # a folder or a glob, though it holds only one
-    if csv is None and output is not None and several:
-        csv = output / "counts.csv"
-    ledger = None if csv is None else Ledger(csv, job.fingerprint(), overwrite=overwrite)
-    overlays = dict(zip(pictures, _overlays(pictures, output), strict=True))
-    todo = [p for p in pictures if ledger is None or p not in ledger or _missing(overlays[p])]
-    run = Run(job, ledger, overlays, as_json=as_json, several=several)
-    if todo:
-        run.work_through(todo)
-    return run.report(skipped=len(pictures) - len(todo))
+    return run_through(pictures, job, Output(as_json, csv, output, overwrite))
 
 
 @dataclass(frozen=True)
-class Job:
+class CountJob(Job):
     """What is asked about every picture, as typed.
 
     Raises:
@@ -92,6 +79,12 @@ class Job:
     text: str | None
     region: tuple[Point, ...] | None
     model: str
+
+    doing = "counting"
+    done = "counted"
+    table = "counts.csv"
+    columns = ("count", "points")
+    suffixes = ("_count.png",)
 
     def __post_init__(self) -> None:
         self.prompt()
@@ -105,130 +98,34 @@ class Job:
         """The part of the job that a picture is asked with, checked."""
         return Prompt(self.boxes, (), self.text, self.region)
 
-    def fingerprint(self) -> str:
-        """Changes with everything the counts depend on, the reference pictures and the weights included."""
-        import likewise
+    def settings(self) -> dict[str, Any]:
+        """The prompt, and what the reference pictures hold."""
         from likewise.weights import file_sha256
 
         references = {path: file_sha256(Path(path)) for path, _ in self.like if Path(path).is_file()}
-        weights = Path(self.model)
-        return fingerprint(
-            {
-                "version": likewise.__version__,
-                "model": self.model,
-                "weights": file_sha256(weights) if weights.is_file() else self._card(),
-                "prompt": self.prompt().to_dict(),
-                "like": [(references.get(path, path), box) for path, box in self.like],
-            }
+        like = [(references.get(path, path), box) for path, box in self.like]
+        return {"prompt": self.prompt().to_dict(), "like": like}
+
+    def load(self) -> Callable[[Path], CountResult]:
+        """The counter, shown what the examples in other pictures look like."""
+        from likewise.predict import Counter, Likeness
+
+        counter = Counter.load(self.model)
+        likeness = counter.describe(self.like) if self.like else ()
+        prompt = self.prompt()
+        counter.check(prompt, likeness or Likeness((), ()))
+        return lambda picture: counter.count(
+            picture, prompt.exemplars, text=prompt.text, region=prompt.region, like=likeness
         )
 
-    def _card(self) -> str | None:
-        from likewise.registry import preset
+    def row(self, result: CountResult) -> tuple[object, ...]:
+        """Count and number of points."""
+        return f"{result.count:.4f}", len(result.points)
 
-        return preset(self.model).card.sha256
+    def line(self, result: CountResult) -> str:
+        """The count."""
+        return f"{result.count:.1f}"
 
-    def load(self) -> tuple[Counter, Likeness | tuple[()]]:
-        """The counter, and what the examples in other pictures look like."""
-        from likewise.predict import Likeness, load
-
-        counter = load(self.model)
-        likeness = counter.describe(self.like) if self.like else ()
-        counter.check(self.prompt(), likeness or Likeness((), ()))
-        return counter, likeness
-
-
-class Run:
-    """One pass over the pictures: counts, writes and prints as it goes, and remembers what failed."""
-
-    def __init__(
-        self, job: Job, ledger: Ledger | None, overlays: dict[Path, Path | None], *, as_json: bool, several: bool
-    ) -> None:
-        self._job = job
-        self._ledger = ledger
-        self._overlays = overlays
-        self._as_json = as_json
-        self._several = several
-        self._failures: dict[Path, Exception] = {}
-
-    def work_through(self, pictures: list[Path]) -> None:
-        """Count every picture; a broken one among several is remembered, a single one raises."""
-        counter, likeness = self._job.load()
-        with _progress(shown=self._several) as progress:
-            for picture in progress.track(pictures, description="counting"):
-                try:
-                    self._write(picture, self._count(counter, likeness, picture))
-                except Exception as error:  # noqa: BLE001  # one picture must not stop a folder, whatever is wrong with it
-                    self._fail(picture, error)
-
-    def report(self, *, skipped: int) -> int:
-        """Say on stderr what was left out and what failed; the exit code."""
-        if skipped:
-            print(f"{skipped} already counted, skipped (--overwrite counts them again)", file=sys.stderr)
-        if self._failures:
-            print(f"{len(self._failures)} could not be counted:", file=sys.stderr)
-        for picture, error in self._failures.items():
-            print(f"  {_reason(picture, error)}", file=sys.stderr)
-        return 1 if self._failures else 0
-
-    def _count(self, counter: Counter, likeness: Likeness | tuple[()], picture: Path) -> CountResult:
-        prompt = self._job.prompt()
-        return counter.count(picture, prompt.exemplars, text=prompt.text, region=prompt.region, like=likeness)
-
-    def _write(self, picture: Path, result: CountResult) -> None:
-        """The overlay first: a row in the ledger means that everything about its picture is there."""
-        overlay = self._overlays[picture]
-        if overlay is not None:
-            overlay.parent.mkdir(parents=True, exist_ok=True)
-            result.plot().save(overlay)
-        if self._ledger is not None:
-            self._ledger.add(picture, result)
-        if self._as_json:
-            _print_json(result.to_dict())
-        else:
-            print(f"{picture}: {result.count:.1f}" + ("" if overlay is None else f"  {overlay}"), flush=True)
-
-    def _fail(self, picture: Path, error: Exception) -> None:
-        if self._as_json:
-            _print_json({"image": str(picture), "error": _reason(None, error)})
-        if not self._several:
-            raise error
-        self._failures[picture] = error
-
-
-def _overlays(pictures: list[Path], folder: Path | None) -> list[Path | None]:
-    """Where each picture's overlay goes: NAME_count.png, or NAME.jpg_count.png where two have one name."""
-    if folder is None:
-        return [None] * len(pictures)
-    stems = [picture.stem for picture in pictures]
-    names = [p.stem if stems.count(p.stem) == 1 else p.name for p in pictures]
-    if len(set(names)) < len(names):
-        names = ["_".join(p.parts[-2:]) for p in pictures]
-    return [folder / (name + OVERLAY) for name in names]
-
-
-def _missing(overlay: Path | None) -> bool:
-    return overlay is not None and not overlay.exists()
-
-
-def _reason(picture: Path | None, error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if not isinstance(error, LikewiseError):
-        text = f"{type(error).__name__}: {text}"
-    return text if picture is None or str(picture) in text else f"{picture}: {text}"
-
-
-def _print_json(record: dict[str, Any]) -> None:
-    print(json.dumps(record), flush=True)
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Progress]:
-    """A progress bar on stderr where that is a terminal; it never takes what is printed to a piped stdout."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not (shown and console.is_terminal)
-    with Progress(*columns, console=console, disable=hidden, redirect_stdout=sys.stdout.isatty()) as progress:
-        yield progress
+    def drawings(self, result: CountResult) -> tuple[Image.Image]:
+        """The overlay."""
+        return (result.plot(),)

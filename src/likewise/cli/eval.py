@@ -1,21 +1,42 @@
-"""``likewise eval``: how well a model counts a folder of pictures whose counts are known."""
+"""``likewise eval``: how good a model is on data whose truth is known."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+from likewise.types import LikewiseError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from likewise.engine.evaluate import CountReport
-    from likewise.engine.sensitivity import Sensitivity
+#: Name of a number, its value as people read it, and what it is.
+Row = tuple[str, str, str]
+#: Task -> what measures it, and the options that are for it alone.
+MEASURES = {"count": ("likewise.cli.eval_count:measure", ("category", "exemplars", "both"))}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found.
+
+    Attributes:
+        values: everything, as JSON values.
+        tables: a line above each, and its rows.
+        errors: (picture, reason) of what could not be done.
+    """
+
+    values: dict[str, Any]
+    tables: tuple[tuple[str, tuple[Row, ...]], ...]
+    errors: tuple[tuple[str, str], ...] = ()
 
 
 def evaluate(
@@ -24,50 +45,49 @@ def evaluate(
     *,
     data: Path,
     split: str | None = None,
-    category: str | None = None,
     limit: int | None = None,
+    category: str | None = None,
     exemplars: int | None = None,
     both: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
-    """Count every picture of a data set and compare with the truth.
+    """Measure a model on a folder of data with the metrics of its task.
 
-    A model that takes names is also asked, of every picture that shows several kinds, for each of them and for one
+    A counter that takes names is also asked, of every picture that shows several kinds, for each of them and for one
     that is absent.
 
     Args:
         model: A name from 'likewise models', or a .safetensors file.
         data: A folder with annotations.json and pictures, or the FSC-147 folder.
         split: Only this split, such as val.
-        category: Only this kind of thing, where pictures show several.
         limit: Only the first so many pictures.
-        exemplars: At most so many exemplars a picture.
-        both: Prompt with exemplars and name at once, where the model takes both.
+        category: Counting: only this kind of thing, where pictures show several.
+        exemplars: Counting: at most so many exemplars a picture.
+        both: Counting: prompt with exemplars and name at once, where the model takes both.
         as_json: Print one JSON object, with every picture, instead of a table.
 
     Returns:
-        Exit code: 1 when a picture could not be counted.
+        Exit code: 1 when something of the data could not be used.
     """
-    from likewise.data.folder import CountingFolder
-    from likewise.data.layouts import open_counting
-    from likewise.engine.evaluate import evaluate as measure
-    from likewise.engine.evaluate import takes
-    from likewise.engine.sensitivity import prompt_sensitivity
     from likewise.predict import load
 
-    dataset = open_counting(data, split, category)
-    counter = load(model)
+    loaded = load(model)
+    given = {"category": category, "exemplars": exemplars, "both": both or None}
+    where, own = MEASURES[loaded.task]
+    for option, value in given.items():
+        if value is not None and option not in own:
+            raise LikewiseError(f"--{option} is not for a model that is there to {loaded.task}, as {model} is")
+    module, name = where.split(":")
+    chosen = {option: given[option] for option in own if given[option] is not None}
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:
-        report = measure(counter, dataset, limit, exemplars=exemplars, both=both, progress=advance)
-        several = isinstance(dataset, CountingFolder) and len(dataset.categories) > 1
-        asked = several and "text" in takes(counter)
-        kinds = CountingFolder(data, split, category, targets="all") if asked else None
-        prompts = None if kinds is None else prompt_sensitivity(counter, kinds, limit, progress=advance)
+        measured = getattr(importlib.import_module(module), name)(
+            loaded, data, split=split, limit=limit, progress=advance, **chosen
+        )
     if as_json:
-        print(json.dumps(report.to_dict() | ({} if prompts is None else {"prompts": prompts.to_dict()})))
+        print(json.dumps(measured.values))
     else:
-        _show(report, prompts, f"{model} on {data}{f' ({split})' if split else ''}")
-    return 1 if report.errors else 0
+        _show(measured, f"{model} on {data}{f' ({split})' if split else ''}")
+    return 1 if measured.errors else 0
 
 
 @contextmanager
@@ -79,49 +99,29 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("counting", total=None)
+        task = bar.add_task("measuring", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _show(report: CountReport, prompts: Sensitivity | None, title: str) -> None:
+def _show(measured: Measured, title: str) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    summary = report.summary()
-    rows = [
-        ("images", f"{summary['images']:.0f}", "pictures counted"),
-        ("mae", f"{summary['mae']:.4g}", "mean absolute error, objects"),
-        ("rmse", f"{summary['rmse']:.4g}", "root mean squared error, objects"),
-        (
-            "nae",
-            f"{summary['nae']:.1%}",
-            f"mean relative error{f', {report.empty} empty pictures left out' * bool(report.empty)}",
-        ),
-        ("sre", f"{summary['sre']:.4g}", "squared relative error"),
-        ("seconds_per_image", f"{summary['seconds_per_image']:.4g}", "seconds a picture"),
-    ]
     console = Console(highlight=False)
     console.print(escape(title), soft_wrap=True)
-    console.print(_table(rows))
-    if prompts is not None:
-        console.print(f"asked for each kind by name in {prompts.pictures} pictures that show several")
-        console.print(_table(_prompt_rows(prompts)))
-    for image, error in report.errors:
-        print(f"not counted: {image}: {error}", file=sys.stderr)
+    for caption, rows in measured.tables:
+        if caption:
+            console.print(escape(caption), soft_wrap=True)
+        console.print(_table(rows))
+    for image, error in measured.errors:
+        print(f"left out: {image}: {error}", file=sys.stderr)
 
 
-def _prompt_rows(prompts: Sensitivity) -> list[tuple[str, str, str]]:
-    return [
-        ("follows", f"{prompts.follows:.1%}", "of pairs of kinds, the count moves to the one that is named"),
-        ("nae", f"{prompts.nae:.1%}", "mean relative error of the named kind"),
-        ("absent", f"{prompts.absent:.1%}", "counted for a name that is not there, of the objects that are"),
-    ]
-
-
-def _table(rows: list[tuple[str, str, str]]) -> Table:
+def _table(rows: tuple[Row, ...]) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value, meaning in rows:
-        table.add_row(f"[bold]{name}[/]", value, meaning)
+        table.add_row(f"[bold]{escape(name)}[/]", value, meaning)
     return table

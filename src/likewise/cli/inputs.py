@@ -5,28 +5,38 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from likewise.types import Box, LikewiseError, Point
 
-#: The end of an overlay's name, so that overlays beside their pictures are not counted as pictures.
-OVERLAY = "_count.png"
+#: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
+DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png")
 
 
-def find_pictures(inputs: Sequence[str]) -> list[Path]:
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures to work through, and whether more than one file was asked for: a folder or a glob may hold only one."""
+
+    paths: list[Path]
+    several: bool
+
+
+def find_pictures(inputs: Sequence[str], verb: str) -> Pictures:
     """The pictures that files, folders and globs name, each once, folders in natural order.
 
     A folder means the pictures directly in it. A file that is missing is kept: it is an error of its own when it
-    is read. Overlays of pictures that are also found are left out.
+    is read. Drawings of pictures that are also found are left out. The verb is for the message.
 
     Raises:
         LikewiseError: nothing named, a folder without pictures, or a glob that matches nothing.
     """
     if not inputs:
-        raise LikewiseError("no pictures; expected files, folders or globs, such as: likewise count dishes/ --box ...")
+        raise LikewiseError(f"no pictures; expected files, folders or globs, such as: likewise {verb} dishes/")
     found = list(dict.fromkeys(path for text in inputs for path in _expand(text)))
-    overlays = {path.with_name(path.stem + OVERLAY) for path in found}
-    return [path for path in found if path not in overlays]
+    drawn = {path.with_name(path.stem + end) for path in found for end in DRAWN}
+    paths = [path for path in found if path not in drawn]
+    return Pictures(paths, len(paths) > 1 or paths != [Path(inputs[0])])
 
 
 def parse_box(text: str, option: str = "--box") -> Box:

@@ -1,4 +1,4 @@
-"""A CSV file that remembers what has been counted, so that a long run can be stopped and taken up again."""
+"""A CSV file that remembers which pictures are done, so that a long run can be stopped and taken up again."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from likewise.types import LikewiseError
-
-if TYPE_CHECKING:
-    from likewise.results import CountResult
-
-COLUMNS = ("image", "count", "points", "seconds", "model", "settings")
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
@@ -24,56 +20,51 @@ def fingerprint(settings: dict[str, Any]) -> str:
 
 
 class Ledger:
-    """One row a counted picture; a row is on disk as soon as it is added.
+    """One row a picture that is done; a row is on disk as soon as it is added.
 
     Args:
         path: the CSV file; it and its folder are made when the first row is added.
-        settings: `fingerprint` of everything the counts depend on.
+        columns: between image and seconds, model, settings.
+        settings: `fingerprint` of everything the results depend on.
         overwrite: forget what the file holds.
 
     Raises:
-        LikewiseError: the file holds something else, or counts made with other settings.
+        LikewiseError: the file holds something else, or results made with other settings.
     """
 
-    def __init__(self, path: Path, settings: str, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], settings: str, *, overwrite: bool = False) -> None:
         self._path = path
+        self._columns = ("image", *columns, "seconds", "model", "settings")
         self._settings = settings
-        self._counted = {os.path.normpath(row["image"]) for row in self._read(overwrite)}
+        self._done = {os.path.normpath(row["image"]) for row in self._read(overwrite)}
 
     def __contains__(self, picture: Path) -> bool:
-        return os.path.normpath(picture) in self._counted
+        return os.path.normpath(picture) in self._done
 
-    def add(self, picture: Path, result: CountResult) -> None:
+    def add(self, picture: Path, values: Sequence[object], result: Any) -> None:
         """Append a row, unless the picture has one."""
         if picture in self:
             return
         new = not self._path.exists() or self._path.stat().st_size == 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        row = (
-            picture,
-            f"{result.count:.4f}",
-            len(result.points),
-            f"{result.seconds:.3f}",
-            result.model,
-            self._settings,
-        )
+        row = (picture, *values, f"{result.seconds:.3f}", result.model, self._settings)
         lines = io.StringIO()
-        csv.writer(lines).writerows([COLUMNS, row] if new else [row])
+        csv.writer(lines).writerows([self._columns, row] if new else [row])
         with self._path.open("a", encoding="utf-8", newline="") as file:
             file.write(lines.getvalue())  # in one piece, and closed: a kill loses nothing
-        self._counted.add(os.path.normpath(picture))
+        self._done.add(os.path.normpath(picture))
 
     def _read(self, overwrite: bool) -> list[dict[str, str]]:
         """The rows there are, after cutting off one that a kill left half written."""
         held = self._path.read_bytes() if self._path.exists() else b""
-        header = ",".join(COLUMNS).encode() + b"\r\n"
+        header = ",".join(self._columns).encode() + b"\r\n"
         if held[: len(header)] != header[: len(held)]:
-            raise LikewiseError(f"{self._path} is not a table of counts; expected columns {','.join(COLUMNS)}")
+            raise LikewiseError(f"{self._path} is another table; expected columns {','.join(self._columns)}")
         whole = b"" if overwrite else held[: held.rfind(b"\n") + 1]
         rows = list(csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
         if any(row["settings"] != self._settings for row in rows):
             raise LikewiseError(
-                f"{self._path} holds counts made with other boxes, another model or version; "
+                f"{self._path} holds results of another prompt, model or version; "
                 "name another file, or start it anew with --overwrite"
             )
         if whole != held:

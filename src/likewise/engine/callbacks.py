@@ -46,7 +46,7 @@ class MovingAverage(WeightAveraging):
         """The network with the average weights."""
         if self._average_model is None:
             raise LikewiseError("there is no average before training begins")
-        return self._average_model.module.model  # type: ignore[return-value]  # of a CountingTask
+        return self._average_model.module.model  # type: ignore[return-value]  # of a Training
 
 
 class Checkpoints(Callback):

@@ -4,7 +4,9 @@
 # module of the recipe that extends this, where names such as Literal may be missing.
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
+
+from torch.optim import SGD, AdamW, Optimizer
 
 from likewise.types import LikewiseError
 
@@ -32,8 +34,10 @@ class TrainConfig:
         steps: optimiser steps of the whole run.
         batch_size: pictures a step, on each device.
         seed: of everything random; step i of a run depends on it and i alone.
-        lr: AdamW's learning rate; groups of a model with `parameter_groups` have their own.
-        weight_decay: AdamW's.
+        optimizer: "adamw" or "sgd".
+        lr: learning rate; groups of a model with `parameter_groups` have their own.
+        weight_decay: the optimiser's.
+        momentum: SGD's.
         beta2: AdamW's decay of the squared gradients' average; that of the gradients' is 0.9.
         warmup: steps over which the learning rate rises from 0.
         schedule: "constant"; "cosine", down to `final` of it at the last step; "exponential", times `decay` every
@@ -65,8 +69,10 @@ class TrainConfig:
     steps: int = 10_000
     batch_size: int = 8
     seed: int = 0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 1e-3
     weight_decay: float = 1e-4
+    momentum: float = 0.9
     beta2: float = 0.999
     warmup: int = 0
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
@@ -97,7 +103,7 @@ class TrainConfig:
             self._check(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("final", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
-        for name in ("ema", "beta2"):
+        for name in ("ema", "beta2", "momentum"):
             self._check(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
 
     def rate(self, step: int) -> float:
@@ -109,6 +115,12 @@ class TrainConfig:
             done = min(1.0, step / max(self.steps - 1, 1))
             return rise * (self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2)
         return rise
+
+    def optimizer_for(self, parameters: Any) -> Optimizer:
+        """The optimiser of parameters or groups of them."""
+        if self.optimizer == "sgd":
+            return SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+        return AdamW(parameters, lr=self.lr, betas=(0.9, self.beta2), weight_decay=self.weight_decay)
 
     def changed(self, before: dict[str, object]) -> list[str]:
         """What a run that was started with other settings may not continue with, each as "name: before -> now"."""

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from likewise.data.folder import CountingFolder
-from likewise.engine.evaluate import Counts
+from likewise.engine.count_eval import Counts
 from likewise.types import LikewiseError
 
 #: A count moves to the named kind when it moves by at least this share of the difference between the kinds' numbers.

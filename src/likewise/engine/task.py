@@ -1,42 +1,28 @@
-"""A counter as Lightning trains it, and the order its data comes in."""
+"""A network as Lightning trains it, and the order its data comes in."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from likewise.data.sample import CountSample
-from likewise.data.transforms import collate
 from likewise.engine.config import TrainConfig
-from likewise.metrics import CountErrors
-from likewise.types import CountBatch, LikewiseError, PromptBatch
+from likewise.engine.contract import Batch, contract_of
+from likewise.types import LikewiseError
 
 
-class TrainableCounter(Protocol):
-    """What the engine needs of a network; `parameter_groups(lr)`, for AdamW, may be there too."""
-
-    def __call__(self, image: Tensor, prompt: PromptBatch) -> Tensor:
-        """(B, 1, H, W) density of (B, 3, H, W) RGB pictures in [0, 1]."""
-
-    def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
-        """Losses (B,) by name; "total" is what is minimised."""
-
-
-class CountingTask(LightningModule):
-    """One training or validation step of any counter.
+class Training(LightningModule):
+    """One training or validation step of any network.
 
     Args:
-        model: an `nn.Module` that is a `TrainableCounter`.
+        model: a network that the engine can train (`likewise.engine.contract`).
         config: settings of the run.
     """
 
@@ -44,14 +30,18 @@ class CountingTask(LightningModule):
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last) if config.channels_last else model
         self.config = config
-        self.errors = CountErrors()
+        self.contract = contract_of(model)
+        self.meter = self.contract.meter()
 
-    def on_train_batch_start(self, batch: CountBatch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Whatever a network draws (dropout) depends on the step alone, not on what was drawn before."""
         position = self.global_step * self.config.accumulate + batch_idx % self.config.accumulate
         torch.manual_seed(self.config.seed * 1_000_003 + position * self.trainer.world_size + self.global_rank)
+        begin = getattr(self.model, "begin_step", None)
+        if begin is not None:
+            begin(self.global_step / self.config.steps)
 
-    def training_step(self, batch: CountBatch, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Mean losses of a batch, "loss" being the one that is minimised.
 
         Raises:
@@ -63,42 +53,37 @@ class CountingTask(LightningModule):
             raise LikewiseError(
                 f"the loss became {total.item()} at step {self.global_step}; a lower lr, or clip, may help"
             )
-        size = len(batch.points)
-        self.log("loss", total, prog_bar=True, batch_size=size)
-        self.log_dict({f"loss/{n}": v for n, v in losses.items()}, batch_size=size)
+        self.log("loss", total, prog_bar=True, batch_size=len(batch))
+        self.log_dict({f"loss/{n}": v for n, v in losses.items()}, batch_size=len(batch))
         return {"loss": total} | {n: v.detach() for n, v in losses.items()}
 
     def on_validation_epoch_start(self) -> None:
         """Forgets the last validation."""
-        self.errors = CountErrors()
+        self.meter = self.contract.meter()
 
-    def validation_step(self, batch: CountBatch, batch_idx: int) -> None:
-        """Adds a batch's counts to the errors."""
-        density, losses = self._losses(batch)
-        self.log("val/loss", losses["total"].mean(), batch_size=len(batch.points))
-        for count, points in zip(density.double().sum(dim=(1, 2, 3)).tolist(), batch.points, strict=True):
-            self.errors.add(count, len(points))
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds what a batch gives to the meter."""
+        output, losses = self._losses(batch)
+        self.log("val/loss", losses["total"].mean(), batch_size=len(batch))
+        self.meter.add(output, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the errors."""
-        for name, value in self.errors.summary().items():
-            self.log(f"val/{name}", value, prog_bar=name == "mae")
+        """Logs the metrics."""
+        for index, (name, value) in enumerate(self.meter.summary().items()):
+            self.log(f"val/{name}", value, prog_bar=index == 0)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW with the run's schedule, changed every step."""
+        """The run's optimiser with its schedule, changed every step."""
         groups = getattr(self.model, "parameter_groups", None)
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        parameters = trained if groups is None else groups(self.config.lr)
-        config = self.config
-        betas = (0.9, config.beta2)
-        optimizer = AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
+        optimizer = self.config.optimizer_for(trained if groups is None else groups(self.config.lr))
         schedule = LambdaLR(optimizer, self.config.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _losses(self, batch: CountBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def _losses(self, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
         layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
-        density = self.model(batch.image.contiguous(memory_format=layout), batch.prompt)
-        return density, self.model.loss(density, batch)  # type: ignore[operator]  # a TrainableCounter
+        output = self.contract.output(self.model, batch, layout)
+        return output, self.model.loss(output, batch)  # type: ignore[operator]  # a trainable network
 
 
 class Batches(LightningDataModule):
@@ -108,7 +93,7 @@ class Batches(LightningDataModule):
         data: training samples in network pixels, of one size.
         val: validation samples in network pixels, or None.
         config: settings of the run.
-        text: whether the network is told names.
+        collate: makes a batch of samples.
 
     Raises:
         LikewiseError: `data` is shorter than the run.
@@ -116,14 +101,13 @@ class Batches(LightningDataModule):
 
     def __init__(
         self,
-        data: Dataset[CountSample],
-        val: Dataset[CountSample] | None,
+        data: Dataset[Any],
+        val: Dataset[Any] | None,
         config: TrainConfig,
-        *,
-        text: bool = False,
+        collate: Callable[[Sequence[Any]], Batch],
     ) -> None:
         super().__init__()
-        self.collate = partial(collate, text=text)
+        self.collate = collate
         self.data = data
         self.val = val
         self.config = config
@@ -135,7 +119,7 @@ class Batches(LightningDataModule):
                 "wrap it in likewise.data.streams.ShuffledDataset or MixedDataset"
             )
 
-    def train_dataloader(self) -> DataLoader[CountSample]:
+    def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the step the run is at."""
         trainer = self.trainer
         if trainer is None:
@@ -149,13 +133,13 @@ class Batches(LightningDataModule):
         )
         return _Loader(self.data, batch_sampler=steps, collate_fn=self.collate, **self._workers())
 
-    def val_dataloader(self) -> DataLoader[CountSample] | list[Any]:
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """The validation samples in order, all on every device."""
         if self.val is None:
             return []
         return DataLoader(self.val, batch_size=self.config.val_batch_size, collate_fn=self.collate)
 
-    def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Lightning itself moves no frozen dataclasses."""
         return batch.to(device, non_blocking=True)
 
@@ -198,7 +182,7 @@ class StepBatches(Sampler[list[int]]):
             yield list(range(first, first + self.batch_size))
 
 
-class _Loader(DataLoader[CountSample]):
+class _Loader(DataLoader[Any]):
     """A loader that tells Lightning it can go on in the middle: it is made at the step the run is at."""
 
     def state_dict(self) -> dict[str, Any]:

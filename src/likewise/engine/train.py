@@ -1,4 +1,4 @@
-"""Training a counter: ``train(model, data, val, config, out_dir)``.
+"""Training a network: ``train(model, data, val, config, out_dir)``.
 
 The folder of a run holds ``model.safetensors`` (the network so far), ``last.ckpt`` (all that is needed to go on),
 ``losses.csv`` (every step), ``val.csv`` (every validation), ``config.json`` and TensorBoard's events in ``logs``.
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
@@ -22,10 +23,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 from torch.utils.data import Dataset
 
-from likewise.data.sample import CountSample
 from likewise.engine.callbacks import LAST, Checkpoints, LossLog, MovingAverage, Progress, StopWhenAsked, write_weights
 from likewise.engine.config import TrainConfig
-from likewise.engine.task import Batches, CountingTask
+from likewise.engine.task import Batches, Training
 from likewise.types import LikewiseError
 
 CONFIG = "config.json"
@@ -33,19 +33,19 @@ CONFIG = "config.json"
 
 def train(
     model: nn.Module,
-    data: Dataset[CountSample],
-    val: Dataset[CountSample] | None,
+    data: Dataset[Any],
+    val: Dataset[Any] | None,
     config: TrainConfig,
     out_dir: str | Path,
     resume: bool = True,
 ) -> Path:
-    """Train a counter and write it to a folder; a run that was stopped or killed goes on where it was.
+    """Train a network and write it to a folder; a run that was stopped or killed goes on where it was.
 
     Step i takes samples i B .. (i + 1) B of `data` and draws whatever it draws from the seed and i, so a run that was
     interrupted computes exactly what an uninterrupted one does (on the same machine).
 
     Args:
-        model: the counter, changed in place; it ends with the weights that are written.
+        model: the network (`likewise.engine.contract`), changed in place; it ends with the weights that are written.
         data: training samples in network pixels, all of one size, endless: `MixedDataset` or `ShuffledDataset`.
         val: validation samples in network pixels, or None.
         config: settings.
@@ -72,8 +72,8 @@ def train(
     callbacks: list[Callback] = [c for c in (average, stop, LossLog(folder), saving, bar) if c is not None]
     with _quiet():
         trainer = _trainer(config, folder, callbacks, validated=val is not None)
-        task = CountingTask(model, config)
-        batches = Batches(data, val, config, text="text" in getattr(model, "prompts", ()))
+        task = Training(model, config)
+        batches = Batches(data, val, config, task.contract.collate)
         trainer.fit(task, datamodule=batches, ckpt_path=last, weights_only=True)
     if stop.asked == signal.SIGINT:
         raise KeyboardInterrupt
@@ -108,7 +108,7 @@ def _steps_done(last: Path) -> int:
 def _finished(model: nn.Module, config: TrainConfig, last: Path) -> nn.Module:
     """The network of a run whose last step was done, though it may have been killed before it wrote it."""
     state = torch.load(last, weights_only=True, map_location="cpu")["state_dict"]
-    CountingTask(model, config).load_state_dict(state)
+    Training(model, config).load_state_dict(state)
     return model
 
 

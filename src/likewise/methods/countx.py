@@ -36,9 +36,9 @@ from likewise.ops.block_count import block_count_error
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density import resize_density
 from likewise.ops.fitting import fitted
-from likewise.ops.name_matching import matching_loss
+from likewise.ops.name_matching import naming_loss, place_loss
 from likewise.ops.windows import WindowBlend, blend_windows, cut_windows
-from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
+from likewise.types import CountBatch, LikewiseError, NamedThings, Preprocess, PromptBatch
 from likewise.weights import Preset, WeightCard
 
 #: Windows that go through the network together.
@@ -80,7 +80,7 @@ class Config:
         count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
         block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
         block: see ``block_weight``.
-        match_weight: weight of `likewise.ops.name_matching.matching_loss` on the similarity map.
+        match_weight: weight of each of the losses of `likewise.ops.name_matching` on the similarity map.
         preprocess: how pictures become inputs.
     """
 
@@ -118,6 +118,7 @@ class CounTX(nn.Module):
     """The counter: pictures and names or descriptions in, a density whose sum is the count out."""
 
     method = "countx"
+    task = "count"
     prompts = ("text",)
 
     def __init__(self, config: Config) -> None:
@@ -216,19 +217,23 @@ class CounTX(nn.Module):
                 terms[name] = block_count_error(density, batch.points, side)
                 total = total + weight * terms[name]
         if config.match_weight and match is not None:
-            rivals = _rivals(batch.prompt.text or ()).to(density.device)
-            seen = (match.places, match.texts, batch.points, batch.sizes, rivals)
-            terms["match"] = matching_loss(*seen, stride=STRIDE, scale=match.scale, bias=match.bias)
+            terms["match"] = place_loss(
+                match.places, match.texts, batch.points, batch.sizes, stride=STRIDE, scale=match.scale, bias=match.bias
+            )
             total = total + config.match_weight * terms["match"]
+            if batch.things is not None:
+                terms["naming"] = self._naming_loss(match, batch.things)
+                total = total + config.match_weight * terms["naming"]
         return {**terms, "total": total}
 
     def parameter_groups(self, lr: float) -> list[dict[str, object]]:
-        """Optimiser groups: all that is trained; a pretrained MobileNetV2 learns at three tenths of the rate."""
+        """Optimiser groups: a pretrained MobileNetV2 learns at three tenths of the rate, rarely met words at thrice."""
         slow = [] if self.tower is None else list(self.tower.stages.parameters())
-        held = {id(p) for p in slow}
+        quick = [] if self.words is None else list(self.words.embedding.parameters())
+        held = {id(p) for p in (*slow, *quick)}
         new = [p for p in self.parameters() if p.requires_grad and id(p) not in held]
-        groups: list[dict[str, object]] = [{"params": new, "lr": lr}]
-        return [*groups, {"params": slow, "lr": 0.3 * lr}] if slow else groups
+        groups = [(new, lr), (slow, 0.3 * lr), (quick, 3 * lr)]
+        return [{"params": params, "lr": rate} for params, rate in groups if params]
 
     def load_clip(self) -> None:
         """Start from LAION's CLIP, as published; downloaded on first use (`likewise.nn.clip.load_published`)."""
@@ -241,6 +246,13 @@ class CounTX(nn.Module):
         if self.tower is None:
             raise LikewiseError("this configuration of CounTX has no MobileNetV2 to load")
         self.tower.load_imagenet(state)
+
+    def _naming_loss(self, match: Match, things: NamedThings) -> Tensor:
+        """Everything in the pictures told apart by name, whatever was asked."""
+        similarity: Similarity = self.similarity  # type: ignore[assignment]  # there is a match
+        names = F.normalize(similarity.text(self.encode(things.asked)).float(), dim=1)
+        wrong = _wrong(things.names, things.asked).to(names.device)
+        return naming_loss(match.places, names, things.points, things.kinds, wrong, stride=STRIDE, scale=match.scale)
 
     def _read(self, features: Tensor, text: Tensor) -> Tensor:
         """Features (B, C, h, w), told texts (B, C), as the decoder's raw output."""
@@ -301,11 +313,10 @@ def _map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     return tokens.transpose(1, 2).unflatten(2, grid)
 
 
-def _rivals(texts: tuple[str, ...]) -> Tensor:
-    """(B, B) bool: whether the thing that text i asks for is wrong as an answer to text j, and the other way round."""
-    asked, may = [set(words_of(t)) for t in texts], [words_for(t) for t in texts]
-    pairs = [[not (asked[j] <= may[i] or asked[i] <= may[j]) for j in range(len(texts))] for i in range(len(texts))]
-    return torch.tensor(pairs)
+def _wrong(names: tuple[str, ...], asked: tuple[str, ...]) -> Tensor:
+    """(K, K) bool: whether question j does not ask for what is called i."""
+    may, words = [words_for(name) for name in names], [frozenset(words_of(question)) for question in asked]
+    return torch.tensor([[not question <= known for question in words] for known in may])
 
 
 def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -344,7 +355,6 @@ def _converted(name: str) -> str:
 
 COUNTX_PAPER = Preset(
     name="countx",
-    task="count",
     model=CounTX,
     config=Config(),
     card=WeightCard(

@@ -139,6 +139,7 @@ class SPDCN(nn.Module):
     mean: Tensor
     std: Tensor
     method = "spdcn"
+    task = "count"
     prompts = ("exemplars",)
     stride = STRIDE
 
@@ -336,7 +337,6 @@ def _pad(x: Tensor, multiple: int) -> Tensor:
 
 SPDCN_PAPER = Preset(
     name="spdcn",
-    task="count",
     model=SPDCN,
     config=Config(),
     card=WeightCard(
@@ -354,7 +354,6 @@ SPDCN_PAPER = Preset(
 
 SPDCN_LITE = Preset(
     name="spdcn-lite",
-    task="count",
     model=SPDCN,
     config=Config(
         trunk="mobilenetv2",

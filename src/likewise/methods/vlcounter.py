@@ -186,6 +186,7 @@ class VLCounter(nn.Module):
     """
 
     method = "vlcounter"
+    task = "count"
     prompts = ("text",)
 
     def __init__(self, config: Config) -> None:
@@ -350,7 +351,6 @@ _RENAMES = (
 
 VLCOUNTER = Preset(
     name="vlcounter",
-    task="count",
     model=VLCounter,
     config=Config(),
     card=WeightCard(

@@ -35,6 +35,7 @@ class CountxLite(TrainConfig):
         out: the run's folder.
         absent: share of the questions that ask for what is not in the picture.
         crop_size: side of the training crops.
+        at_object: share of the crops that are placed to hold one of the things asked for.
         jitter: crops show their picture enlarged by a factor from this range.
         width: channels of features and text.
         layers: of the feature interaction.
@@ -47,6 +48,7 @@ class CountxLite(TrainConfig):
     out: Path = Path("runs/countx-lite")
     absent: float = 0.15
     crop_size: int = 256
+    at_object: float = 0.7
     jitter: tuple[float, float] = (0.6, 1.4)
     width: int = COUNTX_LITE_CONFIG.width
     layers: int = COUNTX_LITE_CONFIG.layers
@@ -89,7 +91,7 @@ def countx_lite(config: CountxLite) -> Path:
     chosen = {"width": config.width, "layers": config.layers, "match_weight": config.match_weight}
     model = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=known, **chosen))  # type: ignore[arg-type]  # fields by name
     model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
-    crop = SceneCrop(Crop(size=config.crop_size, jitter=config.jitter, look=TRUE_COLOURS))
+    crop = SceneCrop(Crop(size=config.crop_size, jitter=config.jitter, at_object=config.at_object, look=TRUE_COLOURS))
     data = AskedByName(folders, seed=config.seed, absent=config.absent, transform=crop)
     return train(model, data, _val(config, model), config, config.out)
 

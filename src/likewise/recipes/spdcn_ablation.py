@@ -15,7 +15,7 @@ from likewise.data.sample import CountSample
 from likewise.data.streams import MixedDataset
 from likewise.data.transforms import Crop, TrainCrop
 from likewise.engine.config import Precision, TrainConfig
-from likewise.engine.evaluate import evaluate
+from likewise.engine.count_eval import evaluate
 from likewise.engine.train import train
 from likewise.predict import load
 from likewise.registry import preset
@@ -94,7 +94,7 @@ def _train(config: SpdcnAblation, scenes: Dataset[CountSample], changes: dict[st
     )
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = lite.model(replace(base, **changes))
-    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]
+    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
     transform = TrainCrop(Crop(size=config.crop_size, object_size=base.preprocess.object_size))
     return train(model, MixedDataset([scenes], None, config.seed, transform), None, config, folder)
 

@@ -18,7 +18,7 @@ from likewise.data.folder import CountingFolder
 from likewise.data.sample import CountSample
 from likewise.data.transforms import Crop, SceneCrop
 from likewise.engine.config import TrainConfig
-from likewise.engine.evaluate import evaluate
+from likewise.engine.count_eval import evaluate
 from likewise.engine.train import train
 from likewise.methods.vlcounter import ABLATION, Config, VLCounter, ablated
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig

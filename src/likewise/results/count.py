@@ -1,4 +1,4 @@
-"""Results: what counting a picture gives, and the forms people want it in.
+"""What counting a picture gives, and the forms people want it in.
 
 Convention
 ----------
@@ -10,7 +10,6 @@ network's: the same density before it was brought to the caller's pixels.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +27,8 @@ from likewise.draw import (
     draw_points,
     heat_overlay,
 )
-from likewise.types import LikewiseError, Prompt
+from likewise.results.arrays import check, finite, rounded, xywh
+from likewise.types import Prompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +65,13 @@ class CountResult:
 
     def __post_init__(self) -> None:
         """Check shapes, types and values."""
-        _check("grid", self.grid, "(h, w) of float32", self.grid.ndim == 2 and self.grid.dtype == np.float32)
-        _check("points", self.points, "(N, 2)", self.points.ndim == 2 and self.points.shape[1] == 2)
-        _check("scores", self.scores, f"({len(self.points)},), one a point", self.scores.shape == self.points.shape[:1])
+        check("grid", self.grid, "(h, w) of float32", self.grid.ndim == 2 and self.grid.dtype == np.float32)
+        check("points", self.points, "(N, 2)", self.points.ndim == 2 and self.points.shape[1] == 2)
+        check("scores", self.scores, f"({len(self.points)},), one a point", self.scores.shape == self.points.shape[:1])
         picture = self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8
-        _check("image", self.image, "(H, W, 3) of uint8", picture)
+        check("image", self.image, "(H, W, 3) of uint8", picture)
         for name in ("grid", "points", "scores"):
-            if not np.isfinite(getattr(self, name)).all():
-                raise LikewiseError(f"{name} holds values that are not finite numbers; a result never may")
+            finite(name, getattr(self, name))
 
     @property
     def count(self) -> float:
@@ -119,7 +118,7 @@ class CountResult:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         name = name or (Path(self.source).stem if self.source else "picture")
-        record = {**self.to_dict(), "scores": _rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
+        record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
         (folder / f"{name}_count.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         np.save(folder / f"{name}_density.npy", self.density)
         path = folder / f"{name}_count.png"
@@ -132,7 +131,7 @@ class CountResult:
             "image": self.source,
             "model": self.model,
             "count": round(self.count, 4),
-            "points": _rounded(self.points, 2),
+            "points": rounded(self.points, 2),
             "seconds": round(self.seconds, 3),
         }
 
@@ -144,7 +143,7 @@ class CountResult:
         the box is one pixel. A folder of pictures with such a file as ``annotations.json`` is a counting data set.
         """
         width, height = self.size
-        exemplars = [{"bbox": _xywh(box)} for box in self.prompt.exemplars]
+        exemplars = [{"bbox": xywh(box)} for box in self.prompt.exemplars]
         name = self.prompt.text or "object"
         return {
             "images": [
@@ -166,7 +165,7 @@ class CountResult:
         width, height = self.object_size or (1.0, 1.0)
         corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         box = np.clip(corners, 0, (*self.size, *self.size))
-        bbox = _xywh(tuple(box.tolist()))
+        bbox = xywh(tuple(box.tolist()))
         return {
             "id": index + 1,
             "image_id": 1,
@@ -200,17 +199,3 @@ def _resize_rows(values: np.ndarray, length: int) -> np.ndarray:
     below = np.minimum(edge.astype(np.int64), len(values) - 1)
     share = (edge - below)[:, None]
     return np.diff(integral[below] * (1 - share) + integral[below + 1] * share, axis=0)
-
-
-def _check(name: str, array: np.ndarray, expected: str, good: bool) -> None:
-    if not good:
-        raise LikewiseError(f"{name} must have shape {expected}, got {array.shape} of {array.dtype}")
-
-
-def _rounded(array: np.ndarray, digits: int) -> list[Any]:
-    return [[round(v, digits) for v in row] if isinstance(row, list) else round(row, digits) for row in array.tolist()]
-
-
-def _xywh(box: tuple[float, ...]) -> list[float]:
-    x0, y0, x1, y1 = box
-    return [round(v, 2) for v in (x0, y0, math.fabs(x1 - x0), math.fabs(y1 - y0))]

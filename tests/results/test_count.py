@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from likewise.results import CountResult, resize_sum
+from likewise.results import CountResult
+from likewise.results.count import resize_sum
 from likewise.types import LikewiseError, Prompt
 
 RNG = np.random.default_rng(0)

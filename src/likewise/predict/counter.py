@@ -18,19 +18,16 @@ from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from likewise.data.images import ImageSource, read_image
 from likewise.data.view import View, network_scale
 from likewise.ops.peaks import density_peaks, smooth
 from likewise.ops.polygon import inside_polygon, polygon_coverage
 from likewise.ops.tiling import Blend, TileBox
+from likewise.predict.pictures import Picture, pixels_of, source_of
 from likewise.registry import load_model
 from likewise.results import CountResult
-from likewise.types import Box, LikewiseError, Point, Preprocess, Prompt, PromptBatch
-
-Picture = ImageSource | Tensor
+from likewise.types import Box, LikewiseError, Point, Preprocess, Prompt, PromptBatch, Task
 
 #: Neighbouring tiles share at least one part in so many of their side.
 OVERLAP = 8
@@ -94,20 +91,6 @@ class Likeness:
     exemplars: tuple[Box, ...]
 
 
-def load(name_or_path: str | Path, *, device: str | torch.device | None = None) -> Counter:
-    """A counter, ready to use: a model that ships with the package, by name, or a ``.safetensors`` file.
-
-    Args:
-        name_or_path: ``likewise models`` lists the names.
-        device: None: a GPU where there is one, else the CPU.
-
-    Raises:
-        LikewiseError: an unknown name (the nearest is given), a model without weights, or an unreadable file.
-    """
-    name, model = load_model(name_or_path)
-    return Counter(model, name, device=device)
-
-
 class Counter:
     """Counts, in pictures of any size, what a prompt shows.
 
@@ -117,10 +100,18 @@ class Counter:
         device: None: a GPU where there is one, else the CPU.
     """
 
+    task: Task = "count"
+
     def __init__(self, model: Any, name: str, *, device: str | torch.device | None = None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model: CounterModel = model.to(self.device).eval()
         self.name = name
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, *, device: str | torch.device | None = None) -> Counter:
+        """`likewise.load` for what counts, and nothing else."""
+        name, model = load_model(name_or_path, task="count")
+        return cls(model, name, device=device)
 
     @property
     def preprocess(self) -> Preprocess:
@@ -159,7 +150,7 @@ class Counter:
                 of prompt that the model does not take, or nothing to go by; a region outside the picture.
         """
         start = time.perf_counter()
-        pixels = _pixels(image)
+        pixels = pixels_of(image)
         height, width = pixels.shape[:2]
         prompt = Prompt(tuple(exemplars), tuple(negatives), text, None if region is None else tuple(region))
         prompt = prompt.inside(width, height)
@@ -181,7 +172,7 @@ class Counter:
             model=self.name,
             seconds=time.perf_counter() - start,
             image=View.of(pixels, min(1.0, PREVIEW / max(height, width))).cut(),
-            source=_source(image),
+            source=source_of(image),
             object_size=_mean_size(boxes) if boxes else None,
         )
 
@@ -202,11 +193,11 @@ class Counter:
         described: list[Any] = []
         exemplars: list[Box] = []
         for picture, boxes in _by_picture(like):
-            pixels = _pixels(picture)
+            pixels = pixels_of(picture)
             try:
                 prompt = _in_order(Prompt(boxes).inside(pixels.shape[1], pixels.shape[0]))
             except LikewiseError as error:
-                raise LikewiseError(f"like: {_source(picture) or 'picture'}: {error}") from error
+                raise LikewiseError(f"like: {source_of(picture) or 'picture'}: {error}") from error
             described += self._described(self._view(pixels, prompt.exemplars)[0], prompt)
             exemplars += prompt.exemplars
         return Likeness(tuple(described), tuple(exemplars))
@@ -326,21 +317,6 @@ def _points(grid: Tensor, side: float, corners: Tensor | None) -> tuple[Tensor, 
         points, scores = points[inside], scores[inside]
     count = round(grid.sum(dtype=torch.float64).item())
     return points[:count], scores[:count]
-
-
-def _pixels(image: Picture) -> NDArray[Any]:
-    """(H, W, 3) uint8 of anything that holds a picture."""
-    if not isinstance(image, Tensor):
-        return read_image(image)
-    if image.ndim != 3 or image.shape[0] != 3:
-        raise LikewiseError(f"the tensor has shape {tuple(image.shape)}; expected (3, H, W), RGB")
-    return read_image(image.detach().cpu().permute(1, 2, 0).numpy())
-
-
-def _source(image: Picture) -> str | None:
-    if isinstance(image, Image.Image):
-        return str(getattr(image, "filename", "")) or None
-    return str(image) if isinstance(image, (str, os.PathLike)) else None
 
 
 def _by_picture(like: Sequence[tuple[Picture, Box]]) -> list[tuple[Picture, tuple[Box, ...]]]:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from likewise.data.folder import CountingFolder
-from likewise.engine.evaluate import CountReport, evaluate
+from likewise.engine.count_eval import CountReport, evaluate
 from likewise.types import LikewiseError
 
 

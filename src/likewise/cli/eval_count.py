@@ -1,0 +1,66 @@
+"""How well a model counts a folder of pictures whose counts are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from likewise.cli.eval import Measured, Row
+
+if TYPE_CHECKING:
+    from likewise.engine.count_eval import CountReport
+    from likewise.engine.sensitivity import Sensitivity
+    from likewise.predict import Counter
+
+
+def measure(
+    counter: Counter,
+    data: Path,
+    *,
+    split: str | None,
+    limit: int | None,
+    progress: Callable[[int, int], None] | None,
+    category: str | None = None,
+    exemplars: int | None = None,
+    both: bool = False,
+) -> Measured:
+    """Count every picture of a data set and compare with the truth."""
+    from likewise.data.folder import CountingFolder
+    from likewise.data.layouts import open_counting
+    from likewise.engine.count_eval import evaluate, takes
+    from likewise.engine.sensitivity import prompt_sensitivity
+
+    dataset = open_counting(data, split, category)
+    report = evaluate(counter, dataset, limit, exemplars=exemplars, both=both, progress=progress)
+    several = isinstance(dataset, CountingFolder) and len(dataset.categories) > 1
+    asked = several and "text" in takes(counter)
+    kinds = CountingFolder(data, split, category, targets="all") if asked else None
+    prompts = None if kinds is None else prompt_sensitivity(counter, kinds, limit, progress=progress)
+    values = report.to_dict() | ({} if prompts is None else {"prompts": prompts.to_dict()})
+    tables = [("", _rows(report))]
+    if prompts is not None:
+        caption = f"asked for each kind by name in {prompts.pictures} pictures that show several"
+        tables.append((caption, _prompt_rows(prompts)))
+    return Measured(values, tuple(tables), report.errors)
+
+
+def _rows(report: CountReport) -> tuple[Row, ...]:
+    summary = report.summary()
+    left_out = f", {report.empty} empty pictures left out" * bool(report.empty)
+    return (
+        ("images", f"{summary['images']:.0f}", "pictures counted"),
+        ("mae", f"{summary['mae']:.4g}", "mean absolute error, objects"),
+        ("rmse", f"{summary['rmse']:.4g}", "root mean squared error, objects"),
+        ("nae", f"{summary['nae']:.1%}", f"mean relative error{left_out}"),
+        ("sre", f"{summary['sre']:.4g}", "squared relative error"),
+        ("seconds_per_image", f"{summary['seconds_per_image']:.4g}", "seconds a picture"),
+    )
+
+
+def _prompt_rows(prompts: Sensitivity) -> tuple[Row, ...]:
+    return (
+        ("follows", f"{prompts.follows:.1%}", "of pairs of kinds, the count moves to the one that is named"),
+        ("nae", f"{prompts.nae:.1%}", "mean relative error of the named kind"),
+        ("absent", f"{prompts.absent:.1%}", "counted for a name that is not there, of the objects that are"),
+    )
