@@ -9,7 +9,7 @@ from likewise.data.asked import AskedByName, known_names
 from likewise.data.folder import CountingFolder
 from likewise.data.naming import answers
 from likewise.data.synthetic import SceneConfig, write_scenes
-from likewise.data.transforms import Crop, SceneCrop
+from likewise.data.transforms import Crop, SceneCrop, collate
 from likewise.types import LikewiseError
 
 
@@ -72,6 +72,33 @@ def test_a_crop_keeps_what_it_shows(folder):
         assert len(sample.exemplars) == 0
         assert bool(((sample.points >= 0) & (sample.points < 128)).all())
     assert sum(len(s.points) for s in samples) > 30
+
+
+def test_everything_that_has_a_name_comes_along(folder):
+    data = AskedByName([folder], seed=6, absent=0.3)
+    for i in range(20):
+        sample = data[i]
+        things = sample.things
+        by_name = dict(everything(folder, sample))
+        assert set(things.names) == set(by_name)
+        for kind, (name, asked) in enumerate(zip(things.names, things.asked, strict=True)):
+            assert torch.equal(things.points[things.kinds == kind], by_name[name])
+            assert answers(name, asked)
+        batch = collate([sample, data[i + 1]])
+        first = len(things.names)
+        assert batch.things.names[:first] == things.names
+        assert [batch.things.names[k] for k in batch.things.kinds[1].tolist()] == [
+            data[i + 1].things.names[k] for k in data[i + 1].things.kinds.tolist()
+        ]
+
+
+def test_crops_are_placed_at_what_is_asked_for(folder):
+    def shares(at_object):
+        crop = SceneCrop(Crop(size=48, jitter=(1.0, 1.0), look=None, at_object=at_object, reflect=0.0))
+        data = AskedByName([folder], seed=7, absent=0.0, transform=crop)
+        return sum(data[i].count > 0 for i in range(60)) / 60
+
+    assert shares(1.0) > 0.95 > shares(0.0)
 
 
 def test_errors(folder, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from likewise.ops.name_matching import matching_loss, places_of
+from likewise.ops.name_matching import naming_loss, place_loss, places_of
 
 ONE = torch.tensor(1.0)
 
@@ -31,45 +31,65 @@ def test_without_objects_every_place_shows_none():
     assert bool(none.all())
 
 
-def test_the_loss_is_two_cross_entropies():
+def test_places_against_plain_cross_entropies():
     torch.manual_seed(1)
     places, names = F.normalize(torch.randn(2, 4, 6, 6), dim=1), F.normalize(torch.randn(2, 4), dim=1)
     points = (torch.tensor([[20.0, 20.0]]), torch.zeros(0, 2))
     sizes = (torch.tensor([20.0]), torch.zeros(0))
     scale, bias = torch.tensor(3.0), torch.tensor(-0.5)
-    rivals = torch.tensor([[False, True], [True, False]])
-    loss = matching_loss(places, names, points, sizes, rivals, stride=8, scale=scale, bias=bias)
+    loss = place_loss(places, names, points, sizes, stride=8, scale=scale, bias=bias)
     shown, none = places_of(points[0], sizes[0], (6, 6), 8)
-    logits = [(places * name[None, :, None, None]).sum(1) * scale for name in names]
-    own = logits[0][0] + bias
+    own, empty = ((places[i] * names[i, :, None, None]).sum(0) * scale + bias for i in range(2))
     sides = [F.binary_cross_entropy_with_logits(own[m], torch.full_like(own[m], v)) for m, v in ((shown, 1), (none, 0))]
-    pair = torch.stack([logits[0][0][shown], logits[1][0][shown]], dim=1)
-    others = F.cross_entropy(pair, torch.zeros(len(pair), dtype=torch.long))
-    empty = F.binary_cross_entropy_with_logits(logits[1][1] + bias, torch.zeros(6, 6))
-    assert torch.allclose(loss, torch.stack([torch.stack(sides).mean() + others, empty]), atol=1e-6)
+    nothing = F.binary_cross_entropy_with_logits(empty, torch.zeros(6, 6))
+    assert torch.allclose(loss, torch.stack([torch.stack(sides).mean(), nothing]), atol=1e-6)
 
 
-def test_names_that_are_no_rivals_are_not_told_apart():
-    places, names = F.normalize(torch.randn(2, 4, 6, 6), dim=1), F.normalize(torch.randn(2, 4), dim=1)
-    points, sizes = (torch.tensor([[20.0, 20.0]]),) * 2, (torch.tensor([20.0]),) * 2
-    none = torch.zeros(2, 2, dtype=torch.bool)
-    together = matching_loss(places, names, points, sizes, none, stride=8, scale=ONE, bias=ONE)
-    alone = [
-        matching_loss(
-            places[i : i + 1], names[i : i + 1], points[:1], sizes[:1], none[:1, :1], stride=8, scale=ONE, bias=ONE
-        )
-        for i in range(2)
-    ]
-    assert torch.allclose(together, torch.cat(alone), atol=1e-6)
+#: Two pictures: things called 0, 0 and 1 in the first, one called 3 at the very corner of the second.
+POINTS = (torch.tensor([[20.0, 20.0], [4.0, 44.0], [47.9, 0.0]]), torch.tensor([[48.0, 48.0]]))
+KINDS = (torch.tensor([0, 0, 1]), torch.tensor([3]))
+
+
+def test_names_against_plain_cross_entropies():
+    torch.manual_seed(2)
+    places, names = F.normalize(torch.randn(2, 4, 6, 6), dim=1), F.normalize(torch.randn(4, 4), dim=1)
+    wrong = ~torch.eye(4, dtype=torch.bool)
+    wrong[0, 2] = False  # name 2 is another right answer for things called 0
+    loss = naming_loss(places, names, POINTS, KINDS, wrong, stride=8, scale=torch.tensor(3.0))
+
+    def one(picture, row, column, kind, rivals):
+        logits = names[[kind, *rivals]] @ places[picture, :, row, column] * 3
+        return F.cross_entropy(logits[None], torch.tensor([0]))
+
+    first = torch.stack([one(0, 2, 2, 0, (1, 3)), one(0, 5, 0, 0, (1, 3)), one(0, 0, 5, 1, (0, 2, 3))]).mean()
+    assert torch.allclose(loss, torch.stack([first, one(1, 5, 5, 3, (0, 1, 2))]), atol=1e-6)
+
+
+def test_nothing_to_name_costs_nothing():
+    places = F.normalize(torch.randn(1, 4, 6, 6), dim=1).requires_grad_()
+    nothing = (torch.zeros(0, 2),), (torch.zeros(0, dtype=torch.int64),)
+    wrong = torch.zeros(1, 1, dtype=torch.bool)
+    loss = naming_loss(places, torch.ones(1, 4), *nothing, wrong, stride=8, scale=ONE)
+    loss.sum().backward()
+    assert loss.tolist() == [0.0]
+    assert not bool(places.grad.any())
+
+
+def test_a_name_without_rivals_costs_nothing():
+    places, names = F.normalize(torch.randn(2, 4, 6, 6), dim=1), F.normalize(torch.randn(4, 4), dim=1)
+    none = torch.zeros(4, 4, dtype=torch.bool)
+    assert naming_loss(places, names, POINTS, KINDS, none, stride=8, scale=ONE).tolist() == [0.0, 0.0]
 
 
 def test_gradients_are_right():
     places, names = torch.randn(2, 3, 4, 4, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
     points, sizes = (torch.tensor([[12.0, 12.0]]), torch.zeros(0, 2)), (torch.tensor([9.0]), torch.zeros(0))
-    rivals = ~torch.eye(2, dtype=torch.bool)
+    kinds = (torch.tensor([1]), torch.zeros(0, dtype=torch.int64))
+    wrong = ~torch.eye(2, dtype=torch.bool)
     given = [t.requires_grad_() for t in (places, names, torch.tensor(2.0).double(), torch.tensor(0.1).double())]
 
     def loss(places, names, scale, bias):
-        return matching_loss(places, names, points, sizes, rivals, stride=8, scale=scale, bias=bias)
+        shown = place_loss(places, names, points, sizes, stride=8, scale=scale, bias=bias)
+        return shown + naming_loss(places, names, points, kinds, wrong, stride=8, scale=scale)
 
     assert torch.autograd.gradcheck(loss, given)

@@ -21,7 +21,7 @@ def synth(
     cutouts: Annotated[list[Path] | None, Parameter(negative="")] = None,
     backgrounds: Annotated[list[Path] | None, Parameter(negative="")] = None,
     workers: int = 1,
-    preset: Literal["default", "wide-scale", "two-kinds"] = "default",
+    preset: Literal["default", "wide-scale", "two-kinds", "assortment"] = "default",
     masks: Annotated[bool, Parameter(negative="")] = False,
     preview: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -38,7 +38,8 @@ def synth(
         cutouts: Folder of cut-out objects (RGBA PNGs, or annotations.json with masks); may be repeated.
         backgrounds: Folder of photographs to paste on; may be repeated.
         workers: Processes to share the work.
-        preset: wide-scale: sizes vary 4x in every scene. two-kinds: two unlike kinds in every scene.
+        preset: wide-scale: sizes vary 4x in every scene. two-kinds: two unlike kinds in every scene. assortment: many
+            kinds, a few of each.
         masks: Also write every object's mask.
         preview: Also write preview.png, a contact sheet of the first scenes with their labels drawn in.
     """

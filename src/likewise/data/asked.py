@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from likewise.data.folder import CountingFolder
 from likewise.data.naming import answers, ways_to_ask, words_of
-from likewise.data.sample import CountSample
+from likewise.data.sample import CountSample, Things
 from likewise.data.streams import ENDLESS, Transform
 from likewise.types import LikewiseError
 
@@ -77,38 +77,63 @@ class AskedByName(Dataset[CountSample]):
         folder = self.folders[source]
         chosen = int(rng.integers(len(folder)))
         picture = self.together[source][folder.targets[chosen].file_name]
-        sample = self._asked(folder, chosen, picture, rng)
-        return sample if self.transform is None else self.transform(sample, rng)
+        everything, wanted, things = self._asked(folder, chosen, picture, rng)
+        shown = everything if self.transform is None else self.transform(everything, rng)
+        return _only(shown, wanted, things)
 
-    def _asked(self, folder: CountingFolder, chosen: int, picture: list[int], rng: np.random.Generator) -> CountSample:
-        """The chosen target's picture with a question and everything that answers to it."""
-        names = [str(folder.targets[i].prompt) for i in picture]
+    def _asked(
+        self, folder: CountingFolder, chosen: int, picture: list[int], rng: np.random.Generator
+    ) -> tuple[CountSample, Tensor, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """The chosen target's picture with a question, which kinds answer to it, and what else could be asked."""
+        names = tuple(str(folder.targets[i].prompt) for i in picture)
         question = self._missing(names, rng) if rng.random() < self.absent else None
         if question is None:
-            name = str(folder.targets[chosen].prompt)
-            question = ways_to_ask(name, rng) if self.varied else name
-        found = [folder.targets[i] for i, name in zip(picture, names, strict=True) if answers(name, question)]
-        # only one kind's visibility may be known; a share that is not known is no reason to leave an object out
-        return replace(
+            question = self._question(str(folder.targets[chosen].prompt), rng)
+        asked = tuple(self._question(name, rng) for name in names)
+        wanted = torch.tensor([answers(name, question) for name in names])
+        targets = [folder.targets[i] for i in picture]
+        kinds = torch.arange(len(picture)).repeat_interleave(torch.tensor([len(t.points) for t in targets]))
+        boxes = _joined([target.boxes for target in targets], 4)
+        everything = replace(
             folder[chosen],
-            points=_joined([target.points for target in found], 2),
-            boxes=_joined([target.boxes for target in found], 4),
-            exemplars=torch.zeros(0, 4),
+            points=_joined([target.points for target in targets], 2),
+            boxes=boxes,
+            # what a crop may be placed at
+            exemplars=boxes[wanted[kinds] & boxes.isfinite().all(dim=1)],
             visible=None,
+            kinds=kinds,
             prompt=question,
         )
+        return everything, wanted, (names, asked)
 
-    def _missing(self, names: list[str], rng: np.random.Generator) -> str | None:
+    def _question(self, name: str, rng: np.random.Generator) -> str:
+        return ways_to_ask(name, rng) if self.varied else name
+
+    def _missing(self, names: Sequence[str], rng: np.random.Generator) -> str | None:
         """A name nothing in the picture answers to; None where none was found."""
         words = sorted({word for name in names for word in words_of(name)})
         for _ in range(_TRIES):
             near = rng.random() < self.alike
             pool = self.with_word[words[int(rng.integers(len(words)))]] if near else self.kinds
             name = pool[int(rng.integers(len(pool)))]
-            question = ways_to_ask(name, rng) if self.varied else name
+            question = self._question(name, rng)
             if not any(answers(present, question) for present in names):
                 return question
         return None
+
+
+def _only(shown: CountSample, wanted: Tensor, names: tuple[tuple[str, ...], tuple[str, ...]]) -> CountSample:
+    """What was asked for as what counts, and everything there as things that have names."""
+    kinds: Tensor = shown.kinds  # type: ignore[assignment]  # it was given some
+    keep = wanted[kinds]
+    return replace(
+        shown,
+        points=shown.points[keep],
+        boxes=shown.boxes[keep],
+        exemplars=torch.zeros(0, 4),
+        kinds=None,
+        things=Things(shown.points, kinds, *names),
+    )
 
 
 def _names(folder: CountingFolder) -> set[str]:

@@ -11,6 +11,23 @@ from likewise.types import LikewiseError
 
 
 @dataclass(frozen=True, eq=False)
+class Things:
+    """Everything in a picture that can be named.
+
+    Attributes:
+        points: (M, 2) float32.
+        kinds: (M,) int64, the entry of ``names`` that each goes by.
+        names: full names.
+        asked: a way to ask for each of them.
+    """
+
+    points: Tensor
+    kinds: Tensor
+    names: tuple[str, ...]
+    asked: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class CountSample:
     """One counting picture; a counting data set is a `torch.utils.data.Dataset[CountSample]`.
 
@@ -26,6 +43,8 @@ class CountSample:
         prompt: the name of what is counted, where one is known.
         truth: the number of objects, where it is known without points; None: one a point.
         visible: (N,) share of each object that can be seen, in [0, 1], where that is known.
+        kinds: (N,) int64, which of several kinds each object is, where they are told apart.
+        things: what can be named, counted or not; in pixels of `image` as it is now, so that no transform may follow.
 
     Raises:
         LikewiseError: a tensor of another shape or type.
@@ -39,6 +58,8 @@ class CountSample:
     prompt: str | None = None
     truth: float | None = None
     visible: Tensor | None = None
+    kinds: Tensor | None = None
+    things: Things | None = None
 
     def __post_init__(self) -> None:
         n = len(self.points)
@@ -48,6 +69,8 @@ class CountSample:
         self._expect("exemplars", self.exemplars, (len(self.exemplars), 4), torch.float32)
         if self.visible is not None:
             self._expect("visible", self.visible, (n,), torch.float32)
+        if self.kinds is not None:
+            self._expect("kinds", self.kinds, (n,), torch.int64)
 
     @property
     def size(self) -> tuple[int, int]:

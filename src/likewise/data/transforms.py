@@ -22,7 +22,7 @@ from torch import Tensor
 from likewise.data.exemplars import choose_exemplars
 from likewise.data.photometric import Look, change_look
 from likewise.data.sample import CountSample
-from likewise.types import CountBatch, LikewiseError, PromptBatch
+from likewise.types import CountBatch, LikewiseError, NamedThings, PromptBatch
 
 Bytes = NDArray[np.uint8]
 
@@ -41,6 +41,7 @@ class Crop:
         turns: whether the crop is flipped and turned by quarter turns.
         reflect: probability of mirroring a picture smaller than the crop at its borders, objects and all, where no
             object is cut by them; otherwise the rest is black, the picture's mean colour, or its edge drawn out.
+        at_object: probability that a `SceneCrop` is placed to hold the centre of one of the exemplars, if it has any.
         look: changes of colour and sharpness; None: none.
     """
 
@@ -52,6 +53,7 @@ class Crop:
     box_jitter: float = 0.04
     turns: bool = True
     reflect: float = 0.5
+    at_object: float = 0.0
     look: Look | None = field(default_factory=Look)
 
 
@@ -90,9 +92,10 @@ class TrainCrop:
 
 
 class SceneCrop:
-    """A random square crop at the picture's own scale times a jitter, wherever it falls: for prompts without boxes.
+    """A random square crop at the picture's own scale times a jitter: for prompts without boxes.
 
-    Nothing tells how large the wanted things are, and a crop may show none of them. Objects whose point is outside
+    Nothing tells how large the wanted things are, and a crop may show none of them: it lies anywhere, or
+    where an exemplar is (`Crop.at_object`). Objects whose point is outside
     the crop are dropped; exemplars are dropped too.
 
     Args:
@@ -113,8 +116,7 @@ class SceneCrop:
             raise LikewiseError(f"{sample.name} has a count but no points; a crop of it has no known count")
         low, high = (float(np.clip(factor, *crop.scale_range)) for factor in crop.jitter)
         scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-        anywhere = np.array([np.inf, np.inf, -np.inf, -np.inf])
-        cut = _place(sample, scale, anywhere, crop.size, rng)
+        cut = _place(sample, scale, _to_hold(sample.exemplars, crop.at_object, rng), crop.size, rng)
         out = _fill(_cut(sample, np.empty((0, 4)), cut, rng), cut, crop, rng)
         out = _inside(_turn(out, int(rng.integers(8))) if crop.turns else out, crop.size)
         return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
@@ -174,6 +176,21 @@ def collate(samples: Sequence[CountSample], *, text: bool = False) -> CountBatch
         points=tuple(s.points for s in samples),
         sizes=tuple(s.sizes() for s in samples),
         names=tuple(s.name for s in samples),
+        things=_things(samples),
+    )
+
+
+def _things(samples: Sequence[CountSample]) -> NamedThings | None:
+    """What can be named in a batch, where every sample tells."""
+    known = [s.things for s in samples if s.things is not None]
+    if len(known) < len(samples):
+        return None
+    first = np.cumsum([0, *(len(t.names) for t in known)])
+    return NamedThings(
+        points=tuple(t.points for t in known),
+        kinds=tuple(t.kinds + int(start) for t, start in zip(known, first, strict=False)),
+        names=tuple(name for t in known for name in t.names),
+        asked=tuple(name for t in known for name in t.asked),
     )
 
 
@@ -206,6 +223,14 @@ def _place(
         start = float(rng.uniform(low, max(low, high)))
         axes.append(_Axis(start, min(start + window, float(extent)), 0, size))
     return axes[0], axes[1]
+
+
+def _to_hold(exemplars: Tensor, probability: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """What a crop must hold, as a box: with this probability the centre of one exemplar, else nothing."""
+    if not len(exemplars) or rng.random() >= probability:
+        return np.array([np.inf, np.inf, -np.inf, -np.inf])
+    box = exemplars[int(rng.integers(len(exemplars)))].numpy().astype(np.float64)
+    return np.tile((box[:2] + box[2:]) / 2, 2)
 
 
 def _cut(
@@ -254,7 +279,7 @@ def _whole(piece: CountSample, size: int) -> bool:
 
 def _mirrored(piece: CountSample, x: _Axis, y: _Axis, size: int) -> CountSample:
     """The same objects and their mirror images all over a crop of this size; unknown boxes do not occur here."""
-    points, boxes, visible = [], [], []
+    points, boxes, visible, kinds = [], [], [], []
     for down in range(-y.at // y.length, -((y.at - size) // y.length)):
         for across in range(-x.at // x.length, -((x.at - size) // x.length)):
             corners = torch.cat((piece.points, piece.boxes), dim=1).view(-1, 3, 2).clone()
@@ -264,9 +289,15 @@ def _mirrored(piece: CountSample, x: _Axis, y: _Axis, size: int) -> CountSample:
             points.append(corners[:, 0])
             boxes.append(_ordered(corners[:, 1:]))
             visible.append(piece.visible)
-    known = [v for v in visible if v is not None]
-    seen = torch.cat(known) if known else None
-    return replace(piece, points=torch.cat(points), boxes=torch.cat(boxes), visible=seen)
+            kinds.append(piece.kinds)
+    return replace(
+        piece, points=torch.cat(points), boxes=torch.cat(boxes), visible=_all_of(visible), kinds=_all_of(kinds)
+    )
+
+
+def _all_of(parts: Sequence[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if known else None
 
 
 def _turn(sample: CountSample, turn: int) -> CountSample:
@@ -286,8 +317,8 @@ def _turn(sample: CountSample, turn: int) -> CountSample:
 def _inside(sample: CountSample, size: int) -> CountSample:
     """Without the objects whose point lies outside a crop of this size."""
     keep = ((sample.points >= 0) & (sample.points < size)).all(dim=1)
-    seen = None if sample.visible is None else sample.visible[keep]
-    return replace(sample, points=sample.points[keep], boxes=sample.boxes[keep], visible=seen)
+    visible, kinds = (None if v is None else v[keep] for v in (sample.visible, sample.kinds))
+    return replace(sample, points=sample.points[keep], boxes=sample.boxes[keep], visible=visible, kinds=kinds)
 
 
 def _shaken(boxes: Tensor, crop: Crop, rng: np.random.Generator) -> Tensor:

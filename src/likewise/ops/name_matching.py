@@ -47,46 +47,75 @@ def places_of(points: Tensor, sizes: Tensor, grid: tuple[int, int], stride: int)
     return shown, (distance > outside).all(1).view(grid)
 
 
-def matching_loss(
+def place_loss(
     places: Tensor,
     names: Tensor,
     points: Sequence[Tensor],
     sizes: Sequence[Tensor],
-    rivals: Tensor,
     *,
     stride: int,
     scale: Tensor,
     bias: Tensor,
 ) -> Tensor:
-    """Two cross-entropies: places that show the named thing against those that do not, and its name against others.
+    """Cross-entropy of places that show the named thing against those that do not, both sides weighing the same.
 
     Args:
         places: (B, D, h, w) unit vectors.
         names: (B, D) unit vectors, one a picture.
         points: B tensors (N_i, 2), x y of the named things.
         sizes: B tensors (N_i,), sqrt(width x height).
-        rivals: (B, B) bool, whether name j is wrong for picture i's things.
         stride: pixels between two places.
         scale: of the cosines, (); how sure of itself a match can be.
         bias: added to them, ().
 
     Returns:
-        (B,) losses: of each picture the first, both sides weighing the same, plus the second.
+        (B,) losses.
     """
-    losses = []
     compute = torch.promote_types(places.dtype, torch.float32)
     with torch.autocast(places.device.type, enabled=False):
-        everything = torch.einsum("bdhw,kd->bhwk", places.to(compute), names.to(compute)) * scale
-    for index, logits in enumerate(everything):
-        shown, none = places_of(points[index], sizes[index], (logits.shape[0], logits.shape[1]), stride)
-        own = logits[..., index] + bias
-        sides = [F.softplus(sign * own[mask]).mean() for sign, mask in ((-1, shown), (1, none)) if bool(mask.any())]
-        loss = torch.stack(sides).mean() if sides else own.sum() * 0
-        wrong = rivals[index].clone()
-        wrong[index] = False
-        if bool(shown.any()) and bool(wrong.any()):
-            chosen = logits[shown]
-            others = chosen.masked_fill(~wrong, -torch.inf).logsumexp(1)
-            loss = loss + F.softplus(others - chosen[:, index]).mean()
-        losses.append(loss)
+        logits = torch.einsum("bdhw,bd->bhw", places.to(compute), names.to(compute)) * scale + bias
+    losses = []
+    for own, centres, sides in zip(logits, points, sizes, strict=True):
+        shown, none = places_of(centres, sides, (own.shape[0], own.shape[1]), stride)
+        both = [F.softplus(sign * own[mask]).mean() for sign, mask in ((-1, shown), (1, none)) if bool(mask.any())]
+        losses.append(torch.stack(both).mean() if both else own.sum() * 0)
+    return torch.stack(losses)
+
+
+def naming_loss(
+    places: Tensor,
+    names: Tensor,
+    points: Sequence[Tensor],
+    kinds: Sequence[Tensor],
+    wrong: Tensor,
+    *,
+    stride: int,
+    scale: Tensor,
+) -> Tensor:
+    """Cross-entropy of each thing's own name against all names that would be wrong for it.
+
+    Args:
+        places: (B, D, h, w) unit vectors.
+        names: (K, D) unit vectors.
+        points: B tensors (M_i, 2), x y of things; a thing is looked at in the place that holds its point.
+        kinds: B tensors (M_i,), int64: the row of ``names`` that each thing goes by.
+        wrong: (K, K) bool: whether name j is wrong for things that go by name i; never for i = j.
+        stride: pixels between two places.
+        scale: of the cosines, ().
+
+    Returns:
+        (B,) means over the things of a picture; 0 where there is none.
+    """
+    compute = torch.promote_types(places.dtype, torch.float32)
+    height, width = places.shape[2:]
+    losses = []
+    with torch.autocast(places.device.type, enabled=False):
+        for picture, centres, own in zip(places.to(compute), points, kinds, strict=True):
+            columns, rows = (centres / stride).long().clamp(min=0).unbind(1)
+            looked = picture[:, rows.clamp(max=height - 1), columns.clamp(max=width - 1)]
+            logits = torch.einsum("dm,kd->mk", looked, names.to(compute)) * scale
+            right = logits.gather(1, own[:, None])
+            rivals = logits.masked_fill(~wrong[own], -torch.inf)
+            each = torch.cat([right, rivals], dim=1).logsumexp(1) - right[:, 0]
+            losses.append(each.mean() if len(own) else picture.sum() * 0)
     return torch.stack(losses)

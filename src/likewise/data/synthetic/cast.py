@@ -111,6 +111,8 @@ def bank_of(config: SceneConfig) -> Bank:
 
 def draw_cast(rng: Generator, config: SceneConfig, bank: Bank, *, slide: bool, layout: str) -> tuple[Role, ...]:
     """The roles of one scene, the target first; names are unique."""
+    if config.kinds is not None:
+        return _assortment(rng, config.kinds, bank, slide=slide, layout=layout)
     variety = float(rng.choice((0.0, rng.uniform(0.1, 0.4), rng.uniform(0.4, 1.0)), p=(0.15, 0.4, 0.45)))
     low, high = np.log(config.objects)
     count = round(float(np.exp(low + (high - low) * rng.random() ** 0.8)))
@@ -132,6 +134,16 @@ def draw_cast(rng: Generator, config: SceneConfig, bank: Bank, *, slide: bool, l
     named: dict[str, Role] = {}
     for role in (*roles, *more):
         named.setdefault(role.name, role)
+    return tuple(named.values())
+
+
+def _assortment(rng: Generator, kinds: tuple[int, int], bank: Bank, *, slide: bool, layout: str) -> tuple[Role, ...]:
+    """Kinds of different names, one to three objects of each; fewer kinds where a slide has no more."""
+    named: dict[str, Role] = {}
+    for _ in range(int(rng.integers(kinds[0], kinds[1] + 1))):
+        variety = 0.5 * float(rng.random())
+        role = _role(rng, bank, bank.draw(rng, slide=slide), int(rng.integers(1, 4)), variety, layout)
+        named.setdefault(role.name, replace(role, relative=float(np.exp(rng.uniform(-0.4, 0.4)))))
     return tuple(named.values())
 
 

@@ -26,6 +26,8 @@ class SceneConfig:
         wide_share: share of scenes whose sizes vary by up to `max_ratio`; in the others they vary little.
         second_share: share of scenes with other kinds beside the target.
         two_kinds: every scene holds exactly two kinds that do not look alike, at least four of each.
+        kinds: smallest and largest number of kinds in every scene, one to three objects of each, whatever `objects`
+            says; None: as the shares above say.
         min_visible: an object of which less can be seen is not counted.
         emoji: use the sprites of the colour-emoji font, where it is installed.
         cutouts: folders of cut-outs (see `cutout_kinds`).
@@ -44,6 +46,7 @@ class SceneConfig:
     wide_share: float = 0.15
     second_share: float = 0.42
     two_kinds: bool = False
+    kinds: tuple[int, int] | None = None
     min_visible: float = 0.3
     emoji: bool = True
     cutouts: tuple[str, ...] = ()
@@ -52,7 +55,8 @@ class SceneConfig:
     def __post_init__(self) -> None:
         if self.split not in ("train", "val"):
             raise LikewiseError(f"split = {self.split!r}: expected 'train' or 'val'")
-        for name, (low, high) in (("side", self.side), ("objects", self.objects), ("size", self.size)):
+        ranges = {"side": self.side, "objects": self.objects, "size": self.size, "kinds": self.kinds or (1, 1)}
+        for name, (low, high) in ranges.items():
             if not 0 < low <= high:
                 raise LikewiseError(f"{name} = ({low}, {high}): expected 0 < smallest <= largest")
         if self.objects[1] > 2000:
@@ -74,13 +78,19 @@ class SceneConfig:
         return cls(objects=(5, 60), size=(16.0, 120.0), two_kinds=True, second_share=1.0, wide_share=0.0)
 
     @classmethod
+    def assortment(cls) -> SceneConfig:
+        """Many kinds, a few of each: to learn what things are called."""
+        return cls(size=(20.0, 110.0), kinds=(15, 40), wide_share=0.3)
+
+    @classmethod
     def preset(cls, name: str) -> SceneConfig:
-        """A preset by name: "default", "wide-scale" or "two-kinds".
+        """A preset by name: "default", "wide-scale", "two-kinds" or "assortment".
 
         Raises:
             LikewiseError: an unknown name.
         """
         presets = {"default": cls.default, "wide-scale": cls.wide_scale, "two-kinds": cls.two_kind_scenes}
+        presets["assortment"] = cls.assortment
         if name not in presets:
             raise LikewiseError(f"preset {name!r} is unknown{nearest(name, presets)}")
         return presets[name]()

@@ -39,7 +39,7 @@ _CONTRAST, _BACKGROUND_TRIES = 0.12, 4
 def draw_layout(rng: Generator, config: SceneConfig, *, slide: bool) -> str:
     """The name of a layout: a key of `LAYOUTS`, or `TISSUE`."""
     ruled_out = {TISSUE} if config.wide_share == 1.0 else set()
-    if config.two_kinds:
+    if config.two_kinds or config.kinds is not None:
         ruled_out |= {TISSUE, *HEAPED}
     names = [n for n in (_SLIDE_LAYOUTS if slide else _LAYOUT_WEIGHTS) if n not in ruled_out]
     weights = np.array([_LAYOUT_WEIGHTS[n] for n in names])
