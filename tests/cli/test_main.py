@@ -15,14 +15,14 @@ from likewise.types import LikewiseError
 #: Every verb with every option. Changing one breaks somebody's script: it is a decision, made here.
 OPTIONS = {
     "count": "--box --csv --json --like --model --output --overwrite --region --text -o IMAGES",
-    "eval": "--both --category --data --exemplars --json --limit --split MODEL",
+    "eval": "--both --category --data --exemplars --json --limit --prompts --split MODEL",
     "train": "--list OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",
     "doctor": "--json",
     "bench": "--json --markdown --quick --threads NAME",
-    "data synth": "--backgrounds --count --cutouts --masks --output --preset --preview --seed --size --split --workers"
-    " -n -o",
+    "data synth": "--backgrounds --count --cutouts --emoji --masks --no-emoji --output --preset --preview --seed --size"
+    " --split --workers -n -o",
 }
 
 

@@ -20,6 +20,7 @@ PRESETS = {
     "crowded": replace(SMALL, objects=(80, 200)),
     "wide-scale": replace(SceneConfig.wide_scale(), seed=3, side=(420, 480), objects=(40, 120), emoji=False),
     "two-kinds": replace(SceneConfig.two_kind_scenes(), seed=3, side=(256, 320), objects=(5, 20), emoji=False),
+    "assortment": replace(SceneConfig.assortment(), seed=3, side=(300, 340), kinds=(8, 12), emoji=False),
 }
 
 
@@ -111,6 +112,14 @@ def test_two_kind_scenes_hold_four_or_more_of_each_of_two():
     for scene in scenes("two-kinds", 10):
         assert len(scene.names) == 2
         assert min(len(scene.of_kind(name)) for name in scene.names) >= 4
+
+
+def test_assortments_hold_many_kinds_and_a_few_of_each():
+    shown = [scene for scene in scenes("assortment", 8) if scene.names]
+    assert np.mean([len(scene.names) for scene in shown]) > 5
+    for scene in shown:
+        assert len(scene.names) <= 12
+        assert max(len(scene.of_kind(name)) for name in scene.names) <= 3
 
 
 def test_some_scenes_have_other_kinds_and_most_have_one():
@@ -207,3 +216,4 @@ def test_an_unknown_preset_is_told_with_the_nearest():
     with pytest.raises(LikewiseError, match="'wide-scale'"):
         SceneConfig.preset("wide-scal")
     assert SceneConfig.preset("two-kinds").two_kinds
+    assert SceneConfig.preset("assortment").kinds is not None

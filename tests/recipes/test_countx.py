@@ -38,15 +38,25 @@ def scenes(tmp_path_factory):
     return folder
 
 
-def test_the_lite_recipe_trains_and_its_weights_count_by_name(scenes, data_dir, tmp_path):
+@pytest.fixture(scope="module")
+def assortment(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("assortment")
+    config = SceneConfig.assortment()
+    write_scenes(replace(config, seed=6, side=(160, 200), kinds=(4, 8), size=(16.0, 30.0), emoji=False), 2, folder, 1)
+    return folder
+
+
+def test_the_lite_recipe_trains_and_its_weights_count_by_name(scenes, assortment, data_dir, tmp_path):
     lite = recipe("countx-lite")
     quick = {**QUICK, "width": 32, "crop_size": 96, "val_batch_size": 32}
-    settings = lite.settings(data=data_dir, scenes=(scenes,), val_scenes=(scenes,), out=tmp_path, **quick)
+    settings = lite.settings(
+        data=data_dir, scenes=(scenes,), assortments=(assortment,), val_scenes=(scenes,), out=tmp_path, **quick
+    )
     weights = lite.run(settings)
     with (tmp_path / "losses.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [1, 2]
-    assert all(math.isfinite(float(row[name])) for row in rows for name in ("loss", "density", "block", "match"))
+    assert all(math.isfinite(float(row[name])) for row in rows for name in ("loss", "block", "match", "naming"))
     sample = CountingFolder(scenes)[0]
     counter = load(weights)
     assert math.isfinite(counter.count(sample.image, text=sample.prompt).count)

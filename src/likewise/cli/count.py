@@ -29,7 +29,7 @@ def count(
     like: Annotated[Sequence[str], _repeated("REF.jpg:X0,Y0,X1,Y1")] = (),
     text: str | None = None,
     region: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="X,Y,X,Y,X,Y...")] = None,
-    model: str = "spdcn-lite",
+    model: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     csv: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
@@ -44,9 +44,9 @@ def count(
         images: Pictures, folders of pictures, or globs.
         box: An example, in pixels. Repeat for more. The same boxes apply to every picture.
         like: An example in another picture. Repeat for more.
-        text: The name of the thing, for models that take one.
+        text: The name of the thing, for models that take one; without --box and --like, the bundled one that does.
         region: Count only inside this polygon, given by its corners.
-        model: A name from 'likewise models', or a .safetensors file.
+        model: A name from 'likewise models', or a .safetensors file. [default: spdcn-lite, or countx-lite for --text]
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/counts.csv.
         output: Write one overlay a picture, NAME_count.png, to this folder.
@@ -61,7 +61,7 @@ def count(
         like=tuple(parse_like(each) for each in like),
         text=text,
         region=None if region is None else tuple(parse_region(region)),
-        model=model,
+        model=model or ("spdcn-lite" if box or like else "countx-lite"),
     )
     return run_through(pictures, job, Output(as_json, csv, output, overwrite))
 
@@ -91,7 +91,7 @@ class CountJob(Job):
         if not self.boxes and not self.like and self.text is None:
             raise LikewiseError(
                 "nothing says what to count; show one example with --box X0,Y0,X1,Y1, "
-                "or one in another picture with --like REF.jpg:X0,Y0,X1,Y1"
+                "or one in another picture with --like REF.jpg:X0,Y0,X1,Y1, or name it with --text"
             )
 
     def prompt(self) -> Prompt:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Name of a number, its value as people read it, and what it is.
 Row = tuple[str, str, str]
 #: Task -> what measures it, and the options that are for it alone.
-MEASURES = {"count": ("likewise.cli.eval_count:measure", ("category", "exemplars", "both"))}
+MEASURES = {"count": ("likewise.cli.eval_count:measure", ("category", "exemplars", "both", "prompts"))}
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def evaluate(
     limit: int | None = None,
     category: str | None = None,
     exemplars: int | None = None,
+    prompts: Literal["classes", "texts"] | None = None,
     both: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
@@ -63,6 +64,7 @@ def evaluate(
         limit: Only the first so many pictures.
         category: Counting: only this kind of thing, where pictures show several.
         exemplars: Counting: at most so many exemplars a picture.
+        prompts: Counting FSC-147 by name: with its classes' names, or FSC-147-D's descriptions. [default: classes]
         both: Counting: prompt with exemplars and name at once, where the model takes both.
         as_json: Print one JSON object, with every picture, instead of a table.
 
@@ -72,7 +74,7 @@ def evaluate(
     from likewise.predict import load
 
     loaded = load(model)
-    given = {"category": category, "exemplars": exemplars, "both": both or None}
+    given = {"category": category, "exemplars": exemplars, "prompts": prompts, "both": both or None}
     where, own = MEASURES[loaded.task]
     for option, value in given.items():
         if value is not None and option not in own:

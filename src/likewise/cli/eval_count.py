@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from likewise.cli.eval import Measured, Row
 
@@ -23,6 +23,7 @@ def measure(
     progress: Callable[[int, int], None] | None,
     category: str | None = None,
     exemplars: int | None = None,
+    prompts: Literal["classes", "texts"] | None = None,
     both: bool = False,
 ) -> Measured:
     """Count every picture of a data set and compare with the truth."""
@@ -31,17 +32,17 @@ def measure(
     from likewise.engine.count_eval import evaluate, takes
     from likewise.engine.sensitivity import prompt_sensitivity
 
-    dataset = open_counting(data, split, category)
+    dataset = open_counting(data, split, category, prompts=prompts)
     report = evaluate(counter, dataset, limit, exemplars=exemplars, both=both, progress=progress)
     several = isinstance(dataset, CountingFolder) and len(dataset.categories) > 1
     asked = several and "text" in takes(counter)
     kinds = CountingFolder(data, split, category, targets="all") if asked else None
-    prompts = None if kinds is None else prompt_sensitivity(counter, kinds, limit, progress=progress)
-    values = report.to_dict() | ({} if prompts is None else {"prompts": prompts.to_dict()})
+    asked_for = None if kinds is None else prompt_sensitivity(counter, kinds, limit, progress=progress)
+    values = report.to_dict() | ({} if asked_for is None else {"prompts": asked_for.to_dict()})
     tables = [("", _rows(report))]
-    if prompts is not None:
-        caption = f"asked for each kind by name in {prompts.pictures} pictures that show several"
-        tables.append((caption, _prompt_rows(prompts)))
+    if asked_for is not None:
+        caption = f"asked for each kind by name in {asked_for.pictures} pictures that show several"
+        tables.append((caption, _name_rows(asked_for)))
     return Measured(values, tuple(tables), report.errors)
 
 
@@ -58,9 +59,9 @@ def _rows(report: CountReport) -> tuple[Row, ...]:
     )
 
 
-def _prompt_rows(prompts: Sensitivity) -> tuple[Row, ...]:
+def _name_rows(names: Sensitivity) -> tuple[Row, ...]:
     return (
-        ("follows", f"{prompts.follows:.1%}", "of pairs of kinds, the count moves to the one that is named"),
-        ("nae", f"{prompts.nae:.1%}", "mean relative error of the named kind"),
-        ("absent", f"{prompts.absent:.1%}", "counted for a name that is not there, of the objects that are"),
+        ("follows", f"{names.follows:.1%}", "of pairs of kinds, the count moves to the one that is named"),
+        ("nae", f"{names.nae:.1%}", "mean relative error of the named kind"),
+        ("absent", f"{names.absent:.1%}", "counted for a name that is not there, of the objects that are"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ def synth(
     backgrounds: Annotated[list[Path] | None, Parameter(negative="")] = None,
     workers: int = 1,
     preset: Literal["default", "wide-scale", "two-kinds", "assortment"] = "default",
+    emoji: bool = True,
     masks: Annotated[bool, Parameter(negative="")] = False,
     preview: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -40,6 +42,7 @@ def synth(
         workers: Processes to share the work.
         preset: wide-scale: sizes vary 4x in every scene. two-kinds: two unlike kinds in every scene. assortment: many
             kinds, a few of each.
+        emoji: Use the sprites of the colour-emoji font, where it is installed.
         masks: Also write every object's mask.
         preview: Also write preview.png, a contact sheet of the first scenes with their labels drawn in.
     """
@@ -48,7 +51,8 @@ def synth(
 
     from likewise.data.synthetic import contact_sheet, make_scene, write_scenes
 
-    config = _config(preset, seed, split, size, cutouts or [], backgrounds or [])
+    config = replace(_config(preset, seed, split, size), emoji=emoji)
+    config = replace(config, cutouts=tuple(map(str, cutouts or ())), backgrounds=tuple(map(str, backgrounds or ())))
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("scenes", total=count)
         path = write_scenes(config, count, output, workers, masks=masks, on_done=lambda: bar.advance(task))
@@ -59,14 +63,9 @@ def synth(
         print(sheet)
 
 
-def _config(
-    preset: str, seed: int, split: str, size: int | None, cutouts: list[Path], backgrounds: list[Path]
-) -> SceneConfig:
-    from dataclasses import replace
-
+def _config(preset: str, seed: int, split: str, size: int | None) -> SceneConfig:
     from likewise.data.synthetic import SceneConfig
 
     config = SceneConfig.preset(preset)
     side = config.side if size is None else (round(0.8 * size), size)
-    folders = (tuple(map(str, cutouts)), tuple(map(str, backgrounds)))
-    return replace(config, seed=seed, split=split, side=side, cutouts=folders[0], backgrounds=folders[1])
+    return replace(config, seed=seed, split=split, side=side)

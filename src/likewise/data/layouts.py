@@ -19,7 +19,7 @@ def open_counting(
     split: str | None = None,
     category: str | Sequence[str] | None = None,
     *,
-    prompts: Literal["classes", "texts"] = "classes",
+    prompts: Literal["classes", "texts"] | None = None,
 ) -> Dataset[CountSample]:
     """The data set in a folder: FSC-147 where its annotation file is there, else a `CountingFolder`.
 
@@ -27,13 +27,17 @@ def open_counting(
         root: the folder.
         split: of its splits, or None for all pictures.
         category: what to count, or None for what the exemplars show.
-        prompts: of FSC-147, whether the text is the class's name or FSC-147-D's description.
+        prompts: of FSC-147, whether the text is the class's name, as when None, or FSC-147-D's description.
 
     Raises:
-        LikewiseError: as those two do; several classes asked for of FSC-147.
+        LikewiseError: as those two do; several classes asked for of FSC-147, or its prompts of another folder.
     """
     if not (Path(root) / fsc147.ANNOTATIONS).is_file():
+        if prompts is not None:
+            raise LikewiseError(
+                f"prompts = {prompts!r} is a choice that FSC-147 gives; {root} has no {fsc147.ANNOTATIONS}"
+            )
         return CountingFolder(root, split, category)
     if category is not None and not isinstance(category, str):
         raise LikewiseError(f"FSC-147 pictures have one class each; expected one category, got {', '.join(category)}")
-    return fsc147.FSC147(root, split, category, prompts=prompts)
+    return fsc147.FSC147(root, split, category, prompts=prompts or "classes")

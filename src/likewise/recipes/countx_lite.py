@@ -31,6 +31,8 @@ class CountxLite(TrainConfig):
     Attributes:
         data: folder with the counting sets ``nuclei`` and ``blood``, and ``weights/mobilenetv2_100.safetensors``.
         scenes: rendered training scenes, from ``likewise data synth``; the option may be repeated.
+        assortments: rendered scenes of many kinds each (``--preset assortment``), which teach names; likewise.
+        assortment_share: of the training crops that are cut from them.
         val_scenes: the same to validate on; none: no validation.
         out: the run's folder.
         absent: share of the questions that ask for what is not in the picture.
@@ -44,6 +46,8 @@ class CountxLite(TrainConfig):
 
     data: Path
     scenes: tuple[Path, ...]
+    assortments: tuple[Path, ...] = ()
+    assortment_share: float = 0.35
     val_scenes: tuple[Path, ...] = ()
     out: Path = Path("runs/countx-lite")
     absent: float = 0.15
@@ -72,28 +76,41 @@ def countx_lite(config: CountxLite) -> Path:
     """Train countx-lite on rendered scenes of named things, every layer of it.
 
     Command:
-        likewise data synth -n 6000 -o two --preset two-kinds --seed 21 --workers 2 --backgrounds DATA/grocery
-        --backgrounds DATA/clothing --cutouts DATA/grocery_iconic --cutouts DATA/clothing --cutouts DATA/nuclei
-        likewise data synth -n 3000 -o mixed --seed 22 (and the same folders)
-        likewise data synth -n 100 -o fresh --preset two-kinds --seed 23 (and the same folders)
-        likewise train countx-lite --data DATA --scenes two --scenes mixed --val-scenes fresh
+        likewise data synth -n 2400 -o two --preset two-kinds --size 512 --seed 11 --backgrounds DATA/grocery
+        --backgrounds DATA/clothing --cutouts DATA/grocery_iconic --cutouts DATA/nuclei
+        likewise data synth -n 3000 -o two-more --preset two-kinds --size 512 --seed 14 (and the same folders)
+        likewise data synth -n 1400 -o mixed --size 512 --seed 12 (and the same folders)
+        likewise data synth -n 900 -o many --preset assortment --size 448 --seed 31 (and the same folders)
+        likewise data synth -n 900 -o many-more --preset assortment --size 448 --seed 32 (and the same folders)
+        likewise data synth -n 120 -o fresh --preset two-kinds --size 512 --seed 13 (and the same folders)
+        likewise train countx-lite --data DATA --scenes two --scenes two-more --scenes mixed --assortments many
+        --assortments many-more --val-scenes fresh --crop-size 224 --steps 3000
     Time: not measured.
     Score: on the weights' card (``likewise models countx-lite``).
 
     A crop of each picture comes with a question: the name of one of the kinds in it, with adjectives left out and
-    synonyms used at random, or a name of which there is nothing there.
+    synonyms used at random, or a name of which there is nothing there. Everything else in it teaches what it is called.
     """
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
+    many = [CountingFolder(path, targets="all") for path in config.assortments]
     folders = [CountingFolder(path, targets="all") for path in config.scenes]
     folders.append(CountingFolder(config.data / "nuclei", "train", targets="all"))
     folders.append(CountingFolder(config.data / "blood", "train", BLOOD_KINDS, targets="all"))
-    known = vocabulary(known_names(folders))
+    known = vocabulary(known_names([*folders, *many]))
     chosen = {"width": config.width, "layers": config.layers, "match_weight": config.match_weight}
     model = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=known, **chosen))  # type: ignore[arg-type]  # fields by name
     model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
     crop = SceneCrop(Crop(size=config.crop_size, jitter=config.jitter, at_object=config.at_object, look=TRUE_COLOURS))
-    data = AskedByName(folders, seed=config.seed, absent=config.absent, transform=crop)
+    shares = _shares(folders, many, config.assortment_share)
+    data = AskedByName([*folders, *many], shares, config.seed, absent=config.absent, transform=crop)
     return train(model, data, _val(config, model), config, config.out)
+
+
+def _shares(folders: list[CountingFolder], many: list[CountingFolder], share: float) -> list[float]:
+    """By numbers of pictures, and all assortments together as large a part as is wanted."""
+    pictures, assorted = ([float(len({t.file_name for t in f.targets})) for f in group] for group in (folders, many))
+    scale = share / (1 - share) * sum(pictures) / sum(assorted) if many else 0.0
+    return [*pictures, *(scale * each for each in assorted)]
 
 
 def _val(config: CountxLite, model: CounTX) -> AskedByName | None:
