@@ -196,6 +196,21 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     return cls(**{key: _typed(hints[key], value) for key, value in values.items()})
 
 
+def bundled_config(cls: type[T], file: str, otherwise: T) -> T:
+    """The config in a bundled file, so that what weights were trained with is written once.
+
+    Args:
+        cls: the method's config.
+        file: name of the bundled file.
+        otherwise: what is given where the file is missing, so that an installation without it can still be examined.
+    """
+    path = ASSETS / file
+    if not path.is_file():
+        return otherwise
+    with safe_open(path, framework="pt") as held:
+        return config_from(cls, json.loads(held.metadata()["config"]))
+
+
 def file_sha256(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:

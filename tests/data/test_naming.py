@@ -12,6 +12,7 @@ from likewise.data.naming import (
     base_name,
     singular,
     spellings,
+    unanswered,
     vocabulary,
     ways_to_ask,
     words_of,
@@ -82,3 +83,10 @@ def test_synonyms_go_both_ways_and_hold_two_different_words():
 def test_a_vocabulary_is_base_names_and_the_adjectives_that_occur():
     known = vocabulary(["red heart", "blue heart", "aubergine", "textured ring no. 3"])
     assert known == ("aubergine", "blue", "eggplant", "heart", "red", "ring", "textured")
+
+
+def test_questions_that_do_not_ask_for_a_thing():
+    names, questions = ["red heart", "blue heart", "coin"], ["heart", "blue heart", "coins", "red coin"]
+    table = [[not answers(name, question) for question in questions] for name in names]
+    assert unanswered(names, questions) == table
+    assert table == [[False, True, True, True], [False, False, True, True], [True, True, False, True]]

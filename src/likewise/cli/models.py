@@ -38,12 +38,13 @@ def models(
 
 
 def describe(preset: Preset) -> dict[str, Any]:
-    """Everything about a model as plain JSON values: what it takes, how large it is, its card and its config."""
+    """Everything about a model as plain JSON values: what it takes and knows, how large it is, its card and config."""
     import torch
 
     with torch.device("meta"):  # only the shapes are wanted
         parameters = sum(p.numel() for p in preset.build().parameters())
     card = preset.card
+    config = dataclasses.asdict(preset.config)
     present = card.path is not None and card.path.is_file()
     return {
         "name": preset.name,
@@ -53,7 +54,8 @@ def describe(preset: Preset) -> dict[str, Any]:
         "bundled": present,
         "megabytes": round(card.path.stat().st_size / 1e6, 1) if card.path and present else None,
         "card": {**dataclasses.asdict(card), "scores": dict(card.scores), "notes": list(card.notes)},
-        "config": dataclasses.asdict(preset.config),
+        "knows": [*config.pop("vocabulary", ()), *config.pop("labels", ())],
+        "config": config,
     }
 
 
@@ -67,7 +69,8 @@ def _weights(model: dict[str, Any]) -> str:
 def _show_table(described: list[dict[str, Any]]) -> None:
     rows = []
     for model in described:
-        takes = f"{model['task']} by {' or '.join(model['prompts'])}, {model['parameters'] / 1e6:.1f} M parameters"
+        by = f" by {' or '.join(model['prompts'])}" * bool(model["prompts"])
+        takes = f"{model['task']}{by}, {model['parameters'] / 1e6:.1f} M parameters"
         scores = [f"{data}: {score}" for data, score in model["card"]["scores"].items()]
         about = [takes, f"weights: {_weights(model)}", f"licence: {model['card']['licence']}", *scores]
         rows.append((model["name"], "\n".join(about) + "\n"))
@@ -86,6 +89,7 @@ def _show_card(model: dict[str, Any]) -> None:
         **{key: card[key] for key in ("licence", "data", "paper", "source", "sha256")},
         "scores": "\n".join(f"{data}: {score}" for data, score in card["scores"].items()),
         "notes": "\n".join(card["notes"]),
+        "knows": ", ".join(model["knows"]),
         "config": "\n".join(_assignments(model["config"])),
     }
     _print_rows([(key, value) for key, value in rows.items() if value])

@@ -8,6 +8,7 @@ matter.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from numpy.random import Generator
@@ -133,6 +134,12 @@ def words_for(name: str) -> frozenset[str]:
 def answers(name: str, question: str) -> bool:
     """Whether a thing of that name is one of those the question asks for."""
     return words_for(name).issuperset(words_of(question))
+
+
+def unanswered(names: Sequence[str], questions: Sequence[str]) -> list[list[bool]]:
+    """For every thing, which of the questions do not ask for it."""
+    asked = [frozenset(words_of(question)) for question in questions]
+    return [[not question <= may for question in asked] for may in map(words_for, names)]
 
 
 def base_name(name: str) -> str:

@@ -25,7 +25,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.data.naming import words_for, words_of
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, clip_state, load_published
 from likewise.nn.doubling import DoublingDecoder, doubled
 from likewise.nn.interaction import EPS, InteractionLayer, Mixing, sincos_positions
@@ -36,9 +35,8 @@ from likewise.ops.block_count import block_count_error
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density import resize_density
 from likewise.ops.fitting import fitted
-from likewise.ops.name_matching import naming_loss, place_loss
 from likewise.ops.windows import WindowBlend, blend_windows, cut_windows
-from likewise.types import CountBatch, LikewiseError, NamedThings, Preprocess, PromptBatch
+from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
 from likewise.weights import Preset, WeightCard
 
 #: Windows that go through the network together.
@@ -80,6 +78,8 @@ class Config:
         count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
         block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
         block: see ``block_weight``.
+        count_from: share of a training run after which both are added. Relative errors punish a count of what is not
+            there most: a network that does not know the names yet would do best, and stay, at counting nothing.
         match_weight: weight of each of the losses of `likewise.ops.name_matching` on the similarity map.
         preprocess: how pictures become inputs.
     """
@@ -110,6 +110,7 @@ class Config:
     count_weight: float = 0.0
     block_weight: float = 0.0
     block: int = 32
+    count_from: float = 0.0
     match_weight: float = 0.0
     preprocess: Preprocess = field(default=Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
 
@@ -140,6 +141,7 @@ class CounTX(nn.Module):
         self.decoder = DoublingDecoder(width + 2 * config.similarity, config.decoder, normed=config.normed)
         self._colours = (config.preprocess.mean, config.preprocess.std)
         self._match: Match | None = None
+        self._late = True
 
     def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
         """Count in each picture what its text says.
@@ -215,16 +217,19 @@ class CounTX(nn.Module):
         for name, side, weight in (("count", None, config.count_weight), ("block", config.block, config.block_weight)):
             if weight:
                 terms[name] = block_count_error(density, batch.points, side)
-                total = total + weight * terms[name]
+                total = total + weight * self._late * terms[name]
         if config.match_weight and match is not None:
-            terms["match"] = place_loss(
-                match.places, match.texts, batch.points, batch.sizes, stride=STRIDE, scale=match.scale, bias=match.bias
-            )
+            terms["match"] = match.place_loss(batch, STRIDE)
             total = total + config.match_weight * terms["match"]
-            if batch.things is not None:
-                terms["naming"] = self._naming_loss(match, batch.things)
+            if batch.things is not None and self.similarity is not None:
+                known = self.similarity.unit(self.encode(batch.things.asked))
+                terms["naming"] = match.naming_loss(known, batch.things, STRIDE)
                 total = total + config.match_weight * terms["naming"]
         return {**terms, "total": total}
+
+    def begin_step(self, fraction: float) -> None:
+        """Told before each training step how much of the run is done: the relative count errors may come later."""
+        self._late = fraction >= self.config.count_from
 
     def parameter_groups(self, lr: float) -> list[dict[str, object]]:
         """Optimiser groups: a pretrained MobileNetV2 learns at three tenths of the rate, rarely met words at thrice."""
@@ -246,13 +251,6 @@ class CounTX(nn.Module):
         if self.tower is None:
             raise LikewiseError("this configuration of CounTX has no MobileNetV2 to load")
         self.tower.load_imagenet(state)
-
-    def _naming_loss(self, match: Match, things: NamedThings) -> Tensor:
-        """Everything in the pictures told apart by name, whatever was asked."""
-        similarity: Similarity = self.similarity  # type: ignore[assignment]  # there is a match
-        names = F.normalize(similarity.text(self.encode(things.asked)).float(), dim=1)
-        wrong = _wrong(things.names, things.asked).to(names.device)
-        return naming_loss(match.places, names, things.points, things.kinds, wrong, stride=STRIDE, scale=match.scale)
 
     def _read(self, features: Tensor, text: Tensor) -> Tensor:
         """Features (B, C, h, w), told texts (B, C), as the decoder's raw output."""
@@ -311,12 +309,6 @@ class CounTX(nn.Module):
 def _map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """Tokens (B, h w, C) as a map (B, C, h, w)."""
     return tokens.transpose(1, 2).unflatten(2, grid)
-
-
-def _wrong(names: tuple[str, ...], asked: tuple[str, ...]) -> Tensor:
-    """(K, K) bool: whether question j does not ask for what is called i."""
-    may, words = [words_for(name) for name in names], [frozenset(words_of(question)) for question in asked]
-    return torch.tensor([[not question <= known for question in words] for known in may])
 
 
 def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -392,6 +384,7 @@ COUNTX_LITE_CONFIG = Config(
     loss_stride=4,
     count_weight=0.25,
     block_weight=0.25,
+    count_from=0.4,
     match_weight=1.0,
     preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(768, 768), multiple=32, tile=0),
 )

@@ -11,6 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from likewise.data.naming import unanswered
+from likewise.ops.name_matching import naming_loss, place_loss
+from likewise.types import CountBatch, NamedThings
+
 
 class Match(NamedTuple):
     """Unit vectors of places (B, C, h, w) and of texts (B, C), and what their cosine is scaled and shifted by."""
@@ -26,6 +30,17 @@ class Match(NamedTuple):
             cosine = torch.einsum("bchw,bc->bhw", self.places, self.texts)[:, None]
         return cosine * self.scale + self.bias
 
+    def place_loss(self, batch: CountBatch, stride: int) -> Tensor:
+        """(B,): how badly the places told the batch's wanted things from all else; see `place_loss`."""
+        return place_loss(
+            self.places, self.texts, batch.points, batch.sizes, stride=stride, scale=self.scale, bias=self.bias
+        )
+
+    def naming_loss(self, names: Tensor, things: NamedThings, stride: int) -> Tensor:
+        """(B,): how badly everything in the pictures matches its own name, (K, C); see `naming_loss`."""
+        wrong = torch.tensor(unanswered(things.names, things.asked), device=names.device)
+        return naming_loss(self.places, names, things.points, things.kinds, wrong, stride=stride, scale=self.scale)
+
 
 class Similarity(nn.Module):
     """Places and texts in one space."""
@@ -39,5 +54,9 @@ class Similarity(nn.Module):
 
     def forward(self, features: Tensor, text: Tensor) -> Match:
         """Features (B, C, h, w) and texts (B, C); cosines are float32 under autocast too."""
-        places, texts = self.place(features).float(), self.text(text).float()
-        return Match(F.normalize(places, dim=1), F.normalize(texts, dim=1), self.scale, self.bias)
+        places = F.normalize(self.place(features).float(), dim=1)
+        return Match(places, self.unit(text), self.scale, self.bias)
+
+    def unit(self, text: Tensor) -> Tensor:
+        """Texts (B, C) as unit vectors of the common space."""
+        return F.normalize(self.text(text).float(), dim=1)

@@ -47,7 +47,7 @@ class CountxLite(TrainConfig):
     data: Path
     scenes: tuple[Path, ...]
     assortments: tuple[Path, ...] = ()
-    assortment_share: float = 0.35
+    assortment_share: float = 0.5
     val_scenes: tuple[Path, ...] = ()
     out: Path = Path("runs/countx-lite")
     absent: float = 0.15
