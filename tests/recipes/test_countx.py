@@ -7,15 +7,20 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
+from likewise.data.asked import AskedByName, known_names
 from likewise.data.folder import CountingFolder
+from likewise.data.naming import vocabulary
 from likewise.data.synthetic import SceneConfig, write_scenes
-from likewise.methods.countx import Config, CounTX
+from likewise.methods.countx import COUNTX_LITE_CONFIG, Config, CounTX
 from likewise.nn.clip import ClipConfig
 from likewise.predict import load
 from likewise.recipes import countx_fsc147, recipe
+from likewise.recipes.countx_lite import start_from_statistics
 from likewise.types import LikewiseError
 
 QUICK = {"steps": 2, "batch_size": 2, "workers": 0, "progress": False, "accelerator": "cpu", "val_every": 2}
@@ -62,6 +67,33 @@ def test_the_lite_recipe_trains_and_its_weights_count_by_name(scenes, assortment
     assert math.isfinite(counter.count(sample.image, text=sample.prompt).count)
     with pytest.raises(LikewiseError, match="no word of 'zeppelin' is known"):
         counter.count(sample.image, text="zeppelin")
+
+
+def test_names_are_known_from_statistics_before_any_training(scenes, data_dir):
+    """The place of a thing is nearer to its own name than to the other kind's in the picture, mostly."""
+    folder = CountingFolder(scenes, targets="all")
+    data = AskedByName([folder], seed=1, absent=0.0, varied=False)
+    names = vocabulary(known_names([folder]))
+    torch.manual_seed(0)
+    model = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=names))
+    model.load_trunk(load_file(data_dir / "weights" / "mobilenetv2_100.safetensors"))
+
+    def right():
+        model.eval()
+        shares = []
+        with torch.inference_mode():
+            for sample in (data[i] for i in range(6)):
+                things = sample.things
+                features = model.tower(model.prepared(sample.image[None].float() / 255))
+                columns, rows = (things.points / 8).long().unbind(1)
+                places = model.similarity(features, model.encode(things.names[:1])).places[0, :, rows, columns]
+                known = model.similarity.unit(model.encode(things.names))
+                shares.append(((known @ places).argmax(0) == things.kinds).float().mean())
+        return float(torch.stack(shares).mean())
+
+    before = right()
+    start_from_statistics(model, data, 6)
+    assert right() > max(0.8, before)
 
 
 def test_countx_fsc147_is_as_published(tmp_path):

@@ -183,11 +183,15 @@ class CounTX(nn.Module):
         """The density (B, 1, H, W) as in `forward`, of what encoded texts (B, C) describe."""
         if self.tower is None:
             return self._in_windows(image, text)
-        padded = F.pad(self._normalised(image), (0, -image.shape[3] % DEEPEST, 0, -image.shape[2] % DEEPEST))
+        padded = self.prepared(image)
         cells = self._read(self.tower(padded), text).float()
         side = padded.shape[3] // cells.shape[3]
         pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
         return pixels[:, :, : image.shape[2], : image.shape[3]] / self.config.density_factor
+
+    def prepared(self, image: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) as the MobileNetV2 tower takes them: normalised and padded."""
+        return F.pad(self._normalised(image), (0, -image.shape[3] % DEEPEST, 0, -image.shape[2] % DEEPEST))
 
     def look(self, windows: Tensor, text: Tensor) -> Tensor:
         """The published network itself, on windows.

@@ -86,6 +86,14 @@ class InteractionLayer(nn.Module):
         self.fc2 = nn.Linear(expansion * width, width)
         self.gate = nn.Linear(width, expansion * width) if gated else None
 
+    @torch.no_grad()
+    def start_as_identity(self) -> None:
+        """Let tokens pass as they are until training finds better."""
+        for layer in (self.mix.proj, self.proj, self.fc2):
+            if layer is not None:
+                layer.weight.zero_()
+                layer.bias.zero_()
+
     def forward(self, x: Tensor, text: Tensor | None, grid: tuple[int, int]) -> Tensor:
         """Tokens (B, N, C) on a grid (h, w) and texts (B, C) -> tokens (B, N, C)."""
         x = x + self.mix(self.norm_mix(x), grid)

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, h w grid.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 from likewise.data.naming import unanswered
 from likewise.ops.name_matching import naming_loss, place_loss
 from likewise.types import CountBatch, NamedThings
+
+#: One of `Similarity.bias` is so much of the logits.
+BIAS = 10.0
 
 
 class Match(NamedTuple):
@@ -49,13 +53,23 @@ class Similarity(nn.Module):
         super().__init__()
         self.place = nn.Conv2d(width, width, 1)
         self.text = nn.Linear(width, width)
-        self.scale = nn.Parameter(torch.tensor(12.0))
-        self.bias = nn.Parameter(torch.tensor(-4.0))
+        # both in units in which a learning rate that suits the rest moves them
+        self.log_scale = nn.Parameter(torch.tensor(math.log(16.0)))
+        self.bias = nn.Parameter(torch.tensor(-4.0 / BIAS))
 
     def forward(self, features: Tensor, text: Tensor) -> Match:
         """Features (B, C, h, w) and texts (B, C); cosines are float32 under autocast too."""
         places = F.normalize(self.place(features).float(), dim=1)
-        return Match(places, self.unit(text), self.scale, self.bias)
+        return Match(places, self.unit(text), self.log_scale.exp(), BIAS * self.bias)
+
+    @torch.no_grad()
+    def start_as_identity(self) -> None:
+        """Let features and texts be compared as they are until training finds better."""
+        width = self.text.in_features
+        self.place.weight.copy_(torch.eye(width)[:, :, None, None])
+        self.text.weight.copy_(torch.eye(width))
+        for layer in (self.place, self.text):
+            layer.bias.zero_()  # type: ignore[union-attr]  # both have one
 
     def unit(self, text: Tensor) -> Tensor:
         """Texts (B, C) as unit vectors of the common space."""

@@ -28,13 +28,25 @@ class SmallTower(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W), multiples of 32 -> (B, C, H / 8, W / 8)."""
+        grid = (x.shape[2] // STRIDE, x.shape[3] // STRIDE)
+        tokens = self.join(self.stacked(x)).flatten(2).transpose(1, 2)
+        return self.around(tokens, None, grid).transpose(1, 2).unflatten(2, grid)
+
+    def stacked(self, x: Tensor) -> Tensor:
+        """The stages side by side, not yet joined: (B, D, H / 8, W / 8)."""
         grid, seen = (x.shape[2] // STRIDE, x.shape[3] // STRIDE), []
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index:
                 seen.append(at_grid(x, grid))
-        tokens = self.join(torch.cat(seen, dim=1)).flatten(2).transpose(1, 2)
-        return self.around(tokens, None, grid).transpose(1, 2).unflatten(2, grid)
+        return torch.cat(seen, dim=1)
+
+    @torch.no_grad()
+    def start_from(self, mean: Tensor, directions: Tensor) -> None:
+        """Let the features be where the stacked stages lie along some directions (D, C), counted from a mean (D,)."""
+        self.join.weight.copy_(directions.T[:, :, None, None])
+        self.join.bias.copy_(-mean @ directions)  # type: ignore[union-attr]  # it has one
+        self.around.start_as_identity()
 
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
         """Start the trunk from ImageNet weights under timm's names for ``mobilenetv2_100``."""

@@ -50,7 +50,7 @@ class WordEncoder(nn.Module):
         Raises:
             LikewiseError: a text without a single known word; the nearest known names are given.
         """
-        ids = [self._ids(text) for text in texts]
+        ids = self.ids(texts)
         longest = max(map(len, ids))
         place = self.embedding.weight.device
         table = torch.tensor([[*row, *[0] * (longest - len(row))] for row in ids], device=place)
@@ -64,6 +64,13 @@ class WordEncoder(nn.Module):
         summed: Tensor = self.norm((said * share).sum(1) + mean[:, 0])
         return summed
 
+    @torch.no_grad()
+    def start_from(self, vectors: Tensor) -> None:
+        """Let a text be the mean of its words, which have these vectors (W, C), until training finds better."""
+        self.embedding.weight.copy_(vectors)
+        for parameter in (*self.mix[2].parameters(), *self.weight.parameters()):
+            parameter.zero_()
+
     def check(self, text: str) -> None:
         """See that a text holds at least one known word.
 
@@ -76,9 +83,17 @@ class WordEncoder(nn.Module):
         """The words of a text that are known."""
         return tuple(word for word in words_of(text) if word in self.index)
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """The known words of each text, by their place among all.
+
+        Raises:
+            LikewiseError: a text without one; the nearest known names are given.
+        """
+        return [self._ids(text) for text in texts]
+
+    def _ids(self, text: str) -> tuple[int, ...]:
         # sorted, so that the order of words makes no difference, not even of rounding
-        found = sorted(self.index[word] for word in self.knows(text))
+        found = tuple(sorted(self.index[word] for word in self.knows(text)))
         if not found:
             raise LikewiseError(f"no word of {text!r} is known to this model{self._nearest(text)}")
         return found

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from likewise.data.asked import AskedByName, known_names
 from likewise.data.folder import CountingFolder
 from likewise.data.naming import vocabulary
 from likewise.data.photometric import Look
+from likewise.data.sample import CountSample, Things
 from likewise.data.transforms import Crop, SceneCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
 from likewise.methods.countx import COUNTX_LITE_CONFIG, CounTX
+from likewise.nn.small_tower import STRIDE, SmallTower
+from likewise.ops.discriminant import discriminants, word_vectors
+from likewise.types import LikewiseError
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.
 BLOOD_KINDS = ("white blood cells", "platelets")
@@ -35,6 +41,7 @@ class CountxLite(TrainConfig):
         assortment_share: of the training crops that are cut from them.
         val_scenes: the same to validate on; none: no validation.
         out: the run's folder.
+        start_pictures: of the assortments, from whose statistics the network begins to know names.
         absent: share of the questions that ask for what is not in the picture.
         crop_size: side of the training crops.
         at_object: share of the crops that are placed to hold one of the things asked for.
@@ -50,6 +57,7 @@ class CountxLite(TrainConfig):
     assortment_share: float = 0.5
     val_scenes: tuple[Path, ...] = ()
     out: Path = Path("runs/countx-lite")
+    start_pictures: int = 1800
     absent: float = 0.15
     crop_size: int = 256
     at_object: float = 0.7
@@ -100,10 +108,51 @@ def countx_lite(config: CountxLite) -> Path:
     chosen = {"width": config.width, "layers": config.layers, "match_weight": config.match_weight}
     model = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=known, **chosen))  # type: ignore[arg-type]  # fields by name
     model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+    if many:
+        start_from_statistics(model, AskedByName(many, seed=config.seed, absent=0.0), config.start_pictures)
     crop = SceneCrop(Crop(size=config.crop_size, jitter=config.jitter, at_object=config.at_object, look=TRUE_COLOURS))
     shares = _shares(folders, many, config.assortment_share)
     data = AskedByName([*folders, *many], shares, config.seed, absent=config.absent, transform=crop)
     return train(model, data, _val(config, model), config, config.out)
+
+
+def start_from_statistics(model: CounTX, data: AskedByName, pictures: int) -> None:
+    """Let a network begin with what plain statistics of the untrained trunk's features tell of names.
+
+    Its features become their linear discriminants, the words' vectors those that explain the things of a name best,
+    and places and texts are compared as they are.
+
+    Args:
+        model: with MobileNetV2, words and their similarity; changed in place.
+        data: whole pictures of named things.
+        pictures: how many of them are looked at.
+    """
+    tower, words, similarity = model.tower, model.words, model.similarity
+    if tower is None or words is None or similarity is None:
+        raise LikewiseError("only a CounTX with MobileNetV2, words and their similarity begins with statistics")
+    features, names = _named_features(model, tower, [data[i] for i in range(pictures)])
+    index: dict[str, int] = {}
+    kinds = torch.tensor([index.setdefault(name, len(index)) for name in names])
+    mean, directions = discriminants(features.double(), kinds, model.config.width)
+    tower.start_from(mean.float(), directions.float())
+    vectors = word_vectors((features - mean) @ directions, words.ids(names), len(words.index))
+    words.start_from(vectors.float())
+    similarity.start_as_identity()
+
+
+@torch.no_grad()
+def _named_features(model: CounTX, tower: SmallTower, samples: Sequence[CountSample]) -> tuple[Tensor, list[str]]:
+    """The tower's stacked stages (N, D) at every named thing of some pictures, and the N names."""
+    tower.eval()
+    features, names = [], []
+    for sample in samples:
+        things: Things = sample.things  # type: ignore[assignment]  # these samples have them
+        stacked = tower.stacked(model.prepared(sample.image[None].float() / 255))[0]
+        columns, rows = (things.points / STRIDE).long().unbind(1)
+        features.append(stacked[:, rows.clamp(0, stacked.shape[1] - 1), columns.clamp(0, stacked.shape[2] - 1)].T)
+        names += [things.names[kind] for kind in things.kinds.tolist()]
+    tower.train()
+    return torch.cat(features), names
 
 
 def _shares(folders: list[CountingFolder], many: list[CountingFolder], share: float) -> list[float]:
