@@ -1,0 +1,123 @@
+"""Recognising a whole data set and comparing with the truth."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from likewise.data.named_pictures import NamedPictures
+from likewise.metrics import Ranks
+from likewise.types import LikewiseError
+
+
+class Recognizes(Protocol):
+    """What `evaluate` needs of a recogniser: `likewise.predict.Recognizer` has it."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes it knows."""
+
+    def recognize(self, image: Any) -> Any:
+        """A result with ``label``, ``probabilities`` and ``seconds``."""
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """One picture: its name, what it shows, what was found, how sure, and how many classes were found more probable."""
+
+    image: str
+    truth: str
+    label: str
+    probability: float
+    rank: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RecognizeReport:
+    """How well a recogniser knows a data set.
+
+    Attributes:
+        per_image: what was found, in the data set's order.
+        errors: (picture, reason) of what could not be read.
+    """
+
+    per_image: tuple[Recognized, ...]
+    errors: tuple[tuple[str, str], ...] = ()
+
+    def summary(self) -> dict[str, float]:
+        """``images``, ``top1``, ``top5`` as fractions, and ``seconds_per_image``; NaN where there is nothing."""
+        ranks = Ranks([p.rank for p in self.per_image])
+        seconds = sum(p.seconds for p in self.per_image) / len(self.per_image) if self.per_image else math.nan
+        return {"images": len(ranks), **ranks.summary(), "seconds_per_image": seconds}
+
+    def per_class(self) -> dict[str, float]:
+        """Top-1 of the pictures of each class that has any, the worst first."""
+        ranks: dict[str, Ranks] = defaultdict(Ranks)
+        for picture in self.per_image:
+            ranks[picture.truth].add(picture.rank)
+        return dict(sorted(((label, r.top(1)) for label, r in ranks.items()), key=lambda pair: (pair[1], pair[0])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary, ``per_class``, ``per_image`` and ``errors`` as JSON values."""
+        return {
+            **{name: value if math.isfinite(value) else None for name, value in self.summary().items()},
+            "per_class": self.per_class(),
+            "per_image": [vars(p) for p in self.per_image],
+            "errors": [{"image": image, "error": error} for image, error in self.errors],
+        }
+
+
+def evaluate(
+    recognizer: Recognizes,
+    dataset: NamedPictures,
+    limit: int | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> RecognizeReport:
+    """Recognise every picture of a data set.
+
+    A picture that cannot be read is reported, not fatal.
+
+    Args:
+        recognizer: what recognises; its classes are matched with the data set's by name.
+        dataset: pictures with their names, such as `likewise.data.named_folders.open_named` gives.
+        limit: only this many pictures, the first ones.
+        progress: called after each picture with how many are done and how many there are.
+
+    Raises:
+        LikewiseError: a limit below 1, or a class of the data set that the recogniser does not know.
+    """
+    if limit is not None and limit < 1:
+        raise LikewiseError(f"limit = {limit}: expected at least 1")
+    known = dataset.relabelled(recognizer.labels)
+    total = len(known) if limit is None else min(limit, len(known))
+    found: list[Recognized] = []
+    errors: list[tuple[str, str]] = []
+    for index in range(total):
+        try:
+            found.append(_recognized(recognizer, known, index))
+        except LikewiseError as error:
+            errors.append((known.names[index], str(error)))
+        if progress is not None:
+            progress(index + 1, total)
+    return RecognizeReport(tuple(found), tuple(errors))
+
+
+def _recognized(recognizer: Recognizes, data: NamedPictures, index: int) -> Recognized:
+    result = recognizer.recognize(data.root / data.names[index])
+    probabilities = np.asarray(result.probabilities)
+    target = data.targets[index]
+    return Recognized(
+        image=data.names[index],
+        truth=data.labels[target],
+        label=result.label,
+        probability=float(probabilities.max()),
+        rank=int((probabilities > probabilities[target]).sum()),
+        seconds=float(result.seconds),
+    )

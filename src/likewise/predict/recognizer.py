@@ -1,0 +1,127 @@
+"""Recognising: a picture of any size in, its name and the reasons in the caller's pixels out.
+
+Convention
+----------
+A cell (i, j) of a response map of M x M stands at j / (M - 1) and i / (M - 1) between the centres of the corner pixels
+of what the network sees.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from likewise.data.square_view import SquareView
+from likewise.data.view import View
+from likewise.predict.pictures import Picture, pixels_of, source_of
+from likewise.registry import load_model
+from likewise.results import RecognizeResult
+from likewise.types import Box, LikewiseError, Task
+
+#: Longest side of the copy of the picture that a result carries to draw on.
+PREVIEW = 1600
+
+
+class RecognizerModel(Protocol):
+    """What a network must offer to be recognised with.
+
+    Attributes:
+        config: has ``classes``, ``labels``, ``view`` and ``preprocess``.
+    """
+
+    config: Any
+
+    def __call__(self, image: Tensor) -> Any:
+        """Of pictures (B, 3, S, S) RGB in [0, 1]: logits, response, peaks, sampled, as `likewise.methods.s3n.Look`."""
+        ...
+
+
+class Recognizer:
+    """Recognises what pictures of any size show.
+
+    Args:
+        model: a network that meets `RecognizerModel`; it is put in eval mode and on the device.
+        name: for results.
+        device: None: a GPU where there is one, else the CPU.
+    """
+
+    task: Task = "recognize"
+
+    def __init__(self, model: Any, name: str, *, device: str | torch.device | None = None) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model: RecognizerModel = model.to(self.device).eval()
+        self.name = name
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, *, device: str | torch.device | None = None) -> Recognizer:
+        """`likewise.load` for what recognises, and nothing else."""
+        name, model = load_model(name_or_path, task="recognize")
+        return cls(model, name, device=device)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes; "class 0", "class 1", ... where the weights have none."""
+        config = self.model.config
+        return config.labels or tuple(f"class {i}" for i in range(config.classes))
+
+    @torch.inference_mode()
+    def recognize(self, image: Picture) -> RecognizeResult:
+        """Say what a picture shows; the same picture gives the same result.
+
+        Args:
+            image: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), or a tensor (3, H, W).
+
+        Raises:
+            LikewiseError: an unreadable picture.
+        """
+        start = time.perf_counter()
+        pixels = pixels_of(image)
+        height, width = pixels.shape[:2]
+        view: SquareView = self.model.config.view
+        seen = view.of(pixels)
+        look = self.model(torch.tensor(seen, device=self.device).permute(2, 0, 1)[None].float() / 255)
+        if not look.logits.isfinite().all():
+            raise LikewiseError(f"{self.name} gave an answer that is not finite: its weights are damaged or unfit")
+        response = look.response[0].float().cpu().numpy()
+        box = view.box(width, height)
+        peaks, scores = _peaks(response, look.peaks[0].cpu().numpy(), box, view.size)
+        return RecognizeResult(
+            labels=self.labels,
+            probabilities=look.logits[0].float().softmax(0).cpu().numpy(),
+            peaks=peaks,
+            scores=scores,
+            response=response,
+            seen=box,
+            magnified=tuple(self._shown(each[0]) for each in look.sampled.values()),
+            size=(width, height),
+            model=self.name,
+            seconds=time.perf_counter() - start,
+            image=View.of(pixels, min(1.0, PREVIEW / max(height, width))).cut(),
+            source=source_of(image),
+        )
+
+    def _shown(self, normalised: Tensor) -> NDArray[np.uint8]:
+        """A picture (3, S, S) as the network was given it, as (S, S, 3) uint8."""
+        colours = self.model.config.preprocess
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (colours.mean, colours.std))
+        values = (normalised.float().cpu() * std + mean).clamp(0, 1) * 255
+        return values.round().byte().permute(1, 2, 0).contiguous().numpy()
+
+
+def _peaks(
+    response: NDArray[np.float32], peaks: NDArray[np.bool_], box: Box, size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Places (N, 2) of the peaks in the picture and the response there, the strongest first."""
+    cells = np.argwhere(peaks)
+    scores = response[peaks].astype(np.float32)
+    best = np.argsort(-scores, kind="stable")
+    share = cells[best][:, ::-1] / (np.array(response.shape[::-1]) - 1)  # of the way between the corner pixels
+    share = (0.5 + share * (size - 1)) / size
+    low, high = np.array(box[:2]), np.array(box[2:])
+    return (low + share * (high - low)).astype(np.float32), scores[best]

@@ -1,0 +1,81 @@
+"""S3N against its authors' network, through the path on which a published checkpoint comes in."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from likewise import registry
+from likewise.convert import convert
+from likewise.ops.response_peaks import class_response, entropy_gate
+
+#: The classifier is this many times surer in the third setting, so that the entropy gate takes its other branch.
+SURER = 150
+#: A pixel of the sampled pictures in the fixture is the mean of so many squared.
+BLOCK = 8
+
+
+@pytest.fixture(scope="module")
+def fixture(parity_dir):
+    if not (parity_dir / "s3n.npz").is_file():
+        pytest.skip(f"{parity_dir} holds no s3n fixture")
+    spec = importlib.util.spec_from_file_location("fill", parity_dir / "fill.py")
+    fill = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fill)
+    meta = json.loads((parity_dir / "s3n.json").read_text())
+    shapes = {name: tuple(shape) for name, shape in meta["shapes"].items()}
+    state = {name: torch.from_numpy(values) for name, values in fill.fill(shapes, meta["seed"]).items()}
+    return state, np.load(parity_dir / "s3n.npz")
+
+
+@pytest.fixture(scope="module")
+def model(fixture, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("s3n")
+    torch.save({"state_dict": fixture[0]}, folder / "published.pth")
+    return registry.load_model(convert("s3n", folder / "published.pth", folder / "s3n.safetensors"))[1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "selection", "surer"),
+    [("train_early", "every", 1), ("test", "extremes", 1), ("test_confident", "extremes", SURER)],
+)
+def test_logits_and_sampled_pictures_are_the_authors(fixture, model, setting, selection, surer):
+    arrays = fixture[1]
+    weight = model.origin.weight.data
+    model.origin.weight.data = weight * surer
+    try:
+        with torch.inference_mode():
+            seen = model.look(torch.from_numpy(arrays["image"]).float(), selection)
+    finally:
+        model.origin.weight.data = weight
+    for name, logits in {
+        "logits": seen.logits,
+        "logits_origin": seen.origin,
+        "logits_zoom": seen.discriminative,
+        "logits_complement": seen.complementary,
+    }.items():
+        expected = torch.from_numpy(arrays[f"{setting}_{name}"])
+        assert float((logits - expected).abs().max()) <= 1e-3 * float(expected.abs().max()), name
+    for name, branch in (("zoom", "discriminative"), ("complement", "complementary")):
+        expected = torch.from_numpy(arrays[f"{setting}_{name}"])
+        difference = F.avg_pool2d(seen.sampled[branch], BLOCK) - expected
+        assert float(difference.abs().max()) <= 1e-3 * float(expected.abs().max()), name
+
+
+def test_response_maps_are_the_authors(fixture, model):
+    arrays = fixture[1]
+    maps = torch.from_numpy(arrays["response_maps_confident"].astype(np.float32))
+    with torch.inference_mode():
+        features = model.trunk(torch.from_numpy(arrays["image"]).float())
+        logits = F.linear(features.mean((2, 3)), SURER * model.origin.weight, model.origin.bias)
+        shares = entropy_gate(logits)
+        response = class_response(features, SURER * model.origin.weight, shares, tuple(maps.shape[2:]))
+    assert int((shares == 1).sum()) == len(shares)  # the gate is open
+    for i, best in enumerate(logits.argmax(1).tolist()):
+        expected = (maps[i, best] - maps[i, best].min()) / (maps[i, best].max() - maps[i, best].min())
+        assert float((response[i] - expected).abs().max()) <= 2e-3  # the fixture holds half precision
