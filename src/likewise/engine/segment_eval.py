@@ -1,0 +1,142 @@
+"""Segmenting episode after episode and comparing with the truth."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from likewise.data.episodes import Episodes
+from likewise.metrics import Overlaps
+from likewise.predict.segmenter import Looked, Segmenter
+from likewise.types import LikewiseError
+
+#: Bytes of pictures, as the network saw them, that are kept because they will come again.
+KEPT_BYTES = 1 << 29
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """One episode: its query, its examples, its class, the intersection over union, and the model's time."""
+
+    image: str
+    support: tuple[str, ...]
+    kind: str
+    iou: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """How well a segmenter segments episodes.
+
+    Attributes:
+        per_image: the episodes, in order.
+        overlaps: masks and truths, added up class by class.
+        errors: (query, reason) of what could not be segmented.
+    """
+
+    per_image: tuple[Segmented, ...]
+    overlaps: Overlaps
+    errors: tuple[tuple[str, str], ...] = ()
+
+    def summary(self) -> dict[str, float]:
+        """``images``, ``miou``, ``fb_iou`` and ``seconds_per_image``; NaN where there is nothing."""
+        count = len(self.per_image)
+        seconds = sum(p.seconds for p in self.per_image) / count if count else math.nan
+        return {"images": count, **self.overlaps.summary(), "seconds_per_image": seconds}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary, ``per_class``, ``per_image`` and ``errors`` as JSON values; None where there is no number."""
+        return {
+            **{k: v if math.isfinite(v) else None for k, v in self.summary().items()},
+            "per_class": {name: _number(self.overlaps.of(name)) for name in self.overlaps.counts},
+            "per_image": [vars(p) | {"iou": _number(p.iou)} for p in self.per_image],
+            "errors": [{"image": image, "error": error} for image, error in self.errors],
+        }
+
+
+@dataclass
+class Memory:
+    """Pictures as one network saw them, the last few of them.
+
+    Attributes:
+        kept: by the picture's number.
+        held: their bytes.
+    """
+
+    kept: OrderedDict[int, Looked] = field(default_factory=OrderedDict)
+    held: int = 0
+
+    def look(self, segmenter: Segmenter, index: int, image: Tensor) -> Looked:
+        """Picture ``index``, looked at now or before."""
+        if index not in self.kept:
+            self.kept[index] = segmenter.look(image)
+            self.held += _bytes(self.kept[index])
+            while self.held > KEPT_BYTES and len(self.kept) > 1:
+                self.held -= _bytes(self.kept.popitem(last=False)[1])
+        self.kept.move_to_end(index)
+        return self.kept[index]
+
+
+def evaluate(
+    segmenter: Segmenter,
+    episodes: Episodes,
+    *,
+    memory: Memory | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> SegmentReport:
+    """Segment every episode once, and measure at the query's own size.
+
+    The support is all that the segmenter is told: the query's truth is looked at afterwards.
+
+    Args:
+        segmenter: what segments.
+        episodes: of a length.
+        memory: pictures as the segmenter's trunk saw them, to be given again to one with the same trunk. What is
+            remembered takes no time, also in the episodes' seconds.
+        progress: called after each episode with how many are done and how many there are.
+
+    Raises:
+        LikewiseError: no episode could be segmented; the first reason is given.
+    """
+    memory = Memory() if memory is None else memory
+    done: list[Segmented] = []
+    errors: list[tuple[str, str]] = []
+    overlaps = Overlaps()
+    for index in range(len(episodes)):
+        try:
+            done.append(_segmented(segmenter, episodes, index, memory, overlaps))
+        except LikewiseError as error:
+            errors.append((episodes.labelled.name(episodes.drawn(index).query), str(error)))
+        if progress is not None:
+            progress(index + 1, len(episodes))
+    if errors and not done:
+        raise LikewiseError(f"not one of {len(errors)} episodes could be segmented: {errors[0][0]}: {errors[0][1]}")
+    return SegmentReport(tuple(done), overlaps, tuple(errors))
+
+
+def _segmented(segmenter: Segmenter, episodes: Episodes, index: int, memory: Memory, overlaps: Overlaps) -> Segmented:
+    drawn, episode = episodes.drawn(index), episodes[index]
+    start = time.perf_counter()
+    shots = [
+        (memory.look(segmenter, i, image), (mask == 1).numpy())
+        for i, (image, mask) in zip(drawn.support, episode.support, strict=True)
+    ]
+    mask = segmenter.segment(memory.look(segmenter, drawn.query, episode.image), shots).mask
+    seconds = time.perf_counter() - start
+    iou = overlaps.add(episode.class_name, mask, episode.mask.numpy())
+    return Segmented(episode.names[0], episode.names[1:], episode.class_name, iou, seconds)
+
+
+def _bytes(looked: Looked) -> int:
+    return sum(part.nbytes for part in vars(looked.seen).values() if isinstance(part, Tensor))
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

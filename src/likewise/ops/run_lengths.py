@@ -1,0 +1,51 @@
+"""Masks as COCO's run lengths.
+
+Convention
+----------
+Masks are (h, w); runs go down the columns, one after the other, and the first is outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """A mask (h, w) as COCO's uncompressed run lengths: column by column, the first run outside."""
+    flat = np.concatenate([[False], mask.T.ravel()])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    runs = np.diff(np.concatenate([[0], edges, [mask.size]]))
+    return {"size": [int(mask.shape[0]), int(mask.shape[1])], "counts": [int(v) for v in runs]}
+
+
+def decode_rle(segmentation: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """A COCO mask {"size": [h, w], "counts": list or compressed string} -> (h, w), True inside.
+
+    The compressed string holds runs as signed base-32 numbers, five bits a character, lowest first; from the
+    third run on, each is stored as a difference from the run two before (the COCO API's ``maskApi.c`` format).
+    """
+    height, width = segmentation["size"]
+    counts = segmentation["counts"]
+    runs = list(counts) if isinstance(counts, list) else _unpack_runs(counts)
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(width, height).T
+
+
+def _unpack_runs(text: str) -> list[int]:
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    return runs

@@ -1,0 +1,257 @@
+"""Segmenting: a picture of any size and examples in, a mask of the caller's pixels out.
+
+Convention
+----------
+Masks, boxes and clicks of the support are in the pixels of their own pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from likewise.data.images import read_image
+from likewise.data.masks import box_mask, discs_mask
+from likewise.data.view import View, network_scale
+from likewise.predict.pictures import Picture, pixels_of, source_of
+from likewise.registry import load_model
+from likewise.results import SegmentResult
+from likewise.types import Box, LikewiseError, Point, Preprocess, Prompt, Task
+
+#: A click marks a disc of this radius, as a share of the picture's longer side.
+CLICK_RADIUS = 0.02
+#: Longest side of the copy of the picture that a result carries to draw on.
+PREVIEW = 1600
+
+MaskSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor | Box | Sequence[Point]
+Bools = NDArray[np.bool_]
+
+
+class SegmenterModel(Protocol):
+    """What a network must offer to be segmented with.
+
+    Attributes:
+        config: has a ``preprocess``.
+    """
+
+    config: Any
+
+    def look(self, images: Sequence[Tensor]) -> list[Any]:
+        """What it sees in pictures (3, H, W), RGB in [0, 1]."""
+        ...
+
+    def guide(self, shots: Sequence[tuple[Any, Tensor]]) -> Any:
+        """What examples, as seen, and their masks (H, W) say."""
+        ...
+
+    def answer(self, seen: Any, guide: Any) -> Tensor:
+        """Logits (2, H, W), background and thing, of one picture as seen."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Support:
+    """What examples say, made by `Segmenter.set_support`; it serves for any number of queries.
+
+    Attributes:
+        guide: the model's own.
+        shots: how many examples there were.
+    """
+
+    guide: Any
+    shots: int
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A picture as the network sees it, made by `Segmenter.look`: it may be a query and an example, again and again.
+
+    Attributes:
+        seen: the model's own.
+        size: (width, height) of the picture.
+        preview: (h, w, 3) uint8, the picture or a reduced copy of it.
+        source: the picture's file name, where it has one.
+    """
+
+    seen: Any
+    size: tuple[int, int]
+    preview: np.ndarray
+    source: str | None
+
+
+class Segmenter:
+    """Finds, in pictures of any size, what examples with masks show.
+
+    Args:
+        model: a network that meets `SegmenterModel`; it is put in eval mode and on the device.
+        name: for results.
+        device: None: a GPU where there is one, else the CPU.
+    """
+
+    task: Task = "segment"
+
+    def __init__(self, model: Any, name: str, *, device: str | torch.device | None = None) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model: SegmenterModel = model.to(self.device).eval()
+        self.name = name
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, *, device: str | torch.device | None = None) -> Segmenter:
+        """`likewise.load` for what segments, and nothing else."""
+        name, model = load_model(name_or_path, task="segment")
+        return cls(model, name, device=device)
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How pictures become the model's input."""
+        found: Preprocess = self.model.config.preprocess
+        return found
+
+    @torch.inference_mode()
+    def segment(
+        self, query: Picture | Looked, support: Sequence[tuple[Picture | Looked, MaskSource]] | Support
+    ) -> SegmentResult:
+        """Find in a picture what the support shows.
+
+        Args:
+            query: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), or what
+                `look` made of one.
+            support: (picture, mask) pairs, at least one, or what `set_support` made of them. A mask is an array (H, W)
+                or a picture file of its picture's size, in which anything but 0 is the thing; a box (x0, y0, x1, y1),
+                which stands for all of its pixels; or clicks [(x, y), ...], each of which stands for a disc with a
+                radius of 2 % of the picture's longer side.
+
+        Raises:
+            LikewiseError: an unreadable picture or mask; a mask of another size than its picture, or an empty one; a
+                box or click outside the picture; no support.
+        """
+        start = time.perf_counter()
+        held = support if isinstance(support, Support) else self.set_support(support)
+        looked = query if isinstance(query, Looked) else self.look(query)
+        score = self.model.answer(looked.seen, held.guide).float().softmax(0)[1].cpu()
+        if not score.isfinite().all():
+            raise LikewiseError(f"{self.name} gave an answer that is not finite: its weights are damaged or unfit")
+        return SegmentResult(
+            grid=score.numpy(),
+            size=looked.size,
+            model=self.name,
+            seconds=time.perf_counter() - start,
+            image=looked.preview,
+            source=looked.source,
+        )
+
+    @torch.inference_mode()
+    def set_support(self, support: Sequence[tuple[Picture | Looked, MaskSource]]) -> Support:
+        """Look at examples once, to segment many pictures by them: pass the result as ``support``.
+
+        Args:
+            support: as in `segment`.
+
+        Raises:
+            LikewiseError: as `segment` does.
+        """
+        if len(support) == 0:
+            raise LikewiseError("nothing to go by; expected support=[('ref.jpg', 'ref_mask.png'), ...]")
+        shots = []
+        for index, pair in enumerate(support):
+            if len(pair) != 2:
+                raise LikewiseError(f"support[{index}] has {len(pair)} parts; expected a picture and its mask")
+            try:
+                shots.append(self._shot(*pair))
+            except LikewiseError as error:
+                raise LikewiseError(f"support[{index}]: {error}") from error
+        return Support(self.model.guide(shots), len(shots))
+
+    @torch.inference_mode()
+    def look(self, image: Picture) -> Looked:
+        """Get a picture ready to be a query or an example many times; exactly the same comes out, sooner.
+
+        Raises:
+            LikewiseError: an unreadable picture.
+        """
+        pixels = pixels_of(image)
+        height, width = pixels.shape[:2]
+        view = View.of(pixels, network_scale(self.preprocess, None, width, height), self.preprocess.multiple)
+        (seen,) = self.model.look([view.tensor((0, 0, view.height, view.width))[0].to(self.device)])
+        preview = View.of(pixels, min(1.0, PREVIEW / max(width, height))).cut()
+        return Looked(seen, (width, height), preview, source_of(image))
+
+    def _shot(self, picture: Picture | Looked, mask: MaskSource) -> tuple[Any, Tensor]:
+        looked = picture if isinstance(picture, Looked) else self.look(picture)
+        full = mask_of(mask, *looked.size)
+        if not full.any():
+            raise LikewiseError("the mask is empty; it must cover the thing to be found")
+        return looked.seen, torch.from_numpy(_shrunk(full, looked.seen.size)).to(self.device)
+
+
+def mask_of(mask: MaskSource, width: int, height: int) -> Bools:
+    """Whatever a caller gives for a mask, as an array (height, width) of bool: see `Segmenter.segment`.
+
+    Raises:
+        LikewiseError: it is none of what a mask may be, of another size, or outside the picture.
+    """
+    if isinstance(mask, (str, os.PathLike, Image.Image)):
+        return _sized(_any_channel(read_image(mask)), width, height, str(getattr(mask, "filename", mask)))
+    if isinstance(mask, Tensor):
+        return _sized(mask.detach().cpu().numpy() != 0, width, height, "the mask")
+    if isinstance(mask, np.ndarray) and (mask.ndim > 2 or mask.shape == (height, width)):
+        return _sized(_any_channel(mask), width, height, "the mask")
+    values = np.asarray(mask, dtype=np.float64) if _is_numeric(mask) else np.empty(0)
+    if values.shape == (4,):
+        (box,) = Prompt((tuple(values.tolist()),)).inside(width, height).exemplars
+        return box_mask(box, height, width)
+    if values.ndim == 2 and values.shape[1] == 2 and len(values) and np.isfinite(values).all():
+        return _clicked(values, width, height)
+    if isinstance(mask, np.ndarray):
+        return _sized(mask != 0, width, height, "the mask")
+    raise LikewiseError(
+        f"mask = {mask!r}: expected an array ({height}, {width}), a picture file, a box (x0, y0, x1, y1) or clicks "
+        "[(x, y), ...]"
+    )
+
+
+def _clicked(points: NDArray[np.float64], width: int, height: int) -> Bools:
+    for x, y in points.tolist():
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise LikewiseError(
+                f"the click ({x:g}, {y:g}) lies outside the picture, which is {width} x {height} pixels"
+            )
+    return discs_mask(points.tolist(), CLICK_RADIUS * max(width, height), height, width)
+
+
+def _any_channel(values: NDArray[Any]) -> Bools:
+    found: Bools = (values != 0).any(2) if values.ndim == 3 else values != 0
+    return found
+
+
+def _sized(mask: Bools, width: int, height: int, name: str) -> Bools:
+    if mask.shape != (height, width):
+        found = " x ".join(str(side) for side in mask.shape[::-1])
+        raise LikewiseError(f"{name} is {found} pixels, its picture {width} x {height} (width x height)")
+    return mask
+
+
+def _is_numeric(values: Any) -> bool:
+    try:
+        np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _shrunk(mask: Bools, size: tuple[int, int]) -> Bools:
+    """A mask at a network's size (height, width): pixels covered by half or more, or else the best covered ones."""
+    whole = Image.fromarray(mask.astype(np.float32))
+    share = np.asarray(whole.resize((size[1], size[0]), Image.Resampling.BOX))
+    found: Bools = share >= min(0.5, float(share.max()))
+    return found

@@ -1,0 +1,177 @@
+"""What segmenting a picture gives, and the forms people want it in.
+
+Convention
+----------
+Everything is in the caller's pixels: boxes are xyxy and contours x y, the centre of the top left pixel at (0.5, 0.5).
+Only `SegmentResult.grid` is in the network's: the same score before it was brought to the caller's pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage.measure import find_contours
+
+from likewise.draw import canvas, draw_badge, draw_outline, mask_overlay
+from likewise.ops.run_lengths import encode_rle
+from likewise.results.arrays import check, finite, rounded, xywh
+
+#: What scores more belongs to the mask.
+THRESHOLD = 0.5
+#: Parts of the mask that are smaller than this share of the picture have no box and no contour.
+LEAST_PART = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentResult:
+    """Where a picture shows what the support shows.
+
+    Attributes:
+        grid: (h, w) float32 in [0, 1], the score as the network sees it.
+        size: (width, height) of the picture.
+        model: name of the model.
+        seconds: how long it took.
+        image: (H', W', 3) uint8, the picture, or a reduced copy of it, to draw on.
+        source: the picture's file name, where it has one.
+
+    Raises:
+        LikewiseError: an array of another shape or type than above, or one that is not finite.
+    """
+
+    grid: np.ndarray
+    size: tuple[int, int]
+    model: str
+    seconds: float
+    image: np.ndarray
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes, types and values."""
+        check("grid", self.grid, "(h, w) of float32", self.grid.ndim == 2 and self.grid.dtype == np.float32)
+        picture = self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8
+        check("image", self.image, "(H, W, 3) of uint8", picture)
+        finite("grid", self.grid)
+
+    @property
+    def score(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: how much each pixel of the picture looks like the thing."""
+        whole = np.asarray(Image.fromarray(self.grid).resize(self.size, Image.Resampling.BILINEAR))
+        return whole.clip(0, 1)
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool: the pixels whose score is above one half."""
+        found: np.ndarray = self.score > THRESHOLD
+        return found
+
+    @property
+    def area(self) -> float:
+        """The share of the picture that the mask covers."""
+        return float(self.mask.mean())
+
+    @cached_property
+    def boxes(self) -> np.ndarray:
+        """(N, 4) float32 xyxy round the mask's connected parts, the largest part first."""
+        parts, count = ndimage.label(self.mask, np.ones((3, 3)))
+        areas = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+        slices = ndimage.find_objects(parts)
+        kept = [i for i in np.argsort(-areas, kind="stable") if areas[i] >= LEAST_PART * self.mask.size]
+        boxes = [(slices[i][1].start, slices[i][0].start, slices[i][1].stop, slices[i][0].stop) for i in kept]
+        return np.array(boxes, np.float32).reshape(-1, 4)
+
+    @cached_property
+    def contours(self) -> list[np.ndarray]:
+        """Closed outlines (M, 2) float32 x y of the mask's parts and of the holes in them, the longest first."""
+        rings = find_contours(np.pad(self.grid, 1), THRESHOLD)
+        scale = np.array([self.size[0] / self.grid.shape[1], self.size[1] / self.grid.shape[0]])
+        placed = [((ring[:, ::-1] - 0.5) * scale).clip(0, self.size) for ring in rings]
+        least = LEAST_PART * self.size[0] * self.size[1]
+        kept = [ring.astype(np.float32) for ring in placed if _enclosed(ring) >= least]
+        return sorted(kept, key=len, reverse=True)
+
+    def plot(self) -> Image.Image:
+        """The picture with the mask tinted and outlined, and the share of the picture that it covers.
+
+        Its longest side is between 900 and 1600 pixels, whatever the picture's.
+        """
+        inner, _ = canvas(self.image, least=1)
+        scale = np.array([inner.width / self.size[0], inner.height / self.size[1]])
+        picture, _ = canvas(np.asarray(mask_overlay(inner, self.mask)))
+        for ring in self.contours:
+            draw_outline(picture, [tuple(corner) for corner in ring * scale])
+        found = np.argwhere(self.mask[:: max(1, self.size[1] // 64), :: max(1, self.size[0] // 64)])[:, ::-1]
+        places = found * (inner.width / max(1, min(64, self.size[0])), inner.height / max(1, min(64, self.size[1])))
+        draw_badge(
+            picture, f"{self.area:.0%}" if self.area >= 0.1 else f"{self.area:.1%}", self._subtitle(), avoid=places
+        )
+        return picture
+
+    def mask_picture(self) -> Image.Image:
+        """The mask at the picture's size, white on black."""
+        return Image.fromarray(self.mask)
+
+    def save(self, directory: str | Path, name: str | None = None) -> Path:
+        """Write the `plot`, the mask and the numbers: ``NAME_segment.png``, ``NAME_mask.png``, ``NAME_segment.json``.
+
+        Args:
+            directory: made where it is missing.
+            name: None: the picture's own name without its ending, or ``picture`` where it has none.
+
+        Returns:
+            The path of the plot.
+        """
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = name or (Path(self.source).stem if self.source else "picture")
+        record = {**self.to_dict(), "contours": [rounded(ring, 1) for ring in self.contours]}
+        (folder / f"{name}_segment.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        self.mask_picture().save(folder / f"{name}_mask.png")
+        path = folder / f"{name}_segment.png"
+        self.plot().save(path)
+        return path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain JSON values: image, model, area (share of the picture), boxes and seconds."""
+        return {
+            "image": self.source,
+            "model": self.model,
+            "area": round(self.area, 5),
+            "boxes": rounded(self.boxes, 1),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def to_coco(self) -> dict[str, Any]:
+        """The result as a COCO data set of one picture with one annotation, its ``segmentation`` in run lengths."""
+        width, height = self.size
+        x0, y0 = self.boxes[:, :2].min(0).tolist() if len(self.boxes) else (0.0, 0.0)
+        x1, y1 = self.boxes[:, 2:].max(0).tolist() if len(self.boxes) else (0.0, 0.0)
+        note = {
+            "id": 1,
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": encode_rle(self.mask),
+            "area": int(self.mask.sum()),
+            "bbox": xywh((x0, y0, x1, y1)),
+            "iscrowd": 0,
+        }
+        return {
+            "images": [{"id": 1, "file_name": self.source or "", "width": width, "height": height}],
+            "annotations": [note] if self.mask.any() else [],
+            "categories": [{"id": 1, "name": "object", "supercategory": ""}],
+        }
+
+    def _subtitle(self) -> str:
+        return f"of the picture, by {Path(self.model).stem}"
+
+
+def _enclosed(ring: np.ndarray) -> float:
+    """The area in a closed ring of corners (M, 2)."""
+    x, y = ring[:, 0], ring[:, 1]
+    return float(abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum()) / 2)

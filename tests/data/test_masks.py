@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+from skimage.measure import points_in_poly
+
+from likewise.data.masks import box_mask, discs_mask, polygons_mask, segmentation_mask
+from likewise.ops.run_lengths import encode_rle
+
+CENTRES = np.stack(np.meshgrid(np.arange(30) + 0.5, np.arange(20) + 0.5), -1)
+
+
+def test_a_box_holds_the_pixels_whose_centre_it_holds():
+    found = box_mask((2.4, 3.6, 9.5, 12.0), 20, 30)
+    x, y = CENTRES[..., 0], CENTRES[..., 1]
+    assert np.array_equal(found, (x >= 2.4) & (x < 9.5) & (y >= 3.6) & (y < 12.0))
+
+
+def test_discs_hold_what_is_near_enough_and_at_least_their_own_pixel():
+    found = discs_mask([(5.2, 6.7), (29.9, 0.1)], 3.0, 20, 30)
+    near = [np.hypot(CENTRES[..., 0] - x, CENTRES[..., 1] - y) <= 3 for x, y in ((5.2, 6.7), (29.9, 0.1))]
+    assert np.array_equal(found, near[0] | near[1])
+    assert np.argwhere(discs_mask([(30.0, 20.0)], 0.1, 20, 30)).tolist() == [[19, 29]]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own
+def test_polygons_are_filled_as_coco_fills_them_but_for_their_outline():
+    corners = [3.2, 2.1, 25.7, 4.0, 20.3, 17.5, 8.8, 14.2]
+    found = polygons_mask([corners, [1, 15, 6, 15, 6, 19, 1, 19]], 20, 30)
+    inside = points_in_poly(CENTRES.reshape(-1, 2), np.reshape(corners, (-1, 2))).reshape(20, 30)
+    theirs = coco.decode(coco.merge(coco.frPyObjects([corners, [1, 15, 6, 15, 6, 19, 1, 19]], 20, 30))).astype(bool)
+    assert found[inside].all()
+    assert found[:14].sum() == inside[:14].sum()
+    assert (found & theirs).sum() / (found | theirs).sum() > 0.9
+    assert np.array_equal(segmentation_mask([corners], 20, 30), polygons_mask([corners], 20, 30))
+
+
+def test_run_lengths_may_stand_for_polygons():
+    mask = box_mask((4, 4, 9, 9), 20, 30)
+    assert np.array_equal(segmentation_mask(encode_rle(mask), 20, 30), mask)
