@@ -1,0 +1,101 @@
+"""The models the workbench answers with: chosen by the prompt, loaded once, each with the pictures it has looked at."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from likewise.app.limits import RefusedError
+from likewise.app.shelf import Picture, pixels_of
+from likewise.predict import Counter, load
+from likewise.registry import model_names, preset
+from likewise.types import LikewiseError
+
+#: Steps an octave in which pictures are rescaled, so that another box finds the picture prepared.
+SCALE_STEPS = 4
+
+
+class Models:
+    """All methods but `listed` are for the worker's thread.
+
+    Args:
+        cached_pixels: pictures that were looked at are kept, up to so many pixels together.
+    """
+
+    def __init__(self, cached_pixels: int) -> None:
+        self._most = cached_pixels
+        self._loaded: dict[str, Any] = {}
+        self._seen: OrderedDict[tuple[str, Picture], Any] = OrderedDict()
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every model: name, task, the prompts it takes, whether its weights are here, and how to get them."""
+        return [_described(name) for name in model_names()]
+
+    def named(self, name: str | None, task: str, prompt: str | None = None) -> Any:
+        """A model, ready to use.
+
+        Args:
+            name: None: the first that has its weights and fits.
+            task: what it is asked to do.
+            prompt: the kind of prompt it is asked with; None: its task has only one.
+
+        Raises:
+            RefusedError: no such model, one for something else, or none has its weights here.
+        """
+        fitting = [m for m in self.listed() if m["task"] == task and (prompt is None or prompt in m["prompts"])]
+        if name is None:
+            ready = [model["name"] for model in fitting if model["ready"]]
+            if not ready:
+                raise RefusedError(409, _missing(task, prompt, fitting))
+            name = ready[0]
+        if name not in self._loaded:
+            if name not in model_names():
+                raise RefusedError(404, f"there is no model {name!r} here; there are {', '.join(model_names())}")
+            if preset(name).task != task:
+                raise RefusedError(422, f"{name} cannot {task}; it is there to {preset(name).task}")
+            self._loaded[name] = _load(name)
+        return self._loaded[name]
+
+    def look(self, model: Any, picture: Picture) -> Any:
+        """A picture as a counter or a segmenter has seen it: the next question about it is answered quickly."""
+        key = (model.name, picture)
+        if key not in self._seen:
+            self._seen[key] = model.look(pixels_of(picture))
+        self._seen.move_to_end(key)
+        while len(self._seen) > 1 and sum(held.width * held.height for _, held in self._seen) > self._most:
+            self._seen.popitem(last=False)
+        return self._seen[key]
+
+    def forget(self, picture_id: str) -> None:
+        """Let go of what is kept of a picture."""
+        for key in [key for key in self._seen if key[1].id == picture_id]:
+            del self._seen[key]
+
+
+def _load(name: str) -> Any:
+    try:
+        model = load(name)
+    except LikewiseError as error:
+        raise RefusedError(409, str(error)) from error
+    if isinstance(model, Counter):
+        model.scale_steps = SCALE_STEPS
+    return model
+
+
+def _described(name: str) -> dict[str, Any]:
+    found = preset(name)
+    ready = found.card.path is not None and found.card.path.is_file()
+    return {
+        "name": name,
+        "task": found.task,
+        "prompts": list(getattr(found.model, "prompts", ())),
+        "ready": ready,
+        "how_to": "" if ready else found.card.how_to,
+        "notes": list(found.card.notes),
+    }
+
+
+def _missing(task: str, prompt: str | None, fitting: list[dict[str, Any]]) -> str:
+    how = {"exemplars": " by example", "text": " by name"}.get(prompt or "", "")
+    ways = "; ".join(f"{model['name']}: {model['how_to']}" for model in fitting)
+    return f"no model that can {task}{how} has its weights here" + (f" ({ways})" if ways else "")

@@ -1,0 +1,81 @@
+// What all modes share: the pictures, the chosen one, the tool in use, and the store.
+
+import * as api from "./api.js";
+import { complain, say } from "./notices.js";
+import { loadImage } from "./stage.js";
+
+export class Bench {
+  constructor(stage, store) {
+    Object.assign(this, { stage, store, pictures: new Map(), selected: null, mode: null, tool: null, models: [] });
+    this.onselect = () => {};
+    this.ontool = () => {};
+  }
+
+  entry(id = this.selected) {
+    return this.store.of(id);
+  }
+
+  picture(id = this.selected) {
+    return this.pictures.get(id);
+  }
+
+  change(patch) {
+    if (this.selected) this.store.change(this.selected, patch);
+  }
+
+  /** As change, of what is asked: corrections of the old answer are set aside. */
+  changePrompt(patch) {
+    const setAside = this.selected ? this.store.change(this.selected, patch) : 0;
+    const what = setAside === 1 ? "A correction by hand was" : `${setAside} corrections by hand were`;
+    if (setAside) say(`${what} set aside, because something else is asked for now. Undo brings back what was.`);
+  }
+
+  /** Predicted points that stand, predicted ones that were removed, and added ones. */
+  points(id = this.selected) {
+    return this.mode.points?.(id) ?? { kept: [], removed: [], added: [] };
+  }
+
+  useTool(name) {
+    this.tool?.cancel?.();
+    this.tool = this.mode.tools[name] ?? null;
+    this.ontool(name);
+    this.stage.redraw();
+  }
+
+  async select(id) {
+    if (id === this.selected || !this.pictures.has(id)) return;
+    this.tool?.cancel?.();
+    this.selected = id;
+    const picture = this.picture();
+    this.stage.show(null);
+    this.onselect(id);
+    if (picture.error) return;
+    try {
+      const image = await loadImage(api.imageUrl(id));
+      if (this.selected !== id) return;
+      this.stage.show(image, picture.width, picture.height);
+      this.mode.shown();
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  /** Choose the picture so many rows further down. */
+  selectBy(ids, steps) {
+    const at = ids.indexOf(this.selected);
+    if (ids.length) this.select(ids[Math.min(Math.max(at + steps, 0), ids.length - 1)]);
+  }
+
+  /** The first model that is here and does this, or null. */
+  model(task, prompt = null) {
+    const fitting = this.models.filter((m) => m.task === task && (!prompt || m.prompts.includes(prompt)));
+    return fitting.find((m) => m.ready) ?? null;
+  }
+
+  /** Why there is none, and where to read on. */
+  whyNone(task, what, prompt = null) {
+    const others = this.models.filter((m) => m.task === task && (!prompt || m.prompts.includes(prompt))).map((m) => m.name);
+    const more = others.length ? ` In the terminal, “likewise models” says how to get ${others.join(" or ")}.` : "";
+    return `No model that can ${what} is installed.${more}`;
+  }
+}

@@ -1,0 +1,173 @@
+// Count mode: what is asked about each picture, the answer, and what a person corrected.
+
+import * as api from "./api.js";
+import { CountPanel } from "./count_panel.js";
+import { shown } from "./dom.js";
+import { complain } from "./notices.js";
+import { COLOURS, paintBox, paintCrosses, paintPoints, paintPolygon } from "./paint.js";
+import { loadImage } from "./stage.js";
+import { BoxTool, CorrectTool, RegionTool } from "./tools.js";
+
+export class CountMode {
+  task = "count";
+  heads = { value: "Count", hand: "By hand" };
+  firstTool = "box";
+
+  constructor(bench, busy) {
+    Object.assign(this, { bench, busy, show: { heat: true, points: true, boxes: true }, asking: false, problem: null });
+    this.tools = { box: new BoxTool(bench), region: new RegionTool(bench), correct: new CorrectTool(bench) };
+    this.labels = { box: ["Box", "B"], region: ["Region", "R"], correct: ["Correct", "C"] };
+    this.panel = new CountPanel(this);
+  }
+
+  /** What is asked about a picture, in the words of the API; null: nothing shows yet what to count. */
+  question(id = this.bench.selected) {
+    const { exemplars, negatives, text, region, like } = this.bench.entry(id);
+    const where = { picture: id, ...(region && { region }) };
+    if (text !== null) return text ? { ...where, text } : null;
+    const not = negatives.length && this.takesNegatives() ? { negatives } : {};
+    if (exemplars.length) return { ...where, exemplars, ...not };
+    return like ? { ...where, like: [like] } : null;
+  }
+
+  takesNegatives() {
+    return Boolean(this.bench.model("count", "exemplars")?.prompts.includes("negatives"));
+  }
+
+  answer(id = this.bench.selected) {
+    return this.bench.store.answer("count", this.question(id)) ?? null;
+  }
+
+  points(id = this.bench.selected) {
+    const { added, removed } = this.bench.entry(id);
+    const gone = new Set(removed.map(String));
+    const kept = [];
+    const struck = [];
+    for (const point of this.answer(id)?.points ?? []) (gone.has(String(point)) ? struck : kept).push(point);
+    // the tool compares by identity: give it the stored points
+    return { kept, removed: removed.filter((p) => struck.some((s) => String(s) === String(p))), added };
+  }
+
+  /** Prediction and corrections together; null where there is neither. */
+  count(id = this.bench.selected) {
+    const answer = this.answer(id);
+    const { added, removed } = this.points(id);
+    if (!answer) return added.length || null;
+    return Math.max(0, answer.count + added.length - removed.length);
+  }
+
+  value(id) {
+    const count = this.count(id);
+    const { added, removed } = this.points(id);
+    const hand = [added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ");
+    return { text: count === null ? "" : shown(count), sort: count ?? -1, hand, handSort: added.length + removed.length };
+  }
+
+  total(ids) {
+    const counts = ids.map((id) => this.count(id)).filter((count) => count !== null);
+    if (counts.length < 2) return "";
+    const sum = counts.reduce((a, b) => a + b, 0);
+    return `${shown(sum)} in ${counts.length} pictures, ${shown(sum / counts.length)} on average`;
+  }
+
+  /** The picture is on the stage. */
+  shown() {
+    this.update();
+  }
+
+  update() {
+    this.problem = null;
+    this.ask();
+    this.layHeat();
+    this.panel.update();
+    this.bench.stage.redraw();
+  }
+
+  /** Ask about the chosen picture what is not known yet; while one answer is awaited, only the last question counts. */
+  async ask() {
+    const question = this.question();
+    const known = this.answer();
+    if (!question || (known && known.heat !== undefined) || this.asking) return;
+    this.asking = true;
+    this.busy(true);
+    try {
+      const { heat, ...found } = await api.count({ ...question, heat: true });
+      // what a file or a job has said by now stands; only the heat is missing there
+      const said = this.bench.store.answer("count", question);
+      this.bench.store.answered("count", question, said ? { heat } : { ...found, heat });
+    } catch (error) {
+      this.failed(question, error);
+      return;
+    } finally {
+      this.asking = false;
+      this.busy(false);
+    }
+    if (this.bench.mode === this) this.ask();
+  }
+
+  failed(question, error) {
+    if (JSON.stringify(question) === JSON.stringify(this.question())) {
+      this.problem = error.message;
+      this.panel.update();
+    } else this.ask();
+    if (error.status === undefined || error.status >= 500) complain(error);
+  }
+
+  async layHeat() {
+    const { stage } = this.bench;
+    const heat = this.show.heat ? this.answer()?.heat : null;
+    if (this.heat === heat && stage.layer) return;
+    this.heat = heat;
+    const layer = heat ? await loadImage(heat) : null;
+    if (this.heat !== heat || this.bench.mode !== this) return;
+    stage.layer = layer;
+    stage.redraw();
+  }
+
+  paint(context, view) {
+    const { exemplars, negatives, text, region } = this.bench.entry();
+    const tool = this.bench.tool;
+    if (region) paintPolygon(context, view, region, { outside: true });
+    if (this.show.points) this.paintPoints(context, view);
+    for (const [kind, boxes] of Object.entries({ exemplars, negatives }))
+      boxes.forEach((box, index) => {
+        const held = tool === this.tools.box && tool.draft && tool.held.kind === kind && tool.held.index === index;
+        const chosen = tool === this.tools.box && tool.chosen?.kind === kind && tool.chosen.index === index;
+        const faint = text !== null || (kind === "negatives" && !this.takesNegatives());
+        if (this.show.boxes && !held) paintBox(context, view, box, COLOURS[kind.slice(0, -1)], { chosen, faint });
+      });
+    tool?.paint(context, view);
+  }
+
+  paintPoints(context, view) {
+    const { kept, removed, added } = this.points();
+    const size = this.answer()?.object_size;
+    const side = size ? Math.sqrt(size[0] * size[1]) : null;
+    paintPoints(context, view, kept, COLOURS.point, side);
+    paintPoints(context, view, added, COLOURS.added, side);
+    paintCrosses(context, view, removed, COLOURS.negative);
+  }
+
+  /** The job that asks the same about every other picture; null where nothing is shown yet. Corrected ones are left alone. */
+  job() {
+    const { exemplars, text, like } = this.bench.entry();
+    const from = this.bench.selected;
+    const corrected = (id) => this.bench.entry(id).added.length + this.bench.entry(id).removed.length > 0;
+    const others = [...this.bench.pictures.values()].filter((p) => p.id !== from && !p.error && !corrected(p.id));
+    const pictures = others.map((picture) => picture.id);
+    if (text) return { body: { task: "count", pictures, text }, patch: { text, exemplars: [], like: null } };
+    const shownAs = exemplars.length ? { picture: from, exemplars } : like;
+    if (!shownAs) return null;
+    const body = { task: "count", pictures: pictures.filter((id) => id !== shownAs.picture), like: [shownAs] };
+    return { body, patch: { text: null, exemplars: [], like: shownAs } };
+  }
+
+  /** Take in what a job found about one picture. */
+  take(record) {
+    const question = this.question(record.picture);
+    if (question && !record.error) {
+      const { picture, image, error, heat, ...found } = record;
+      this.bench.store.answered("count", question, found);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// The project file: everything but the pictures, readable, pictures known by their names.
+
+const round = (value, digits) => (value === undefined || value === null ? 0 : Number(value.toFixed(digits)));
+
+/** The whole bench as a project, in the form that likewise.app.project describes. */
+export function toProject(bench, modes, version) {
+  const pictures = [...bench.pictures.values()].filter((picture) => !picture.error);
+  return {
+    format: 1, likewise: version, saved: new Date().toISOString(),
+    pictures: pictures.map((picture) => toPicture(bench, modes, picture)),
+  };
+}
+
+function toPicture(bench, modes, { id, name, width, height }) {
+  const { exemplars, negatives, text, region, like, strokes } = bench.entry(id);
+  const { added, removed } = modes.count.points(id);
+  const found = { name, width, height };
+  const filled = { exemplars, negatives, added, removed, strokes };
+  for (const [key, list] of Object.entries(filled)) if (list.length) found[key] = list;
+  if (text) found.text = text;
+  if (region) found.region = region;
+  if (like) found.like = { picture: bench.picture(like.picture)?.name ?? "", exemplars: like.exemplars };
+  const counted = modes.count.answer(id);
+  if (counted) {
+    const { model, count, low = null, high = null, warnings = [], points, scores, seconds } = counted;
+    found.prediction = { model, count, low, high, warnings, points, scores, seconds: round(seconds, 3) };
+  }
+  const segmented = modes.segment.answer(id);
+  if (segmented) found.segmented = { model: segmented.model, area: segmented.area, boxes: segmented.boxes, seconds: segmented.seconds };
+  const recognized = modes.recognize.answer(id);
+  if (recognized) {
+    const { model, label, probability, top, seconds } = recognized;
+    found.recognized = { model, label, probability, top, seconds };
+  }
+  return found;
+}
+
+/** Put a checked project on the bench; pictures that are not here are left out. */
+export function openProject(bench, modes, project) {
+  const ids = new Map([...bench.pictures.values()].map((picture) => [picture.name, picture.id]));
+  const here = project.pictures.filter((picture) => ids.has(picture.name));
+  const entries = here.map((picture) => {
+    const { exemplars = [], negatives = [], text = null, region = null, added = [], removed = [], strokes = [] } = picture;
+    const like = picture.like && ids.has(picture.like.picture)
+      ? { picture: ids.get(picture.like.picture), exemplars: picture.like.exemplars } : null;
+    const entry = { exemplars, negatives, text, region, like, added, removed, strokes };
+    return [ids.get(picture.name), Object.freeze(entry)];
+  });
+  bench.store.load(entries);
+  for (const picture of here) {
+    const id = ids.get(picture.name);
+    const taken = { count: picture.prediction, segment: picture.segmented, recognize: picture.recognized };
+    for (const [task, answer] of Object.entries(taken)) {
+      const question = modes[task].question(id);
+      if (answer && question) bench.store.answered(task, question, answer);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+// The canvas: the picture, layers over it (heat, mask), and what the painters draw on top.
+
+import { Viewport } from "./viewport.js";
+
+export class Stage {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.view = new Viewport();
+    this.picture = null;
+    this.layer = null;
+    this.layerOpacity = 1;
+    this.painters = [];
+    this.onview = () => {};
+    this.waiting = false;
+    new ResizeObserver(() => this.resized()).observe(canvas);
+    this.resized();
+  }
+
+  /** Show a loaded image as the picture of that size; null: nothing. */
+  show(image, width, height) {
+    this.picture = image;
+    this.layer = null;
+    if (image) this.view.show(width, height);
+    this.redraw();
+  }
+
+  resized() {
+    const { clientWidth, clientHeight } = this.canvas;
+    const density = window.devicePixelRatio || 1;
+    this.canvas.width = Math.max(1, Math.round(clientWidth * density));
+    this.canvas.height = Math.max(1, Math.round(clientHeight * density));
+    this.view.resize(Math.max(1, clientWidth), Math.max(1, clientHeight));
+    this.redraw();
+  }
+
+  redraw() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.draw();
+      this.onview(this.view);
+    });
+  }
+
+  draw() {
+    const { context, view, canvas } = this;
+    const density = canvas.width / view.screenWidth;
+    context.setTransform(density, 0, 0, density, 0, 0);
+    context.clearRect(0, 0, view.screenWidth, view.screenHeight);
+    if (!this.picture) return;
+    const place = [view.x, view.y, view.width * view.scale, view.height * view.scale];
+    context.imageSmoothingEnabled = view.scale < 3;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(this.picture, ...place);
+    if (this.layer) {
+      context.imageSmoothingEnabled = true;
+      context.globalAlpha = this.layerOpacity;
+      context.drawImage(this.layer, ...place);
+      context.globalAlpha = 1;
+    }
+    for (const paint of this.painters) paint(context, view);
+  }
+}
+
+/** An image that is ready to be drawn. */
+export function loadImage(url) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error("the picture could not be shown"));
+    image.src = url;
+  });
+}

@@ -1,0 +1,118 @@
+"""A project: the pictures, what was shown in each, what was found, and what was corrected by hand, as one file.
+
+What the model found and what a person changed are kept apart: ``prediction`` is never edited.
+
+Convention
+----------
+Pictures are known by name, because ids last only as long as the workbench runs. Coordinates are as in the API.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from likewise.app.questions import Body, Boxes, Name, Number, Point, Points, Strokes
+
+
+class Prediction(Body):
+    """What a model found; the truth lies between ``low`` and ``high`` in nine of ten cases, where that is known."""
+
+    model: Name
+    count: Number
+    low: Number | None = None
+    high: Number | None = None
+    warnings: Annotated[tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=50)] = ()
+    points: Points = ()
+    scores: Annotated[tuple[Number, ...], Field(max_length=200_000)] = ()
+    seconds: Number = 0.0
+
+
+class NamedLike(Body):
+    """Examples in another picture, by its name."""
+
+    picture: Name
+    exemplars: Boxes
+
+
+class Segmented(Body):
+    """What segmentation found: the share of the picture that shows the thing, and boxes round its parts."""
+
+    model: Name
+    area: Number
+    boxes: Boxes = ()
+    seconds: Number = 0.0
+
+
+class Recognized(Body):
+    """What the picture shows: the best label, and the best ones with their probabilities."""
+
+    model: Name
+    label: Name
+    probability: Number
+    top: Annotated[tuple[tuple[Name, Number], ...], Field(max_length=100)] = ()
+    seconds: Number = 0.0
+
+
+class ProjectPicture(Body):
+    """One picture of a project."""
+
+    name: Name
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    exemplars: Boxes = ()
+    negatives: Boxes = ()
+    text: Name | None = None
+    region: tuple[Point, ...] | None = None
+    like: NamedLike | None = None
+    prediction: Prediction | None = None
+    added: Points = ()
+    removed: Points = ()
+    strokes: Strokes = ()
+    segmented: Segmented | None = None
+    recognized: Recognized | None = None
+
+    @property
+    def kept(self) -> list[tuple[Point, float]]:
+        """Points the model found that nobody removed, with their scores."""
+        if self.prediction is None:
+            return []
+        gone = set(self.removed)
+        scores = self.prediction.scores or (1.0,) * len(self.prediction.points)
+        return [(p, s) for p, s in zip(self.prediction.points, scores, strict=True) if p not in gone]
+
+    @property
+    def removals(self) -> int:
+        """How many of the model's points were removed."""
+        return 0 if self.prediction is None else len(set(self.removed) & set(self.prediction.points))
+
+    @property
+    def count(self) -> float | None:
+        """Prediction and corrections together; None where nothing was counted."""
+        if self.prediction is None:
+            return float(len(self.added)) if self.added else None
+        return max(0.0, self.prediction.count + len(self.added) - self.removals)
+
+    @property
+    def object_size(self) -> tuple[float, float] | None:
+        """Mean width and height of the examples."""
+        boxes = self.exemplars or (self.like.exemplars if self.like else ())
+        if not boxes:
+            return None
+        return sum(b[2] - b[0] for b in boxes) / len(boxes), sum(b[3] - b[1] for b in boxes) / len(boxes)
+
+
+class Project(Body):
+    """The whole file; ``format`` changes when an older workbench could not read it any more."""
+
+    format: Literal[1]
+    likewise: Name = ""
+    saved: Name = ""
+    text: Name | None = None
+    pictures: Annotated[tuple[ProjectPicture, ...], Field(max_length=20_000)]
+
+
+def schema() -> dict[str, Any]:
+    """The file's JSON schema."""
+    return Project.model_json_schema()

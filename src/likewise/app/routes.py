@@ -1,0 +1,172 @@
+"""The HTTP API: ``/api/v1``. Answers are JSON; what is refused has a 4xx status and says why in ``error``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Request, Response
+from fastapi.responses import FileResponse
+
+import likewise
+from likewise.app.export import to_coco, to_csv
+from likewise.app.jobs import Job
+from likewise.app.limits import RefusedError
+from likewise.app.multipart import FIELD
+from likewise.app.project import Project, schema
+from likewise.app.questions import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
+from likewise.app.shelf import Picture, shown
+from likewise.app.workbench import Workbench
+
+#: Pictures never change under their id.
+CACHED = {"Cache-Control": "private, max-age=3600, immutable"}
+UPLOAD_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {FIELD: {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+def api_routes(bench: Workbench, front: Executor, back: Executor) -> APIRouter:
+    """All routes of the API.
+
+    Args:
+        bench: answers.
+        front: where the picture that somebody looks at is decoded.
+        back: where all others are; both bound how many are in memory at once.
+    """
+    api = APIRouter(prefix="/api/v1")
+    _add_picture_routes(api, bench, front, back)
+    _add_question_routes(api, bench)
+    _add_job_routes(api, bench)
+    _add_project_routes(api, bench)
+    return api
+
+
+def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back: Executor) -> None:
+    async def decoded(function: Callable[[], Any], where: Executor = back) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(where, function)
+
+    @api.get("/pictures", tags=["pictures"])
+    async def list_pictures() -> dict[str, Any]:
+        """Every picture: the folder's, then the uploaded ones."""
+        await decoded(bench.shelf.scan)
+        return {"pictures": [picture.to_dict() for picture in bench.shelf.listed()]}
+
+    @api.post("/pictures", status_code=201, tags=["pictures"], openapi_extra=UPLOAD_FORM)
+    async def upload_picture(request: Request) -> dict[str, Any]:
+        """Bring in one picture, as the field ``file`` of a multipart form."""
+        path, name = await bench.shelf.receive(request.headers.get("content-type", ""), request.stream())
+        picture: Picture = await decoded(lambda: bench.shelf.admit(path, name))
+        return picture.to_dict()
+
+    @api.delete("/pictures/{picture}", status_code=204, tags=["pictures"])
+    async def remove_picture(picture: str) -> None:
+        """Put an uploaded picture away."""
+        bench.shelf.remove(picture)
+        await asked(bench, lambda: bench.models.forget(picture))
+
+    @api.get("/pictures/{picture}/{view}", tags=["pictures"], response_class=Response)
+    async def show_picture(picture: str, view: Literal["image", "thumbnail"]) -> Response:
+        """The picture, upright and encoded anew: up to 4096 pixels a side, or a small one."""
+        found = bench.shelf.get(picture)
+        small = view == "thumbnail"
+        content, media_type = await decoded(lambda: shown(found, small=small), back if small else front)
+        return Response(content, media_type=media_type, headers=CACHED)
+
+
+def _add_question_routes(api: APIRouter, bench: Workbench) -> None:
+    @api.get("/models", tags=["questions"])
+    def list_models() -> dict[str, Any]:
+        """The models, what they take, and whether their weights are here."""
+        return {"version": likewise.__version__, "models": bench.models.listed()}
+
+    @api.post("/count", tags=["questions"])
+    async def count(question: CountQuestion) -> dict[str, Any]:
+        """Count in one picture what the prompt shows."""
+        return await asked(bench, lambda: bench.count(question))
+
+    @api.post("/segment", tags=["questions"])
+    async def segment(question: SegmentQuestion) -> dict[str, Any]:
+        """Find in one picture what is marked in others."""
+        return await asked(bench, lambda: bench.segment(question))
+
+    @api.post("/recognize", tags=["questions"])
+    async def recognize(question: RecognizeQuestion) -> dict[str, Any]:
+        """Say what one picture shows."""
+        return await asked(bench, lambda: bench.recognize(question))
+
+
+def _add_job_routes(api: APIRouter, bench: Workbench) -> None:
+    @api.post("/jobs", status_code=202, tags=["jobs"])
+    async def start_job(
+        job: Annotated[CountJob | SegmentJob | RecognizeJob, Body(discriminator="task")],
+    ) -> dict[str, Any]:
+        """Ask the same about many pictures; the questions of others are answered in between."""
+        return bench.start(job).to_dict()
+
+    @api.get("/jobs/{job}", tags=["jobs"])
+    async def follow_job(job: str, after: int = 0) -> dict[str, Any]:
+        """How far a job is, with its records from number ``after`` on."""
+        return bench.jobs.get(job).to_dict(max(0, after))
+
+    @api.delete("/jobs/{job}", tags=["jobs"])
+    async def cancel_job(job: str) -> dict[str, Any]:
+        """Stop a job after the picture it is at; what is done stays."""
+        return bench.jobs.cancel(job).to_dict()
+
+    @api.get("/jobs/{job}/file", tags=["jobs"], response_class=FileResponse)
+    async def job_file(job: str) -> FileResponse:
+        """What a finished job wrote."""
+        found: Job = bench.jobs.get(job)
+        if found.file is None:
+            raise RefusedError(409, "this job has no file (yet)")
+        return FileResponse(found.file, media_type="application/zip", filename="likewise-overlays.zip")
+
+
+def _add_project_routes(api: APIRouter, bench: Workbench) -> None:
+    @api.get("/project/schema", tags=["project"])
+    async def project_schema() -> dict[str, Any]:
+        """The JSON schema of a project file."""
+        return schema()
+
+    @api.post("/project/check", tags=["project"])
+    async def check_project(project: Project) -> dict[str, Any]:
+        """Whether a file is a project, and which of its pictures are not here."""
+        missing = [picture.name for picture in project.pictures if bench.shelf.named(picture.name) is None]
+        return {"pictures": len(project.pictures), "missing": missing}
+
+    @api.post("/export/csv", tags=["project"], response_class=Response)
+    def export_csv(project: Project, task: Literal["count", "segment", "recognize"] = "count") -> Response:
+        """A table with one row a picture."""
+        return _download(to_csv(project, task), "text/csv; charset=utf-8", f"likewise-{task}.csv")
+
+    @api.post("/export/coco", tags=["project"])
+    def export_coco(project: Project) -> dict[str, Any]:
+        """A COCO data set of the points, corrected ones included."""
+        return to_coco(project)
+
+    @api.post("/export/overlays", status_code=202, tags=["project"])
+    async def export_overlays(project: Project) -> dict[str, Any]:
+        """Draw every counted picture into an archive: a job whose file is to be fetched."""
+        return bench.start_overlays(project).to_dict()
+
+
+async def asked(bench: Workbench, function: Callable[[], Any]) -> Any:
+    """The answer of the worker; the event loop goes on meanwhile."""
+    return await asyncio.wrap_future(bench.worker.ask(function))
+
+
+def _download(content: str, media_type: str, name: str) -> Response:
+    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

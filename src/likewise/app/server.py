@@ -1,0 +1,128 @@
+"""Puts the workbench together and serves it."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+import likewise
+from likewise.app.guard import LOCAL_NAMES, Guard
+from likewise.app.label_studio import label_studio_routes
+from likewise.app.limits import Limits, RefusedError
+from likewise.app.routes import api_routes
+from likewise.app.workbench import Workbench
+from likewise.types import LikewiseError
+
+PAGE = Path(__file__).parent / "page"
+
+
+def build_app(folder: Path | None = None, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
+    """The workbench as an ASGI application; uploads are deleted when it shuts down.
+
+    Args:
+        folder: whose pictures it shows; None: only uploads.
+        token: asked of everybody; None: only requests from this machine, by its local names, are answered.
+        limits: what is taken on.
+    """
+    limits = limits or Limits()
+    bench = Workbench(folder, limits)
+    front, back = (ThreadPoolExecutor(1, thread_name_prefix="likewise-pictures") for _ in range(2))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        bench.warm_up()
+        yield
+        for decoder in (front, back):
+            decoder.shutdown(cancel_futures=True)
+        bench.close()
+
+    app = FastAPI(
+        title="likewise",
+        version=likewise.__version__,
+        summary="Show it one, it finds the rest: count, segment and recognise by example.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # those pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.bench = bench
+    app.include_router(api_routes(bench, front, back))
+    app.include_router(label_studio_routes(bench))
+    _add_refusals(app)
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.add_middleware(Guard, limits=limits, token=token)
+    return app
+
+
+def serve(folder: Path | None, host: str, port: int, *, browser: bool) -> None:
+    """Serve until stopped.
+
+    Args:
+        folder: whose pictures are shown.
+        host: address to listen on; beyond this machine, a token is asked for, and printed.
+        port: 0: any that is free.
+        browser: open the page.
+
+    Raises:
+        LikewiseError: the port is taken, or the address is not this machine's.
+    """
+    token = None if _is_local(host) else secrets.token_urlsafe(24)
+    with _listening(host, port) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+        print(f"likewise is at {address}\nCtrl-C stops it.", flush=True)  # noqa: T201  # where to look is all it says
+        if browser:
+            threading.Timer(0.5, webbrowser.open, [address]).start()
+        # no log of requests: it would hold the token
+        config = uvicorn.Config(
+            build_app(folder, token=token), log_level="warning", access_log=False, server_header=False
+        )
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise LikewiseError(
+            f"cannot listen on {host}:{port} ({error}); --port 0 takes any port that is free"
+        ) from error
+
+
+def _is_local(host: str) -> bool:
+    return host in LOCAL_NAMES or host == "::1"
+
+
+def _add_refusals(app: FastAPI) -> None:
+    """Every error is JSON with an ``error``; none has a path or a traceback."""
+
+    @app.exception_handler(LikewiseError)
+    async def refused(_: Request, error: LikewiseError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, error.status if isinstance(error, RefusedError) else 422)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body")
+        return JSONResponse({"error": f"{where}: {first['msg']}" if where else first["msg"]}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def failed(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": f"unexpected {type(error).__name__}; the terminal says where"}, 500)

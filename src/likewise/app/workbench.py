@@ -1,0 +1,212 @@
+"""What the workbench does, without HTTP: answers questions about pictures, works through many, writes exports.
+
+Everything here but the constructor and `close` runs in the worker's thread.
+"""
+
+from __future__ import annotations
+
+import collections
+import secrets
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from likewise.app.answers import count_answer, recognize_answer, segment_answer
+from likewise.app.export import overlay
+from likewise.app.jobs import Job, Jobs
+from likewise.app.limits import Limits, RefusedError
+from likewise.app.models import Models
+from likewise.app.project import Project, ProjectPicture
+from likewise.app.questions import (
+    Asked,
+    CountJob,
+    CountQuestion,
+    Like,
+    RecognizeJob,
+    RecognizeQuestion,
+    SegmentJob,
+    SegmentQuestion,
+    Stroke,
+    Support,
+)
+from likewise.app.shelf import Picture, Shelf, pixels_of
+from likewise.app.worker import Worker
+from likewise.predict import Counter, Likeness, Segmenter
+from likewise.results import CountResult
+
+
+class Workbench:
+    """Pictures, models, the worker and its jobs.
+
+    Args:
+        folder: of pictures to work on; None: only uploads.
+        limits: what is taken on.
+    """
+
+    def __init__(self, folder: Path | None, limits: Limits) -> None:
+        self.limits = limits
+        self._own = Path(tempfile.mkdtemp(prefix="likewise-"))
+        (self._own / "uploads").mkdir()
+        self.shelf = Shelf(folder, self._own / "uploads", limits)
+        self.models = Models(limits.cached_pixels)
+        self.worker = Worker(limits.questions)
+        self.jobs = Jobs(self.worker, limits.jobs)
+        self._likeness: dict[str, Likeness] = {}
+
+    def warm_up(self) -> None:
+        """Load what is asked for first, before it is."""
+
+        def load() -> None:
+            with suppress(RefusedError):
+                self.models.named(None, "count", "exemplars")
+
+        self.worker.step(load)
+
+    def close(self) -> None:
+        """Stop working, and delete everything that was uploaded or written."""
+        self.worker.stop()
+        shutil.rmtree(self._own, ignore_errors=True)
+
+    def count(self, question: CountQuestion) -> dict[str, Any]:
+        """Count in one picture."""
+        picture = self.shelf.get(question.picture)
+        return count_answer(picture, self._counted(picture, question), heat=question.heat)
+
+    def segment(self, question: SegmentQuestion) -> dict[str, Any]:
+        """Find in one picture what the support marks."""
+        picture = self.shelf.get(question.picture)
+        segmenter = self.models.named(question.model, "segment")
+        support = segmenter.set_support([self._marked(segmenter, each) for each in question.support])
+        return segment_answer(picture, segmenter.segment(self.models.look(segmenter, picture), support), layer=True)
+
+    def recognize(self, question: RecognizeQuestion) -> dict[str, Any]:
+        """Say what one picture shows."""
+        picture = self.shelf.get(question.picture)
+        recognizer = self.models.named(question.model, "recognize")
+        return recognize_answer(picture, recognizer.recognize(pixels_of(picture)), evidence=True)
+
+    def start(self, asked: CountJob | SegmentJob | RecognizeJob) -> Job:
+        """Begin to ask the same about many pictures."""
+        pictures = [self.shelf.get(each) for each in asked.pictures]
+        ask = self._asker(asked)
+        steps = [(picture.id, _bound(ask, picture)) for picture in pictures]
+        return self.jobs.start(Job(asked.task, steps, finish=lambda: None))
+
+    def start_overlays(self, project: Project) -> Job:
+        """Begin to draw every counted picture of a project into an archive."""
+        path = self._own / f"{secrets.token_hex(8)}.zip"
+        archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)  # PNG does not shrink any more
+
+        counted = [picture for picture in project.pictures if picture.prediction is not None]
+        stems = collections.Counter(Path(picture.name).stem for picture in counted)
+
+        def draw(drawn: ProjectPicture) -> dict[str, Any]:
+            picture = self._of_project(drawn.name)
+            image = overlay(drawn, self._counted(picture, self._asked_of(drawn)))
+            stem = Path(drawn.name).stem
+            with archive.open(f"{stem if stems[stem] == 1 else drawn.name}_count.png", "w") as file:
+                image.save(file, "PNG")
+            return {"image": drawn.name}
+
+        def finish() -> Path:
+            archive.close()
+            return path
+
+        return self.jobs.start(Job("overlays", [(p.name, _bound(draw, p)) for p in counted], finish))
+
+    def _counted(self, picture: Picture, asked: Asked) -> CountResult:
+        counter = self._counter(asked)
+        return self.models.look(counter, picture).count(
+            asked.exemplars,
+            negatives=asked.negatives,
+            text=asked.text,
+            region=asked.region,
+            like=self._like(counter, asked.like),
+        )
+
+    def _counter(self, asked: Asked) -> Counter:
+        counter: Counter = self.models.named(
+            asked.model, "count", "text" if asked.text and not (asked.exemplars or asked.like) else "exemplars"
+        )
+        return counter
+
+    def _like(self, counter: Counter, like: tuple[Like, ...]) -> Likeness | tuple[()]:
+        """What examples in other pictures look like; the last few are remembered, for the pictures of a job."""
+        if not like:
+            return ()
+        key = counter.name + repr(like)
+        if key not in self._likeness:
+            pairs = [(pixels_of(self.shelf.get(each.picture)), each.exemplars) for each in like]
+            likeness = counter.describe([(pixels, box) for pixels, boxes in pairs for box in boxes])
+            self._likeness = {**dict(list(self._likeness.items())[-3:]), key: likeness}
+        return self._likeness[key]
+
+    def _asker(self, asked: CountJob | SegmentJob | RecognizeJob) -> Callable[[Picture], dict[str, Any]]:
+        """What a job does with each picture; models are loaded and support is looked at once, in its first step."""
+        if isinstance(asked, CountJob):
+            return lambda picture: count_answer(picture, self._counted(picture, asked), heat=False)
+        if isinstance(asked, RecognizeJob):
+            return lambda picture: recognize_answer(
+                picture, self.models.named(asked.model, "recognize").recognize(pixels_of(picture)), evidence=False
+            )
+        held: list[Any] = []
+
+        def segment(picture: Picture) -> dict[str, Any]:
+            segmenter = self.models.named(asked.model, "segment")
+            if not held:
+                held.append(segmenter.set_support([self._marked(segmenter, each) for each in asked.support]))
+            return segment_answer(picture, segmenter.segment(pixels_of(picture), held[0]), layer=False)
+
+        return segment
+
+    def _marked(self, segmenter: Segmenter, support: Support) -> tuple[Any, Any]:
+        """A picture and the mask drawn in it, as the segmenter takes them."""
+        picture = self.shelf.get(support.picture)
+        looked = self.models.look(segmenter, picture)
+        if support.box is not None:
+            return looked, support.box
+        mask = mask_of(support.strokes, picture.width, picture.height)
+        if not mask.any():
+            raise RefusedError(422, f"nothing is marked in {picture.name}; brush over the thing to find")
+        return looked, mask
+
+    def _of_project(self, name: str) -> Picture:
+        found = self.shelf.named(name)
+        if found is None:
+            raise RefusedError(404, f"{name} is not here; open its folder or drop it in")
+        return found
+
+    def _asked_of(self, drawn: ProjectPicture) -> Asked:
+        like = drawn.like and Like(picture=self._of_project(drawn.like.picture).id, exemplars=drawn.like.exemplars)
+        return Asked(
+            exemplars=drawn.exemplars,
+            text=None if drawn.exemplars or like else drawn.text,
+            region=drawn.region,
+            like=(like,) if like and not drawn.exemplars else (),
+            model=drawn.prediction.model if drawn.prediction else None,
+        )
+
+
+def mask_of(strokes: Sequence[Stroke], width: int, height: int) -> np.ndarray:
+    """(height, width) bool: what strokes of a round brush cover, in their order, erasing ones included."""
+    image = Image.new("1", (width, height))
+    pen = ImageDraw.Draw(image)
+    for stroke in strokes:
+        radius, ink = stroke.width / 2, 0 if stroke.erase else 1
+        path = list(stroke.points)
+        if len(path) > 1:
+            pen.line(path, fill=ink, width=max(1, round(stroke.width)), joint="curve")
+        for x, y in path:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
+    return np.array(image, dtype=bool)
+
+
+def _bound(function: Callable[[Any], dict[str, Any]], value: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: function(value)

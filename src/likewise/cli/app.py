@@ -1,0 +1,35 @@
+"""``likewise app``: the workbench, a page in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from likewise.types import LikewiseError
+
+
+def app(
+    folder: Path | None = None,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7878,
+    no_browser: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> None:
+    """Open a page in which to count by pointing at things, correct the counts, and export them.
+
+    Args:
+        folder: Pictures to work on; others can be dropped into the page.
+        host: Address to listen on. Beyond this machine, the page asks for the token that is printed.
+        port: Port to listen on; 0 takes any that is free.
+        no_browser: Do not open the page; only print its address.
+    """
+    if folder is not None and not folder.is_dir():
+        raise LikewiseError(f"{folder} is not a folder; expected one with pictures in it")
+    try:
+        from likewise.app.server import serve
+    except ModuleNotFoundError as error:
+        raise LikewiseError(f"the page needs {error.name}; install it with pip install 'likewise[app]'") from error
+    serve(folder, host, port, browser=not no_browser)

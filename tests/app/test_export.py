@@ -1,0 +1,156 @@
+"""A project as a table and as COCO, read back by what others use."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from likewise.app.export import to_coco, to_csv
+from likewise.app.project import Project
+from likewise.data.folder import CountingFolder
+
+from .conftest import BOXES, coins, encoded
+
+PICTURE: dict[str, Any] = {
+    "name": "a2.png",
+    "width": 180,
+    "height": 130,
+    "exemplars": BOXES,
+    "prediction": {
+        "model": "spdcn-lite",
+        "count": 3.4,
+        "low": 2.5,
+        "high": 5.0,
+        "points": [[20, 20], [60, 20], [100, 50]],
+        "scores": [0.9, 0.8, 0.7],
+        "seconds": 0.25,
+    },
+    "added": [[150, 100], [10.5, 100]],
+    "removed": [[60, 20], [1, 1]],
+}
+BY_NAME = {**PICTURE, "name": "b, with a comma.png", "exemplars": [], "text": "shells", "added": [], "removed": []}
+UNCOUNTED = {"name": "c.png", "width": 10, "height": 10, "exemplars": BOXES}
+
+
+@pytest.fixture
+def project() -> Project:
+    return Project.model_validate({"format": 1, "saved": "2026", "pictures": [PICTURE, BY_NAME, UNCOUNTED]})
+
+
+def test_prediction_and_corrections_are_kept_apart_in_the_table(project: Project) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(project, "count"), newline="")))
+    assert [row["image"] for row in rows] == ["a2.png", "b, with a comma.png"]
+    first = rows[0]
+    # a removal that hits no point of the prediction is none
+    assert [float(first[key]) for key in ("count", "predicted", "added", "removed", "points")] == [4.4, 3.4, 2, 1, 4]
+    assert (first["low"], first["high"]) == ("2.5000", "5.0000")
+    assert (first["model"], first["seconds"]) == ("spdcn-lite", "0.250")
+    assert float(rows[1]["count"]) == float(rows[1]["predicted"]) == 3.4
+
+
+def test_only_by_hand() -> None:
+    picture = {**UNCOUNTED, "exemplars": [], "added": [[1, 1], [2, 2]]}
+    project = Project.model_validate({"format": 1, "pictures": [picture]})
+    (row,) = csv.DictReader(io.StringIO(to_csv(project, "count"), newline=""))
+    assert (float(row["count"]), row["predicted"], row["low"], row["added"]) == (2.0, "", "", "2")
+
+
+def test_areas_and_labels_have_tables_of_their_own() -> None:
+    picture = {
+        **UNCOUNTED,
+        "segmented": {"model": "fwb-lite", "area": 0.125, "boxes": [[0, 0, 5, 5]], "seconds": 1},
+        "recognized": {"model": "s3n-lite", "label": "a lemon", "probability": 0.5, "top": [["a lemon", 0.5]]},
+    }
+    project = Project.model_validate({"format": 1, "pictures": [picture]})
+    (area,) = csv.DictReader(io.StringIO(to_csv(project, "segment"), newline=""))
+    assert (area["area"], area["parts"], area["model"]) == ("0.125000", "1", "fwb-lite")
+    (label,) = csv.DictReader(io.StringIO(to_csv(project, "recognize"), newline=""))
+    assert (label["label"], label["probability"]) == ("a lemon", "0.5000")
+
+
+def check_coco(found: dict[str, Any]) -> None:
+    """The rules of cocodataset.org's format for detections and key points, which its readers rely on."""
+    assert {"info", "licenses", "images", "annotations", "categories"} <= set(found)
+    images = {image["id"]: image for image in found["images"]}
+    assert len(images) == len(found["images"])
+    for image in images.values():
+        assert isinstance(image["id"], int)
+        assert image["width"] > 0
+        assert image["height"] > 0
+        assert image["file_name"]
+    categories = {category["id"]: category for category in found["categories"]}
+    assert min(categories) >= 1
+    for category in categories.values():
+        assert isinstance(category["name"], str)
+        assert isinstance(category["supercategory"], str)
+        assert len(category["keypoints"]) == 1
+        assert isinstance(category["skeleton"], list)
+    assert len({note["id"] for note in found["annotations"]}) == len(found["annotations"])
+    for note in found["annotations"]:
+        image = images[note["image_id"]]
+        assert note["id"] >= 1
+        assert note["category_id"] in categories
+        assert note["iscrowd"] in (0, 1)
+        x, y, width, height = note["bbox"]
+        assert min(x, y) >= 0
+        assert x + width <= image["width"] + 0.01
+        assert y + height <= image["height"] + 0.01
+        assert note["area"] == pytest.approx(width * height, abs=0.01)
+        assert len(note["keypoints"]) == 3 * note["num_keypoints"] == 3
+        assert note["keypoints"][2] in (0, 1, 2)
+
+
+def test_coco_keeps_the_rules_and_says_who_put_a_point(project: Project) -> None:
+    found = json.loads(json.dumps(to_coco(project)))
+    check_coco(found)
+    assert [image["file_name"] for image in found["images"]] == ["a2.png", "b, with a comma.png"]
+    assert [image["count"] for image in found["images"]] == [4.4, 3.4]
+    assert found["images"][0]["predicted"] == 3.4
+    own = [note for note in found["annotations"] if note["image_id"] == 1]
+    assert [note["point"] for note in own] == [[20, 20], [100, 50], [150, 100], [10.5, 100]]
+    assert [note["attributes"]["by"] for note in own] == ["model", "model", "hand", "hand"]
+    assert [c["name"] for c in found["categories"]] == ["object", "shells"]
+
+
+def test_a_result_itself_keeps_the_rules_too(client: TestClient, ids: dict[str, str]) -> None:
+    from likewise.predict import Counter
+
+    found = Counter.load("spdcn-lite").count(coins(), [tuple(box) for box in BOXES]).to_coco()
+    found["images"][0]["file_name"] = "a2.png"
+    check_coco({"info": {}, "licenses": [], **found})
+
+
+def test_coco_is_read_by_pycocotools(project: Project, tmp_path: Path) -> None:
+    pycocotools = pytest.importorskip("pycocotools.coco")
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(to_coco(project)))
+    with contextlib.redirect_stdout(io.StringIO()):
+        read = pycocotools.COCO(str(path))
+    assert len(read.getAnnIds(imgIds=[1])) == 4
+    (kept,) = read.loadAnns(read.getAnnIds(imgIds=[2]))[:1]
+    assert kept["keypoints"] == [20, 20, 2]
+
+
+def test_a_corrected_project_is_a_counting_data_set(project: Project, tmp_path: Path) -> None:
+    only = project.model_copy(update={"pictures": project.pictures[:1]})
+    (tmp_path / "a2.png").write_bytes(encoded(coins()))
+    (tmp_path / "annotations.json").write_text(json.dumps(to_coco(only)))
+    sample = CountingFolder(tmp_path)[0]
+    assert sample.exemplars.tolist() == BOXES
+    assert sample.points.tolist() == [[20, 20], [100, 50], [150, 100], [10.5, 100]]
+
+
+def test_the_api_exports_the_same(client: TestClient, project: Project) -> None:
+    body = json.loads(project.model_dump_json())
+    answer = client.post("/api/v1/export/csv", json=body)
+    assert answer.text == to_csv(project, "count")
+    assert 'filename="likewise-count.csv"' in answer.headers["content-disposition"]
+    assert client.post("/api/v1/export/coco", json=body).json() == to_coco(project)
+    assert client.post("/api/v1/export/csv?task=weigh", json=body).status_code == 422
