@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from likewise.data.synthetic import Scene, SceneConfig, SyntheticScenes, contact_sheet, make_scene, scene_sample
-from likewise.data.synthetic.cast import bank_of
+from likewise.data.synthetic.bank import bank_of
 from likewise.data.synthetic.sprites import find_font
 from likewise.types import LikewiseError
 
@@ -150,18 +150,18 @@ def test_exemplars_are_whole_distinct_objects_of_the_kind():
 
 
 def test_without_the_font_shapes_stand_in(monkeypatch):
-    from likewise.data.synthetic import cast, sprites
+    from likewise.data.synthetic import bank, sprites
 
     monkeypatch.setattr(sprites, "find_font", lambda: None)
     sprites.emoji_kinds.cache_clear()
-    cast.load_bank.cache_clear()
+    bank.load_bank.cache_clear()
     try:
         config = replace(SMALL, emoji=True)
         assert bank_of(config).kinds["emoji"] == ()
         assert make_scene(config, 0).objects
     finally:
         sprites.emoji_kinds.cache_clear()
-        cast.load_bank.cache_clear()
+        bank.load_bank.cache_clear()
 
 
 def test_with_the_font_sprites_appear():
@@ -169,7 +169,7 @@ def test_with_the_font_sprites_appear():
         pytest.skip("no colour-emoji font is installed (Debian: fonts-noto-color-emoji)")
     config = replace(SMALL, emoji=True)
     sprites = {k.name for k in bank_of(config).kinds["emoji"]}
-    targets = [make_scene(config, i).target for i in range(12)]
+    targets = [make_scene(config, i).target for i in range(30)]
     assert any(target.endswith(name) for target in targets for name in sprites)
 
 

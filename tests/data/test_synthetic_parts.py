@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from likewise.data.synthetic.arrangements import LAYOUTS
 from likewise.data.synthetic.backgrounds import GROUNDS, make_background
 from likewise.data.synthetic.camera import Camera, draw_camera, photograph
 from likewise.data.synthetic.compose import Canvas, Shadow
-from likewise.data.synthetic.layout import LAYOUTS, Field
-from likewise.data.synthetic.photos import PhotoBank, cutout_kinds, decode_rle, photo_bank
+from likewise.data.synthetic.layout import Field
+from likewise.data.synthetic.photos import PhotoBank, cutout_kinds, photo_bank
 from likewise.data.synthetic.shapes import OUTLINES, shape_kinds
 from likewise.data.synthetic.sprites import emoji_kinds, find_font, sprite
 from likewise.data.synthetic.surfaces import PAINTS
 from likewise.data.synthetic.textures import colour_name, hue_rotation
 from likewise.data.synthetic.tissue import Packing, cell_outlines
 from likewise.data.synthetic.vary import Look, Portrait, make_portraits, stamp
-from likewise.data.synthetic.write import encode_rle
+from likewise.ops.run_lengths import decode_rle, encode_rle
 from likewise.types import LikewiseError
 
 

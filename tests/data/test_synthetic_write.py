@@ -12,8 +12,8 @@ from PIL import Image
 
 from likewise.data.folder import CountingFolder
 from likewise.data.synthetic import SceneConfig, make_scene, write_scenes
-from likewise.data.synthetic.cast import bank_of
-from likewise.data.synthetic.photos import decode_rle
+from likewise.data.synthetic.bank import bank_of
+from likewise.ops.run_lengths import decode_rle
 from likewise.types import LikewiseError
 
 CONFIG = SceneConfig(seed=11, side=(160, 200), objects=(3, 25), size=(8.0, 60.0), second_share=0.8, emoji=False)

@@ -9,6 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from likewise.data.synthetic import outdoors
 from likewise.data.synthetic.photos import PhotoBank
 from likewise.data.synthetic.textures import (
     Floats,
@@ -118,9 +119,20 @@ GROUNDS: dict[str, Ground] = {
     "pebbled": pebbled,
     "dark field": dark_field,
     "bright field": bright_field,
+    "asphalt": outdoors.asphalt,
+    "grass": outdoors.grass,
+    "foliage": outdoors.foliage,
+    "water": outdoors.water,
+    "sky": outdoors.sky,
+    "snow": outdoors.snow,
+    "tiled": outdoors.tiled,
+    "wallpaper": outdoors.wallpaper,
+    "printed": outdoors.printed,
+    "stained": outdoors.stained,
 }
-SLIDES = ("dark field", "bright field", "plain", "clouded")
-TABLES = ("plain", "gradient", "clouded", "wood", "striped", "cloth", "pebbled")
+SLIDES = ("dark field", "bright field", "plain", "clouded", "stained")
+TABLES = ("plain", "gradient", "clouded", "wood", "striped", "cloth", "pebbled", "asphalt", "grass", "snow", "tiled",
+          "wallpaper", "printed")  # fmt: skip
 
 
 def make_background(rng: Generator, kind: str, height: int, width: int, photos: PhotoBank) -> NDArray[np.uint8]:

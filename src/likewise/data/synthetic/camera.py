@@ -25,9 +25,12 @@ class Camera:
         gamma: exponent of the tone curve.
         contrast: gain about mid-grey.
         blur: radius of the defocus in pixels.
+        depth: the top of the picture is out of focus by this radius more, the bottom by nothing.
         motion: length of the motion blur in pixels.
+        sharpen: strength of the sharpening that telephones apply, 0: none.
         shrink: the picture loses resolution by this factor (1: none).
         noise: spread of the sensor noise, in [0, 1].
+        blotchy: the noise is smeared over a few pixels, as noise reduction leaves it.
         grey: the picture loses its colours.
         inverted: the picture is a negative.
         jpeg: quality of a first compression, None: none.
@@ -39,9 +42,12 @@ class Camera:
     gamma: float = 1.0
     contrast: float = 1.0
     blur: float = 0.0
+    depth: float = 0.0
     motion: float = 0.0
+    sharpen: float = 0.0
     shrink: float = 1.0
     noise: float = 0.0
+    blotchy: bool = False
     grey: bool = False
     inverted: bool = False
     jpeg: int | None = None
@@ -68,12 +74,15 @@ def draw_camera(rng: Generator, size: float, *, slide: bool, colour: bool = Fals
         gamma=float(np.exp(rng.normal(0, 0.18))),
         contrast=float(np.clip(rng.normal(0.95, 0.15), 0.5, 1.35)),
         blur=sometimes(0.45, rng.uniform(0.2, 1.0) * blur_limit),
+        depth=sometimes(0.1, rng.uniform(0.5, 1.0) * blur_limit) if not slide else 0.0,
         motion=sometimes(0.08, rng.uniform(1.0, 1.0 + 0.12 * size)),
-        shrink=1 + sometimes(0.12, rng.uniform(0.2, 1.0) * min(1.0, size / 40)),
+        sharpen=sometimes(0.25, rng.uniform(0.4, 2.0)),
+        shrink=1 + sometimes(0.15, rng.uniform(0.2, 1.0) * min(1.0, size / 40)),
         noise=sometimes(0.5, rng.uniform(0.005, 0.05)),
-        grey=bool(rng.random() < (0.4 if slide else 0.06)) and not colour,
-        inverted=bool(rng.random() < (0.15 if slide else 0.01)),
-        jpeg=int(rng.integers(30, 75)) if rng.random() < 0.2 else None,
+        blotchy=bool(rng.random() < 0.35),
+        grey=bool(rng.random() < (0.28 if slide else 0.06)) and not colour,
+        inverted=bool(rng.random() < (0.1 if slide else 0.01)),
+        jpeg=int(rng.integers(20, 75)) if rng.random() < 0.3 else None,
     )
 
 
@@ -87,7 +96,7 @@ def photograph(rng: Generator, pixels: NDArray[np.uint8], camera: Camera) -> NDA
     )
     if camera.noise:
         channels = 1 if camera.grey or rng.random() < 0.5 else 3
-        out = out + camera.noise * rng.standard_normal((*pixels.shape[:2], channels), dtype=np.float32)
+        out = out + camera.noise * _noise(rng, pixels.shape[0], pixels.shape[1], channels, blotchy=camera.blotchy)
     final = (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
     return final if camera.jpeg is None else _compressed(final, camera.jpeg)
 
@@ -99,10 +108,25 @@ def _optics(rng: Generator, image: Image.Image, camera: Camera) -> Image.Image:
         image = image.resize(small, Image.Resampling.BOX).resize(size, Image.Resampling.BICUBIC)
     if camera.blur > 0.25:
         image = image.filter(ImageFilter.GaussianBlur(camera.blur))
+    if camera.depth > 0.25:
+        nearness = Image.linear_gradient("L").resize(size)
+        image = Image.composite(image, image.filter(ImageFilter.GaussianBlur(camera.depth)), nearness)
     if camera.motion >= 2:
         axis = int(rng.integers(2))
         image = Image.fromarray(uniform_filter1d(np.asarray(image), int(camera.motion), axis=axis))
+    if camera.sharpen:
+        # of what was blurred and shrunk: halos, no new detail
+        image = image.filter(ImageFilter.UnsharpMask(radius=1.5, percent=round(100 * camera.sharpen), threshold=0))
     return image
+
+
+def _noise(rng: Generator, height: int, width: int, channels: int, *, blotchy: bool) -> Floats:
+    """Sensor noise (height, width, channels) of unit spread."""
+    noise = rng.standard_normal((height, width, channels), dtype=np.float32)
+    if not blotchy:
+        return noise
+    smeared: Floats = 3 * uniform_filter1d(uniform_filter1d(noise, 3, axis=0), 3, axis=1)
+    return smeared
 
 
 def _light(rng: Generator, height: int, width: int, camera: Camera) -> Floats:

@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image
 
-from likewise.data.synthetic.config import SceneConfig, kind_split
-from likewise.data.synthetic.photos import PhotoBank, cutout_kinds, photo_bank
-from likewise.data.synthetic.shapes import ShapeKind, shape_kinds
-from likewise.data.synthetic.sprites import emoji_kinds
+from likewise.data.synthetic.arrangements import DEEP
+from likewise.data.synthetic.bank import Bank, Kind, family_of
+from likewise.data.synthetic.config import SceneConfig
+from likewise.data.synthetic.drawn import DrawnKind
+from likewise.data.synthetic.settings import Setting
+from likewise.data.synthetic.solid_kinds import SolidKind
 from likewise.data.synthetic.textures import Floats, colour_name
 from likewise.data.synthetic.vary import Look, Portrait, make_portraits
 
-#: How often each source of kinds is drawn from, where it is there.
-_SOURCES = {"emoji": 0.47, "shape": 0.35, "cutout": 0.18}
-#: Outlines that pass for cells, colonies and grains under a microscope.
-CELLULAR = frozenset({"disc", "cell", "blob", "egg", "bean", "grain", "berry", "rod", "ring", "pebble", "seed"})
-_TWIN_SHARE = 0.35
+#: How often things stand upright, slightly tilted, any way or at right angles: where they stand, in rows, elsewhere.
+_STANDING, _ORDERED, _STREWN = (0.7, 0.3, 0.0, 0.0), (0.5, 0.2, 0.2, 0.1), (0.2, 0.15, 0.55, 0.1)
+_TURNS = {**dict.fromkeys(("stands", "crowd", "shelves", "bond"), _STANDING),
+          **dict.fromkeys(("grid", "rows", "avenue", "curve", "lot", "lanes"), _ORDERED)}  # fmt: skip
+#: Sources whose pictures may be warped a lot; what is drawn straight or round would look broken.
+_SOFT = frozenset({"emoji", "shape", "cutout", "solid"})
+#: Share of the other kinds of a place that are at home there, and how often one is drawn again that will not do.
+_AT_HOME, _TRIES = 0.75, 12
 #: Mean colours further apart than this in a channel can be told at a glance.
 _APART = 0.22
 _FAR = 0.3
-
-
-class Kind(Protocol):
-    """A nameable thing that can be drawn."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    @property
-    def source(self) -> str:
-        """Where it comes from: "emoji", "shape" or "cutout"."""
-
-    def portraits(self, rng: Generator, count: int, variety: float, photos: PhotoBank) -> list[Image.Image]:
-        """``count`` RGBA pictures of instances that differ by ``variety`` in [0, 1]."""
-
-
-@dataclass(frozen=True)
-class Bank:
-    """Everything a split's scenes are made of."""
-
-    kinds: dict[str, tuple[Kind, ...]]
-    shapes: tuple[ShapeKind, ...]
-    cells: tuple[ShapeKind, ...]
-    photos: PhotoBank
-
-    def draw(self, rng: Generator, *, slide: bool) -> Kind:
-        """A kind at random; on a microscope's slide, mostly something cellular."""
-        if slide and rng.random() < 0.85:
-            return self.cells[int(rng.integers(len(self.cells)))]
-        sources = [s for s in _SOURCES if self.kinds[s]]
-        weights = np.array([_SOURCES[s] for s in sources])
-        source = str(rng.choice(sources, p=weights / weights.sum()))
-        return self.kinds[source][int(rng.integers(len(self.kinds[source])))]
 
 
 @dataclass(frozen=True)
@@ -82,6 +50,12 @@ class Role:
     relative: float
     portraits: tuple[Portrait, ...]
 
+    @property
+    def aspect(self) -> float:
+        """Width / height as it stands, 1 where it does not stand upright."""
+        picture = self.portraits[0].image
+        return picture.width / picture.height if self.look.turn in ("upright", "slight") else 1.0
+
     def mean_colour(self) -> Floats:
         """Mean RGB (3,) in [0, 1] of its first portrait, weighted by coverage."""
         rgba = np.asarray(self.portraits[0].at_least(16), dtype=np.float32) / 255
@@ -90,66 +64,82 @@ class Role:
         return mean
 
 
-@lru_cache(maxsize=8)
-def load_bank(split: str, emoji: bool, cutouts: tuple[str, ...], backgrounds: tuple[str, ...]) -> Bank:
-    """The kinds and photographs of a split (cached: drawing the font's sprites takes seconds)."""
-    every: dict[str, Sequence[Kind]] = {
-        "emoji": emoji_kinds() if emoji else (),
-        "shape": shape_kinds(),
-        "cutout": cutout_kinds(cutouts),
-    }
-    kinds = {source: tuple(k for k in found if kind_split(k.name) == split) for source, found in every.items()}
-    shapes = tuple(k for k in shape_kinds() if kind_split(k.name) == split)
-    cells = tuple(k for k in shapes if k.family in CELLULAR)
-    return Bank(kinds, shapes, cells, photo_bank(backgrounds, split))
+@dataclass(frozen=True)
+class Plan:
+    """What a scene is to be, before anybody is chosen.
+
+    Attributes:
+        config: what is asked for.
+        bank: who there is.
+        setting: where it plays.
+        layout: how things stand.
+    """
+
+    config: SceneConfig
+    bank: Bank
+    setting: Setting
+    layout: str
+
+    def draw_kind(self, rng: Generator, *, anybody: bool = False) -> Kind:
+        """A kind that is at home in the setting; ``anybody``: any kind."""
+        return self.bank.draw(rng, frozenset() if anybody else self.setting.families, slide=self.setting.slide)
+
+    def draw_variety(self, rng: Generator) -> float:
+        """How much instances differ, in [0, 1]."""
+        if self.setting.variety is not None:
+            return float(rng.uniform(*self.setting.variety))
+        return float(rng.choice((0.0, rng.uniform(0.1, 0.4), rng.uniform(0.4, 1.0)), p=(0.15, 0.35, 0.5)))
+
+    def draw_count(self, rng: Generator) -> int:
+        """How many of the target: as the setting has it where that is within what is asked for."""
+        (least, most), (few, many) = self.config.objects, self.setting.objects
+        low, high = (max(least, few), min(most, many)) if max(least, few) <= min(most, many) else (least, most)
+        return round(float(np.exp(np.log(low) + np.log(high / low) * rng.random() ** 0.8)))
 
 
-def bank_of(config: SceneConfig) -> Bank:
-    """The kinds and photographs a config's scenes are made of."""
-    return load_bank(config.split, config.emoji, config.cutouts, config.backgrounds)
-
-
-def draw_cast(rng: Generator, config: SceneConfig, bank: Bank, *, slide: bool, layout: str) -> tuple[Role, ...]:
+def draw_cast(rng: Generator, plan: Plan) -> tuple[Role, ...]:
     """The roles of one scene, the target first; names are unique."""
+    config = plan.config
     if config.kinds is not None:
-        return _assortment(rng, config.kinds, bank, slide=slide, layout=layout)
-    variety = float(rng.choice((0.0, rng.uniform(0.1, 0.4), rng.uniform(0.4, 1.0)), p=(0.15, 0.4, 0.45)))
-    low, high = np.log(config.objects)
-    count = round(float(np.exp(low + (high - low) * rng.random() ** 0.8)))
-    target = _role(rng, bank, bank.draw(rng, slide=slide), count, variety, layout)
-    if rng.random() >= config.second_share:
+        return _assortment(rng, config.kinds, plan)
+    variety = plan.draw_variety(rng)
+    target = _role(rng, plan, plan.draw_kind(rng), plan.draw_count(rng), variety)
+    share = plan.setting.others if plan.setting.others is not None and config.second_share else config.second_share
+    if rng.random() >= share:
         return (target,)
-    # where sizes vary fourfold, a twin that differs by its size alone could not be told apart
-    twins_allowed = not config.two_kinds and config.wide_share < 1
-    if twins_allowed and rng.random() < _TWIN_SHARE:
-        target, twin = _twins(rng, bank, target)
-        roles = (target, twin)
+    # where sizes vary, a twin that differs by its size alone could not be told apart
+    twins_allowed = not config.two_kinds and config.wide_share < 1 and plan.layout not in DEEP
+    if twins_allowed and not _manifold(target.kind) and rng.random() < config.twin_share:
+        roles = _twins(rng, plan.bank, target)
     else:
-        roles = (
-            target,
-            _unlike(rng, bank, target, slide=slide, layout=layout, far=config.two_kinds, low=config.objects[0]),
-        )
+        roles = (target, _unlike(rng, plan, target, far=config.two_kinds, low=config.objects[0]))
     extra = 0 if config.two_kinds else int(rng.choice((0, 1, 2), p=(0.6, 0.25, 0.15)))
-    more = [_unlike(rng, bank, target, slide=slide, layout=layout) for _ in range(extra)]
+    more = [_unlike(rng, plan, target) for _ in range(extra)]
     named: dict[str, Role] = {}
     for role in (*roles, *more):
         named.setdefault(role.name, role)
     return tuple(named.values())
 
 
-def _assortment(rng: Generator, kinds: tuple[int, int], bank: Bank, *, slide: bool, layout: str) -> tuple[Role, ...]:
+def _manifold(kind: Kind) -> bool:
+    """Whether things of a kind come in many colours, so that none of them sets a twin apart."""
+    return isinstance(kind, DrawnKind) and kind.colour is None
+
+
+def _assortment(rng: Generator, kinds: tuple[int, int], plan: Plan) -> tuple[Role, ...]:
     """Kinds of different names, one to three objects of each; fewer kinds where a slide has no more."""
     named: dict[str, Role] = {}
     for _ in range(int(rng.integers(kinds[0], kinds[1] + 1))):
         variety = 0.5 * float(rng.random())
-        role = _role(rng, bank, bank.draw(rng, slide=slide), int(rng.integers(1, 4)), variety, layout)
+        role = _role(rng, plan, plan.draw_kind(rng), int(rng.integers(1, 4)), variety)
         named.setdefault(role.name, replace(role, relative=float(np.exp(rng.uniform(-0.4, 0.4)))))
     return tuple(named.values())
 
 
-def _role(rng: Generator, bank: Bank, kind: Kind, count: int, variety: float, layout: str) -> Role:
-    look = _look(rng, kind, variety, layout)
-    role = Role(kind.name, kind, look, count, 1.0, _portraits(rng, bank, kind, look, variety))
+def _role(rng: Generator, plan: Plan, kind: Kind, count: int, variety: float) -> Role:
+    turns = plan.setting.turns or _TURNS.get(plan.layout, _STREWN)
+    look = _look(rng, kind, variety, turns)
+    role = Role(kind.name, kind, look, count, 1.0, _portraits(rng, plan.bank, kind, look, variety))
     if look.surface == "photo":
         return replace(role, name=f"{kind.name} shape")
     return replace(role, name=f"{colour_name(role.mean_colour())} {kind.name}") if look.hue else role
@@ -160,10 +150,10 @@ def _portraits(rng: Generator, bank: Bank, kind: Kind, look: Look, variety: floa
     return tuple(make_portraits(rng, pictures, look, bank.photos))
 
 
-def _look(rng: Generator, kind: Kind, variety: float, layout: str) -> Look:
-    ordered = layout in ("grid", "rows", "avenue", "curve")
-    turns = (0.5, 0.2, 0.2, 0.1) if ordered else (0.2, 0.15, 0.55, 0.1)
-    sprite = kind.source == "emoji"
+def _look(rng: Generator, kind: Kind, variety: float, turns: tuple[float, ...]) -> Look:
+    sprite, glow = kind.source == "emoji", kind.source == "glow"
+    # what is of many colours already, or has those of a stain or a light, keeps them
+    dyed = glow or kind.source == "nucleus" or _manifold(kind)
     surface = str(rng.choice(("sprite", "shaded", "photo"), p=(0.5, 0.3, 0.2))) if sprite else "sprite"
     tinted = sprite and rng.random() < 0.25
     return Look(
@@ -173,13 +163,16 @@ def _look(rng: Generator, kind: Kind, variety: float, layout: str) -> Look:
         hue=float(rng.uniform(0.6, 5.6)) if tinted else 0.0,
         saturation=float(rng.choice((1.0, rng.uniform(0.15, 0.8)), p=(0.6, 0.4))) if sprite else 1.0,
         where=float(rng.random()),
-        warp=0.045 * variety * float(rng.random() < 0.8),
-        squeeze=0.22 * variety,
-        hue_spread=float(rng.choice((0.0, 0.25, 0.8), p=(0.55, 0.3, 0.15))) * variety,
-        tone_spread=float(rng.choice((0.04, 0.16))) * variety,
-        gain_spread=float(rng.choice((0.06, 0.3))) * variety,
-        field=float(rng.choice((0.0, 0.15, 0.4))) * variety,
-        portraits=1 + round(7 * variety),
+        warp=(0.07 if kind.source in _SOFT else 0.025) * variety * float(rng.random() < 0.8),
+        squeeze=0.3 * variety,
+        tilt=float(rng.choice((0.0, 0.9))) * variety,
+        glow=glow,
+        lens=float(rng.uniform(0.4, 1.7)) if isinstance(kind, SolidKind) and kind.clear else 0.0,
+        hue_spread=float(rng.choice((0.0, 0.25, 1.0), p=(0.5, 0.3, 0.2))) * variety * (not dyed),
+        tone_spread=float(rng.choice((0.04, 0.2))) * variety * (0.3 if dyed else 1.0),
+        gain_spread=float(rng.choice((0.06, 0.35), p=(0.3, 0.7) if glow else (0.5, 0.5))) * variety,
+        field=float(rng.choice((0.0, 0.2, 0.5))) * variety * (not glow),
+        portraits=1 + round(8 * variety),
     )
 
 
@@ -212,20 +205,24 @@ def _calm(look: Look, *, one: bool) -> Look:
         field=min(look.field, 0.12),
         squeeze=min(look.squeeze, 0.08),
         warp=min(look.warp, 0.02),
+        tilt=min(look.tilt, 0.25),
         portraits=1 if one else look.portraits,
     )
 
 
-def _unlike(
-    rng: Generator, bank: Bank, target: Role, *, slide: bool, layout: str, far: bool = False, low: int = 1
-) -> Role:
+def _unlike(rng: Generator, plan: Plan, target: Role, *, far: bool = False, low: int = 1) -> Role:
     """Another kind; ``far``: one whose colours are clearly not the target's."""
     high = max(low + 1, target.count * float(rng.uniform(0.3, 1.6)))
     count = round(float(np.exp(rng.uniform(np.log(low), np.log(high)))))
     relative = float(np.exp(rng.uniform(-0.3, 0.3) if far else rng.uniform(-0.6, 0.6)))
-    while True:
-        kind = bank.draw(rng, slide=slide)
-        role = _role(rng, bank, kind, min(count, 300), 0.3 * float(rng.random()), layout)
+    at_home = plan.setting.slide or rng.random() < _AT_HOME
+    for attempt in itertools.count():
+        kind = plan.draw_kind(rng, anybody=not at_home or attempt > _TRIES)
+        if kind.name == target.kind.name or family_of(kind) == family_of(target.kind) != "":
+            # another of the family could pass for one of the target where those differ
+            continue
+        role = _role(rng, plan, kind, min(count, 300), 0.3 * float(rng.random()))
         apart = float(np.abs(role.mean_colour() - target.mean_colour()).max())
-        if kind.name != target.kind.name and (apart > _FAR or not far):
+        if apart > _FAR or not far:
             return replace(role, relative=relative)
+    raise AssertionError("the loop ends with a kind")

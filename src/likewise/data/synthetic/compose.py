@@ -37,6 +37,7 @@ class Canvas:
     pixels: Bytes
     owner: NDArray[np.int32] = field(init=False)
     area: list[int] = field(init=False, default_factory=list)
+    _glow: Bytes | None = field(init=False, default=None)
     boxes: list[tuple[int, int, int, int]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,6 +49,52 @@ class Canvas:
         Returns:
             Its index, which counts every thing pasted, even an invisible one.
         """
+        self._enter(rgba, left, top)
+        self.cover(rgba, left, top, len(self.area))
+        return len(self.area) - 1
+
+    def shine(self, rgba: Bytes, left: int, top: int) -> int:
+        """Add the light of a thing (h, w, 4), as strong as its coverage, to what is there: nothing is hidden.
+
+        A pixel belongs to the thing that covers it most.
+
+        Returns:
+            Its index, as `paste` does.
+        """
+        self._enter(rgba, left, top)
+        window = self._window(rgba.shape[0], rgba.shape[1], left, top)
+        if window is not None:
+            here, there = window
+            part = rgba[there]
+            alpha = part[..., 3:].astype(np.uint16)
+            lit = self.pixels[here] + (part[..., :3] * alpha + 127) // 255
+            self.pixels[here] = np.minimum(lit, 255)
+            self._glow = np.zeros(self.owner.shape, np.uint8) if self._glow is None else self._glow
+            most = (part[..., 3] >= SOLID) & (part[..., 3] > self._glow[here])
+            self._glow[here][most] = part[..., 3][most]
+            self.owner[here][most] = len(self.area)
+        return len(self.area) - 1
+
+    def refract(self, alpha: Bytes, left: int, top: int, power: float) -> None:
+        """Bend what lies behind a clear thing with coverage ``alpha`` (h, w) that will stand at (left, top).
+
+        A pixel at an offset d from the thing's middle shows what is at (1 - power) d: enlarged for a power
+        between 0 and 1, upside down above 1, as in a ball of glass.
+        """
+        window = self._window(alpha.shape[0], alpha.shape[1], left, top)
+        if window is None:
+            return
+        here, there = window
+        y, x = (np.arange(cut.start, cut.stop) for cut in here)
+        middle = top + alpha.shape[0] / 2 - 0.5, left + alpha.shape[1] / 2 - 0.5
+        sources = [
+            np.clip(np.rint(m + (1 - power) * (v - m)), 0, limit - 1).astype(np.intp)
+            for v, m, limit in zip((y, x), middle, self.pixels.shape, strict=False)
+        ]
+        inside = alpha[there] > SOLID // 2
+        self.pixels[here][inside] = self.pixels[np.ix_(*sources)][inside]
+
+    def _enter(self, rgba: Bytes, left: int, top: int) -> None:
         solid = rgba[..., 3] >= SOLID
         rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
         self.area.append(int(np.count_nonzero(solid)))
@@ -56,8 +103,6 @@ class Canvas:
             self.boxes.append(tuple(int(v) for v in extent))  # type: ignore[arg-type]  # four numbers in, four out
         else:
             self.boxes.append((left, top, left, top))
-        self.cover(rgba, left, top, len(self.area))
-        return len(self.area) - 1
 
     def cover(self, rgba: Bytes, left: int, top: int, owner: int = 0) -> None:
         """Paint over the picture; the pixels covered now belong to ``owner`` (0: to nothing countable)."""

@@ -25,10 +25,13 @@ class SceneConfig:
         max_ratio: largest ratio of object sizes within one scene.
         wide_share: share of scenes whose sizes vary by up to `max_ratio`; in the others they vary little.
         second_share: share of scenes with other kinds beside the target.
+        twin_share: share of the scenes with other kinds in which the other is a near-twin, where there can be one.
+        settings: play in these only, by name (see `SETTINGS`); empty: in all of them, each as often as it says.
         two_kinds: every scene holds exactly two kinds that do not look alike, at least four of each.
         kinds: smallest and largest number of kinds in every scene, one to three objects of each, whatever `objects`
             says; None: as the shares above say.
         min_visible: an object of which less can be seen is not counted.
+        small_share: share of scenes that are small pictures, such as the web is full of.
         emoji: use the sprites of the colour-emoji font, where it is installed.
         cutouts: folders of cut-outs (see `cutout_kinds`).
         backgrounds: folders of photographs (see `photo_bank`).
@@ -40,14 +43,17 @@ class SceneConfig:
     seed: int = 0
     split: str = "train"
     side: tuple[int, int] = (512, 640)
-    objects: tuple[int, int] = (1, 500)
+    objects: tuple[int, int] = (1, 800)
     size: tuple[float, float] = (8.0, 240.0)
     max_ratio: float = 4.0
     wide_share: float = 0.15
     second_share: float = 0.42
+    twin_share: float = 0.35
+    settings: tuple[str, ...] = ()
     two_kinds: bool = False
     kinds: tuple[int, int] | None = None
     min_visible: float = 0.3
+    small_share: float = 0.15
     emoji: bool = True
     cutouts: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = ()

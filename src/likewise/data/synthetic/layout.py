@@ -25,12 +25,19 @@ class Field:
         height: of the picture.
         size: typical side of a thing.
         ratio: largest ratio of sides a perspective may make.
+        aspect: width / height of a thing where things stand upright, else 1.
     """
 
     width: int
     height: int
     size: float
     ratio: float = 4.0
+    aspect: float = 1.0
+
+    @property
+    def sides(self) -> Doubles:
+        """Width and height of a typical thing, (2,)."""
+        return self.size * np.array([self.aspect**0.5, self.aspect**-0.5])
 
 
 @dataclass(frozen=True)
@@ -72,30 +79,30 @@ def scatter(rng: Generator, count: int, field: Field) -> Placement:
             placed[i] = tries[free[0]] if len(free) else tries[nearest.argmax()]
         else:
             placed[i] = tries[0]
-    return Placement.flat(_inside(placed, field))
+    return Placement.flat(inside(placed, field))
 
 
 def strewn(rng: Generator, count: int, field: Field) -> Placement:
     """Anywhere, whatever lies there."""
-    return Placement.flat(_inside(rng.random((count, 2)) * (field.width, field.height), field))
+    return Placement.flat(inside(rng.random((count, 2)) * (field.width, field.height), field))
 
 
 def grid(rng: Generator, count: int, field: Field) -> Placement:
     """Rows and columns, slightly jittered, perhaps turned a little, perhaps with gaps."""
-    step = field.size * np.exp(rng.uniform(np.log(0.9), np.log(1.6), 2))
-    return _lattice(rng, count, field, step, shift=0.0, jitter=rng.choice((0.0, 0.03, 0.1)))
+    step = field.sides * np.exp(rng.uniform(np.log(0.9), np.log(1.6), 2))
+    return lattice(rng, count, field, step, shift=0.0, jitter=rng.choice((0.0, 0.03, 0.1)))
 
 
 def rows(rng: Generator, count: int, field: Field) -> Placement:
     """Shelves: tight along the row, wide between rows."""
-    step = field.size * np.array([rng.uniform(0.75, 1.15), rng.uniform(1.3, 2.4)])
-    return _lattice(rng, count, field, step, shift=0.0, jitter=0.03)
+    step = field.sides * np.array([rng.uniform(0.75, 1.15), rng.uniform(1.3, 2.4)])
+    return lattice(rng, count, field, step, shift=0.0, jitter=0.03)
 
 
 def hexagons(rng: Generator, count: int, field: Field) -> Placement:
     """The densest packing of discs."""
-    step = field.size * rng.uniform(0.8, 1.2)
-    return _lattice(rng, count, field, np.array([step, step * 0.866]), shift=0.5, jitter=rng.choice((0.0, 0.05, 0.12)))
+    step = field.sides * rng.uniform(0.8, 1.2)
+    return lattice(rng, count, field, step * (1, 0.866), shift=0.5, jitter=rng.choice((0.0, 0.05, 0.12)))
 
 
 def clusters(rng: Generator, count: int, field: Field) -> Placement:
@@ -104,7 +111,7 @@ def clusters(rng: Generator, count: int, field: Field) -> Placement:
     centres = rng.random((heaps, 2)) * (field.width, field.height)
     spread = field.size * np.sqrt(count / heaps) * rng.uniform(0.25, 0.6)
     xy = centres[rng.integers(heaps, size=count)] + rng.normal(0, spread, (count, 2))
-    return Placement.flat(_inside(_relax(xy, field.size * 0.75), field))
+    return Placement.flat(inside(_relax(xy, field.size * 0.75), field))
 
 
 def pile(rng: Generator, count: int, field: Field) -> Placement:
@@ -114,12 +121,12 @@ def pile(rng: Generator, count: int, field: Field) -> Placement:
     xy = centre + rng.normal(0, 1, (count, 2)) * spread * (1.0, rng.uniform(0.5, 1.0))
     xy = _relax(xy, field.size * 0.5)
     order = np.argsort(-np.linalg.norm(xy - centre, axis=1), kind="stable")
-    return Placement.flat(_inside(xy[order], field))
+    return Placement.flat(inside(xy[order], field))
 
 
 def ground(rng: Generator, count: int, field: Field) -> Placement:
     """Strewn over a plane that recedes: the far ones are smaller, higher, denser and painted first."""
-    far = _far(rng, field)
+    far = draw_far(rng, field)
     # even on the ground: as much of it lies at a depth as the view is wide there
     depth = np.sqrt(1 + (far**2 - 1) * rng.random(count))
     across = rng.uniform(-0.5, 0.5, count)
@@ -128,7 +135,7 @@ def ground(rng: Generator, count: int, field: Field) -> Placement:
 
 def avenue(rng: Generator, count: int, field: Field) -> Placement:
     """Rows and columns on a receding plane, such as seats, crops or bottles on a belt."""
-    far = _far(rng, field)
+    far = draw_far(rng, field)
     columns = int(np.clip(round(np.sqrt(count * field.width / field.height * rng.uniform(0.5, 1.5))), 1, count))
     index = np.arange(count)
     across = (index % columns + 0.5) / columns - 0.5
@@ -148,26 +155,11 @@ def curve(rng: Generator, count: int, field: Field) -> Placement:
     ahead = np.stack([np.interp(at + 1, length, line[:, k]) for k in range(2)], axis=1) - xy
     room = length[-1] / (count + 1) / field.size
     scale = float(np.clip(room / rng.uniform(0.8, 1.3), 0.3, 1.0))
-    return Placement(_inside(xy, field), np.full(count, scale), np.arctan2(ahead[:, 1], ahead[:, 0]))
+    return Placement(inside(xy, field), np.full(count, scale), np.arctan2(ahead[:, 1], ahead[:, 0]))
 
 
-LAYOUTS: dict[str, Layout] = {
-    "scatter": scatter,
-    "strewn": strewn,
-    "grid": grid,
-    "rows": rows,
-    "hexagons": hexagons,
-    "clusters": clusters,
-    "pile": pile,
-    "ground": ground,
-    "avenue": avenue,
-    "curve": curve,
-}
-#: Layouts whose things may cover one another heavily.
-HEAPED = frozenset({"pile", "strewn", "clusters"})
-
-
-def _lattice(rng: Generator, count: int, field: Field, step: Doubles, *, shift: float, jitter: float) -> Placement:
+def lattice(rng: Generator, count: int, field: Field, step: Doubles, *, shift: float, jitter: float) -> Placement:
+    """Rows and columns ``step`` (2,) apart, every other row moved by ``shift``; perhaps grown, tilted or with gaps."""
     extent = np.array([field.width, field.height], dtype=np.float64)
     ideal = np.sqrt(count * extent[0] * step[1] / (extent[1] * step[0])) * rng.uniform(0.7, 1.4)
     columns = int(np.clip(round(ideal), 1, count))
@@ -184,11 +176,12 @@ def _lattice(rng: Generator, count: int, field: Field, step: Doubles, *, shift: 
     xy = np.stack([(column + 0.5 + shift * (line % 2)) * step[0], (line + 0.5) * step[1]], axis=1)
     xy = xy + rng.normal(0, jitter, xy.shape) * field.size * fit + rng.random(2) * (extent - needed)
     tilt = rng.normal(0, 0.06) if rng.random() < 0.5 else 0.0
-    turned = _turn(xy - extent / 2, tilt) + extent / 2
-    return Placement(_inside(turned, field), np.full(count, fit), np.full(count, tilt))
+    xy = turned(xy - extent / 2, tilt) + extent / 2
+    return Placement(inside(xy, field), np.full(count, fit), np.full(count, tilt))
 
 
-def _far(rng: Generator, field: Field) -> float:
+def draw_far(rng: Generator, field: Field) -> float:
+    """How many times smaller the farthest things of a scene are."""
     return float(np.exp(rng.uniform(np.log(1.25), np.log(max(field.ratio, 1.6)))))
 
 
@@ -203,7 +196,7 @@ def _receding(rng: Generator, across: Doubles, depth: Doubles, far: float, field
     x = vanish + (across * field.width + field.width / 2 - vanish) / depth
     xy = np.stack([x, bottom - reach + reach / depth], axis=1)
     order = np.argsort(-depth, kind="stable")
-    return Placement(_inside(xy, field)[order], (far**0.5 / depth)[order], np.zeros(len(xy)))
+    return Placement(inside(xy, field)[order], (far**0.5 / depth)[order], np.zeros(len(xy)))
 
 
 def _relax(xy: Doubles, apart: float) -> Doubles:
@@ -217,7 +210,7 @@ def _relax(xy: Doubles, apart: float) -> Doubles:
     return xy
 
 
-def _inside(xy: Doubles, field: Field) -> Doubles:
+def inside(xy: Doubles, field: Field) -> Doubles:
     """Things whose centre left the picture are mirrored back into it at its edges."""
     extent = np.array([field.width, field.height], dtype=np.float64)
     margin = min(0.25 * field.size, 0.2 * float(extent.min()))
@@ -225,7 +218,8 @@ def _inside(xy: Doubles, field: Field) -> Doubles:
     return margin + inner - np.abs((xy - margin) % (2 * inner) - inner)
 
 
-def _turn(xy: Doubles, angle: float) -> Doubles:
+def turned(xy: Doubles, angle: float) -> Doubles:
+    """Points (N, 2) turned about the origin."""
     cos, sin = np.cos(angle), np.sin(angle)
     return xy @ np.array([[cos, sin], [-sin, cos]])
 

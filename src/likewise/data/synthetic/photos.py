@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from PIL import Image
 from scipy.ndimage import label
 
 from likewise.data.synthetic.textures import Floats, random_colour, smooth_noise
+from likewise.ops.run_lengths import decode_rle
 from likewise.types import Box, LikewiseError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -132,35 +133,6 @@ def cutout_kinds(folders: Sequence[str]) -> tuple[CutoutKind, ...]:
         LikewiseError: a folder that does not exist or holds no cut-out.
     """
     return tuple(kind for folder in folders for kind in _folder_kinds(_existing(Path(folder))))
-
-
-def decode_rle(segmentation: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """A COCO mask {"size": [h, w], "counts": list or compressed string} -> (h, w), True inside.
-
-    The compressed string holds runs as signed base-32 numbers, five bits a character, lowest first; from the
-    third run on, each is stored as a difference from the run two before (the COCO API's ``maskApi.c`` format).
-    """
-    height, width = segmentation["size"]
-    counts = segmentation["counts"]
-    runs = list(counts) if isinstance(counts, list) else _unpack_runs(counts)
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(width, height).T
-
-
-def _unpack_runs(text: str) -> list[int]:
-    runs: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    return runs
 
 
 def _existing(folder: Path) -> Path:

@@ -8,26 +8,26 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from likewise.data.synthetic.arrangements import LAYOUTS
+from likewise.data.synthetic.bank import bank_of
 from likewise.data.synthetic.camera import draw_camera, photograph
-from likewise.data.synthetic.cast import Role, bank_of, draw_cast
+from likewise.data.synthetic.cast import Plan, Role, draw_cast
 from likewise.data.synthetic.compose import Canvas
 from likewise.data.synthetic.config import SceneConfig
-from likewise.data.synthetic.layout import LAYOUTS
 from likewise.data.synthetic.place import fill_with_cells, place_roles
+from likewise.data.synthetic.settings import TISSUE, draw_setting
 from likewise.data.synthetic.stage import (
-    TISSUE,
     draw_background,
     draw_field,
     draw_layout,
     draw_shadow,
     strew_clutter,
+    strew_lookalikes,
 )
 from likewise.types import Box, Point
 
-#: Share of scenes that play under a microscope.
-_SLIDE_SHARE = 0.2
-#: Shares of scenes with things of no counted kind below, and above, what is counted.
-_CLUTTER_SHARE, _OCCLUDER_SHARE = 0.25, 0.08
+#: Shares of scenes with things of no counted kind below, with some as small as what is counted, and above it.
+_CLUTTER_SHARE, _LOOKALIKE_SHARE, _OCCLUDER_SHARE = 0.2, 0.15, 0.08
 #: Things with fewer pixels than this in all are not counted: nobody could tell what they are.
 _MIN_AREA = 8
 #: A scene in which nothing of the target can be seen is drawn again at most so often.
@@ -126,18 +126,20 @@ def make_scene(config: SceneConfig, index: int) -> Scene:
 
 def _attempt(rng: Generator, config: SceneConfig, seed: tuple[int, ...]) -> Scene:
     bank = bank_of(config)
-    slide = bool(rng.random() < _SLIDE_SHARE)
-    layout = draw_layout(rng, config, slide=slide)
-    roles = draw_cast(rng, config, bank, slide=slide, layout=layout)
-    field = draw_field(rng, config, roles, layout)
-    canvas = Canvas(draw_background(rng, bank, roles, field, slide=slide))
+    setting = draw_setting(rng, config, bank.families)
+    slide, layout = setting.slide, draw_layout(rng, config, setting)
+    roles = draw_cast(rng, Plan(config, bank, setting, layout))
+    field = draw_field(rng, config, setting, roles, layout)
+    canvas = Canvas(draw_background(rng, bank, setting, roles, field))
     shadow = None if slide or rng.random() < 0.4 else draw_shadow(rng)
     if not slide and rng.random() < _CLUTTER_SHARE:
         strew_clutter(rng, bank, canvas, field, int(rng.integers(1, 4)))
+    if not slide and not config.two_kinds and rng.random() < _LOOKALIKE_SHARE:
+        strew_lookalikes(rng, bank, canvas, field, roles[0])
     if layout == TISSUE:
         roles, owners = fill_with_cells(rng, canvas, bank, roles[0], field)
     else:
-        owners = place_roles(rng, config, canvas, roles, LAYOUTS[layout], field, shadow)
+        owners = place_roles(rng, config, canvas, setting, roles, LAYOUTS[layout], field, shadow)
     if not slide and not config.two_kinds and rng.random() < _OCCLUDER_SHARE:
         strew_clutter(rng, bank, canvas, field, int(rng.integers(1, 3)))
     twins = len({role.kind.name for role in roles}) < len(roles)

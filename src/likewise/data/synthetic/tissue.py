@@ -16,6 +16,7 @@ from scipy.spatial import Voronoi
 
 from likewise.data.synthetic.photos import PhotoBank
 from likewise.data.synthetic.surfaces import Paint, paint
+from likewise.data.synthetic.textures import smooth_noise
 
 Doubles = NDArray[np.float64]
 
@@ -29,12 +30,14 @@ class Packing:
         rounding: rounds of corner cutting.
         disorder: 0 a honeycomb, 1 points at random.
         variety: how much cells' paints differ.
+        holes: share of the picture that cells leave empty.
     """
 
     gap: float
     rounding: int
     disorder: float
     variety: float
+    holes: float = 0.0
 
 
 def draw_packing(rng: Generator) -> Packing:
@@ -45,6 +48,26 @@ def draw_packing(rng: Generator) -> Packing:
         disorder=float(rng.uniform(0.05, 0.6)),
         variety=float(rng.uniform(0.1, 1.0)),
     )
+
+
+def thin_walled(rng: Generator, thickness: float) -> Packing:
+    """A packing of cells with nothing but walls between them, often torn somewhere."""
+    return Packing(
+        gap=thickness,
+        rounding=int(rng.integers(1, 4)),
+        disorder=float(rng.uniform(0.3, 0.95)),
+        variety=0.0,
+        holes=float(rng.uniform(0, 0.3)) if rng.random() < 0.5 else 0.0,
+    )
+
+
+def in_patches(rng: Generator, outlines: list[Doubles], width: int, height: int, share: float) -> list[Doubles]:
+    """The outlines without those in a few holes that take up a share of the picture."""
+    rough = smooth_noise(rng, height, width, max(height, width) / 2.5, 2)
+    level = float(np.quantile(rough, share))
+    centres = np.array([outline.mean(0) for outline in outlines])
+    x, y = np.clip(centres, 0, (width - 1, height - 1)).astype(int).T
+    return [outline for outline, value in zip(outlines, rough[y, x], strict=True) if value >= level]
 
 
 def cell_outlines(rng: Generator, width: int, height: int, count: int, packing: Packing) -> list[Doubles]:

@@ -36,6 +36,9 @@ class Look:
         where: names the photograph of the surface "photo", in [0, 1).
         warp: spread of the elastic warp, as a share of the side.
         squeeze: spread of the logarithm of width / height.
+        tilt: largest turn out of the picture's plane, radians: instances are foreshortened along any direction.
+        glow: instances are light that adds up.
+        lens: how strongly instances bend what lies behind them, 0: not (see `Canvas.refract`).
         hue_spread: spread of instances' hue turns (radians).
         tone_spread: spread of instances' channel gains.
         gain_spread: spread of instances' brightness.
@@ -51,6 +54,9 @@ class Look:
     where: float = 0.0
     warp: float = 0.0
     squeeze: float = 0.0
+    tilt: float = 0.0
+    glow: bool = False
+    lens: float = 0.0
     hue_spread: float = 0.0
     tone_spread: float = 0.0
     gain_spread: float = 0.0
@@ -129,10 +135,19 @@ def stamp(
     source = portrait.at_least(side)
     scale = side / float(np.sqrt(source.width * source.height))
     shape = np.diag([flip * scale * squeeze, scale / squeeze])
+    if look.tilt:
+        shape = shape @ _foreshortening(rng.uniform(0, np.pi), rng.uniform(0, look.tilt))
     cos, sin = np.cos(angle), np.sin(angle)
     forward = np.array([[cos, -sin], [sin, cos]]) @ shape
     image, left, top = _affine(source, forward, centre)
     return _recolour(rng, np.asarray(image), look), left, top
+
+
+def _foreshortening(direction: float, tilt: float) -> NDArray[np.float64]:
+    """(2, 2): shorter by the cosine of a tilt along one direction, the area kept."""
+    along = np.array([np.cos(direction), np.sin(direction)])
+    short = np.eye(2) - (1 - np.cos(tilt)) * np.outer(along, along)
+    return short / np.cos(tilt) ** 0.5
 
 
 def _affine(

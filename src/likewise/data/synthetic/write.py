@@ -15,17 +15,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from likewise.data.synthetic.config import SceneConfig
 from likewise.data.synthetic.scene import Scene, make_scene
+from likewise.ops.run_lengths import encode_rle
 from likewise.types import LikewiseError
 
 Record = dict[str, Any]
 #: Changes whenever the same config and index no longer give the same bytes.
-GENERATION = 1
+GENERATION = 2
 _CONFIG = "config.json"
 
 
@@ -91,14 +90,6 @@ def scene_record(scene: Scene, config: SceneConfig, index: int, *, masks: bool =
         "exemplars": list(scene.exemplars(scene.target)),
         "objects": [_object_record(scene, i, masks=masks) for i in range(len(scene.objects))],
     }
-
-
-def encode_rle(mask: NDArray[np.bool_]) -> Record:
-    """A mask (h, w) as COCO's uncompressed run lengths: column by column, the first run outside."""
-    flat = np.concatenate([[False], mask.T.ravel()])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    runs = np.diff(np.concatenate([[0], edges, [mask.size]]))
-    return {"size": [int(mask.shape[0]), int(mask.shape[1])], "counts": [int(v) for v in runs]}
 
 
 def _object_record(scene: Scene, index: int, *, masks: bool) -> Record:
