@@ -23,10 +23,11 @@ from likewise import cli
 from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
 from likewise.predict import Counter, load
 from likewise.registry import preset
-from likewise.types import LikewiseError
+from likewise.types import LikewiseError, Trust
 from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")
+KEYS = ["image", "model", "count", "low", "high", "points", "warnings", "seconds"]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,8 @@ def test_one_picture_prints_its_count_and_its_overlay(dishes: Path, count, model
     shown = count(dishes / "dish1.png", *BOX, "-o", "out")
     expected = load(model).count(dishes / "dish1.png", [(10, 10, 30, 30)])
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out == f"dishes/dish1.png: {expected.count:.1f}  out/dish1_count.png\n"
+    said = [f"  ! {warning}" for warning in expected.warnings]
+    assert shown.out.splitlines() == [f"dishes/dish1.png: {expected.count:.1f}  out/dish1_count.png", *said]
     assert sorted(p.name for p in Path("out").iterdir()) == ["dish1_count.png"]
 
 
@@ -90,7 +92,7 @@ def test_json_is_one_object_a_line_and_nothing_else(dishes: Path, count, model: 
     shown = count(dishes, *BOX, "--json", "-o", "out")
     assert shown.code == 1
     assert [r["image"] for r in shown.records] == [f"dishes/dish{n}" for n in ("1.png", "2.png", "3.jpg", "10.jpg")]
-    assert [list(r) for r in shown.records if "count" in r] == [["image", "model", "count", "points", "seconds"]] * 3
+    assert [list(r) for r in shown.records if "count" in r] == [KEYS] * 3
     assert list(shown.records[2]) == ["image", "error"]
     expected = load(model).count(dishes / "dish2.png", [(10, 10, 30, 30)]).to_dict()
     assert {**shown.records[1], "seconds": 0} == {**expected, "seconds": 0}
@@ -115,7 +117,7 @@ def test_a_second_run_skips_what_is_there_and_takes_up_the_rest(dishes: Path, co
     Path("out/dish1_count.png").unlink()
     shown = count(dishes, *BOX, "-o", "out")
     assert shown.code == 0
-    assert [line.split(":")[0] for line in shown.out.splitlines()] == ["dishes/dish1.png", "dishes/dish3.jpg"]
+    assert re.findall(r"^(\S+):", shown.out, re.MULTILINE) == ["dishes/dish1.png", "dishes/dish3.jpg"]
     assert "2 already counted, skipped" in shown.err
     assert table.read_text().startswith(before)
     assert len(rows(table)) == 4
@@ -188,6 +190,41 @@ def test_other_settings_never_mix_with_what_is_there(dishes: Path, count, change
     assert Path("counts.csv").read_text() != before
 
 
+def test_the_table_has_interval_and_warnings(dishes: Path, count, model: str, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    trusting = load(model).model
+    trusting.config = replace(trusting.config, trust=Trust(("alone",), (0.5,), -2.0, 1.0, 1.5, 0.1))
+    path = str(save_checkpoint(tmp_path / "trusting.safetensors", trusting))
+    shown = count(dishes / "dish1.png", *BOX, "--csv", "a.csv", "--model", path)
+    expected = load(path).count(dishes / "dish1.png", [(10, 10, 30, 30)])
+    assert expected.interval is not None
+    low, high = expected.interval
+    [row] = rows(Path("a.csv"))
+    assert (float(row["low"]), float(row["high"])) == pytest.approx((low, high), abs=1e-3)
+    assert row["warnings"] == " ".join(expected.warnings)
+    assert "would not be a surprise" in row["warnings"]
+    assert f"({low:.0f} to {high:.0f})" in shown.out
+    assert count(dishes / "dish2.png", *BOX, "--csv", "b.csv").code == 0
+    assert rows(Path("b.csv"))[0]["low"] == rows(Path("b.csv"))[0]["high"] == ""
+
+
+def test_negatives_and_full_trust_are_passed_on(dishes: Path, count, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    lite = preset("spdcn-lite")
+    torch.manual_seed(0)
+    taking = lite.model(replace(lite.config, negatives=True))
+    path = str(save_checkpoint(tmp_path / "taking.safetensors", taking))
+    plain, against = (
+        count(dishes / "dish1.png", *BOX, *more, "--json", "--model", path).records[0]["count"]
+        for more in ((), ("--negative", "40,20,60,40", "--trust", "full"))
+    )
+    expected = load(path).count(dishes / "dish1.png", [(10, 10, 30, 30)], negatives=[(40, 20, 60, 40)])
+    assert against == pytest.approx(expected.count, abs=1e-3)
+    assert against != plain
+
+
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
 def test_a_file_of_somebody_elses_is_never_touched(dishes: Path, count, overwrite: tuple[str, ...]) -> None:
     Path("mine.csv").write_text("name,age\nAda,36")
@@ -243,6 +280,8 @@ def test_overlays_beside_their_pictures_are_not_counted(dishes: Path, count) -> 
         (("dishes", "--box", "1,2,3"), "--box 1,2,3: expected four numbers X0,Y0,X1,Y1"),
         (("dishes", "--box", "1,2,3,x"), "expected four numbers"),
         (("dishes", "--box", "30,10,10,30"), "swapped corners"),
+        (("dishes", *BOX, "--negative", "1,2,3"), "--negative 1,2,3: expected four numbers"),
+        (("dishes", *BOX, "--negative", "1,2,3,4"), "tiny takes no negatives; it takes exemplars"),
         (("dishes", "--like", "ref.jpg"), "expected a picture and a box in it, such as ref.jpg:81,39,120,74"),
         (("dishes", "--like", "dishes/dish7.png:1,1,9,9"), "no such file: dishes/dish7.png; did you mean"),
         (("dishes", "--like", "dishes/dish1.png:1,1,999,9"), "like: dishes/dish1.png: exemplars[0]"),

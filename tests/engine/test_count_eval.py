@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from likewise.data.folder import CountingFolder
-from likewise.engine.count_eval import CountReport, evaluate
+from likewise.engine.count_eval import Counted, CountReport, evaluate
 from likewise.types import LikewiseError
 
 
@@ -115,8 +115,42 @@ def test_limit_and_progress(folder: Path):
 def test_a_report_is_plain_json(folder: Path):
     values = json.loads(json.dumps(evaluate(Off(by=1), CountingFolder(folder)).to_dict(), allow_nan=False))
     assert {"images", "mae", "rmse", "nae", "sre", "seconds_per_image", "per_image"} <= values.keys()
-    assert values["per_image"][0] == {"image": "0.png", "prompt": "dots", "truth": 4, "count": 5, "seconds": 0.25}
+    first = {"image": "0.png", "prompt": "dots", "truth": 4, "count": 5, "seconds": 0.25}
+    assert values["per_image"][0] == first | {"low": None, "high": None, "warnings": [], "signs": {}}
+    assert "coverage" not in values
     nothing = CountReport((), (("a.png", "broken"),)).to_dict()
     assert nothing["images"] == 0
     assert nothing["mae"] is nothing["seconds_per_image"] is None
     assert nothing["errors"] == [{"image": "a.png", "error": "broken"}]
+
+
+def test_trust_is_measured_by_coverage_and_by_the_errors_of_what_was_doubted():
+    """Nine pictures of ten things; the intervals of three are wide, and four come with a warning."""
+    counts = (10, 11, 9, 10, 12, 10, 20, 4, 16)
+    ends = ((9, 11), (10, 12), (8, 10), (10.4, 12), (11.2, 13), (9, 11), (4, 40), (2, 30), (5, 50))
+    report = CountReport(
+        tuple(
+            Counted(str(i), None, 10.0, float(c), 0.1, low, high, ("Look.",) * (i >= 5))
+            for i, (c, (low, high)) in enumerate(zip(counts, ends, strict=True))
+        )
+    )
+    found = report.trust()
+    assert found["coverage"] == pytest.approx(8 / 9)  # 10.4 is still ten; 11.2 is not
+    assert found["nae_doubtful"] == pytest.approx((1.0 + 0.6 + 0.6) / 3)
+    assert found["nae_rest"] == pytest.approx((0 + 0.1 + 0.1 + 0 + 0.2 + 0) / 6)
+    assert found["warned"] == pytest.approx(4 / 9)
+    assert found["nae_warned"] == pytest.approx((0 + 1.0 + 0.6 + 0.6) / 4)
+    assert found["nae_unwarned"] == pytest.approx(0.4 / 5)
+    assert report.to_dict()["coverage"] == found["coverage"]
+
+
+def test_interval_signs_and_warnings_reach_the_report(folder: Path):
+    class Sure(Off):
+        def count(self, image: np.ndarray, exemplars: Any = (), *, text: str | None = None, trust: str = "none") -> Any:
+            result = super().count(image, exemplars, text=text)
+            result.interval, result.warnings, result.signs = (1.0, 5.0), (trust,), {"few": 0.5}
+            return result
+
+    for how in ("fast", "full"):
+        first = evaluate(Sure(), CountingFolder(folder), trust=how).per_image[0]
+        assert (first.low, first.high, first.warnings, first.signs) == (1.0, 5.0, (how,), {"few": 0.5})

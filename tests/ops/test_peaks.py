@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from likewise.ops.peaks import density_peaks, smooth
+from likewise.ops.peaks import density_peaks, peak_basins, smooth
 
 
 def brute_force(density: np.ndarray, radius: float, threshold: float) -> list[set[tuple[int, int]]]:
@@ -139,3 +139,19 @@ def test_a_rough_flat_top_is_one_point_once_blurred() -> None:
     rough = disc + 1e-6 * torch.rand(40, 50, generator=torch.Generator().manual_seed(0)) * disc
     points, _ = density_peaks(smooth(rough, 2.4), radius=7, threshold=0.1)
     torch.testing.assert_close(points, torch.tensor([[24.5, 19.5]]), atol=0.3, rtol=0)
+
+
+def test_basins_belong_to_the_nearest_point_within_reach() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(12, 2, generator=generator) * torch.tensor([34.0, 22.0])
+    owner = peak_basins(points, (22, 34), 6.5)
+    middle = points.floor() + 0.5
+    for y in range(22):
+        for x in range(34):
+            distance = (middle - torch.tensor([x + 0.5, y + 0.5])).norm(dim=1)
+            if float(distance.min()) > 6.5:
+                assert owner[y, x] == -1
+            else:
+                assert distance[owner[y, x]] == distance.min()
+    assert set(owner.unique().tolist()) == {-1, *range(12)}
+    assert bool((peak_basins(points[:0], (5, 6), 3.0) == -1).all())

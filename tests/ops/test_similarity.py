@@ -84,6 +84,20 @@ def test_mean_and_maximum_are_over_each_pictures_own_examples():
         torch.testing.assert_close(maps[b, 1], cosines.max(0).values)
 
 
+def test_negatives_give_their_own_maximum_and_how_far_the_examples_are_ahead():
+    features, examples = torch.randn(3, 6, 3, 4), (torch.randn(1, 6), torch.randn(4, 6), torch.randn(2, 6))
+    negatives = (torch.randn(2, 6), torch.randn(0, 6), torch.randn(1, 6))
+    maps = similarity_to_examples(features, examples, negatives)
+    assert torch.equal(maps[:, :2], similarity_to_examples(features, examples))
+    for b, y, x in torch.cartesian_prod(*(torch.arange(n) for n in (3, 3, 4))).tolist():
+        nearest, other = (
+            max((float(F.cosine_similarity(features[b, :, y, x], v, dim=0)) for v in vectors[b]), default=None)
+            for vectors in (examples, negatives)
+        )
+        expected = (0.0, 0.0) if other is None else (other, nearest - other)
+        assert maps[b, 2:, y, x].tolist() == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("side", [1, 3, 5])
 def test_correlation_slides_each_pictures_own_kernel(side):
     features, kernels = torch.randn(2, 3, 7, 6), torch.randn(2, 3, side, side)

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-import likewise.predict.counter as counter_module
+import likewise.predict.densities as densities
 from likewise.predict import Counter, load
+from likewise.predict.seen import PREVIEW
 from likewise.types import Box, LikewiseError, Preprocess, PromptBatch
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -270,7 +271,7 @@ def test_one_pixel() -> None:
 
 
 def test_a_large_picture_is_counted_in_tiles_and_kept_in_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counter_module, "MAX_GRID", 1 << 20)
+    monkeypatch.setattr(densities, "MAX_GRID", 1 << 20)
     centres = lattice(4000, 3000, 331, 90)
     picture = scene(4000, 3000, centres, 90)
     result = counter(tile=1024).count(picture, [box_at(*centres[0], 90)])
@@ -279,7 +280,7 @@ def test_a_large_picture_is_counted_in_tiles_and_kept_in_cells(monkeypatch: pyte
     distance = np.linalg.norm(result.points[:, None] - np.array(centres)[None], axis=-1)
     assert len(result.points) == len(centres)
     assert distance.min(1).max() < 0.5 * 4000 / result.grid.shape[1]
-    assert max(result.image.shape) == counter_module.PREVIEW
+    assert max(result.image.shape) == PREVIEW
 
 
 PICTURE = scene(100, 80, [(20, 20)], 20)

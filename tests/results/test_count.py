@@ -90,9 +90,12 @@ def test_bad_arrays_are_refused(changes: dict[str, Any], message: str) -> None:
         result(**changes)
 
 
-def test_the_dictionary_is_plain_json_with_the_five_keys() -> None:
+def test_the_dictionary_is_plain_json_with_these_keys() -> None:
     record = json.loads(json.dumps(result().to_dict(), allow_nan=False))
-    assert list(record) == ["image", "model", "count", "points", "seconds"]
+    assert list(record) == ["image", "model", "count", "low", "high", "points", "warnings", "seconds"]
+    assert (record["low"], record["high"], record["warnings"]) == (None, None, [])
+    sure = result(interval=(4.04, 9.25), warnings=("Look again.",)).to_dict()
+    assert (sure["low"], sure["high"], sure["warnings"]) == (4.04, 9.25, ["Look again."])
     assert record["image"] == "dishes/first dish.jpg"
     assert record["points"] == [[10.25, 20.5], [199.0, 149.0]]
     assert result(points=np.zeros((0, 2), np.float32), scores=np.zeros(0, np.float32)).to_dict()["points"] == []
@@ -124,7 +127,7 @@ def test_coco_beside_its_picture_is_a_counting_data_set(tmp_path: Path) -> None:
 
 
 def test_saving_writes_what_it_says(tmp_path: Path) -> None:
-    r = result()
+    r = result(signs={"few": 0.25})
     path = r.save(tmp_path / "new" / "folder")
     assert path.name == "first dish_count.png"
     with Image.open(path) as picture:
@@ -132,9 +135,20 @@ def test_saving_writes_what_it_says(tmp_path: Path) -> None:
     record = json.loads(path.with_name("first dish_count.json").read_text())
     assert record["prompt"] == json.loads(json.dumps(r.prompt.to_dict()))
     assert record["scores"] == pytest.approx([0.9, 0.5])
+    assert record["signs"] == {"few": 0.25}
     np.testing.assert_array_equal(np.load(path.with_name("first dish_density.npy")), r.density)
     assert result(source=None).save(tmp_path).name == "picture_count.png"
     assert r.save(tmp_path, "named").name == "named_count.png"
+
+
+def test_the_overlay_says_how_sure_the_count_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("likewise.results.count.draw_badge", lambda picture, title, line, avoid: said.append(line))
+    plain, sure = result(), result(interval=(3.6, 9.2), warnings=("Look.", "Again."))
+    for r in (plain, sure):
+        r.plot()
+    assert said[0] == f"{plain.count:.2f} by spdcn-lite"
+    assert said[1] == f"{sure.count:.2f}, likely 4 to 9, by spdcn-lite (2 warnings)"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (97, 131), (3000, 60), (60, 3000), (4000, 3000)])

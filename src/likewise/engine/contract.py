@@ -15,7 +15,11 @@ import torch
 from torch import nn
 
 #: Task -> its contract.
-CONTRACTS = {"count": "likewise.engine.counting:Counting"}
+CONTRACTS = {
+    "count": "likewise.engine.counting:Counting",
+    "recognize": "likewise.engine.recognizing:Recognizing",
+    "segment": "likewise.engine.segmenting:Segmenting",
+}
 
 
 class Batch(Protocol):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from torch.utils.data import Dataset
 
@@ -17,19 +17,26 @@ from likewise.types import LikewiseError
 class Counts(Protocol):
     """What `evaluate` needs of a counter: `likewise.predict.Counter` has it."""
 
-    def count(self, image: Any, exemplars: Any = ..., *, text: str | None = ...) -> Any:
+    def count(self, image: Any, exemplars: Any = ..., *, text: str | None = ..., trust: Any = ...) -> Any:
         """A result with ``count`` and ``seconds``."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """One picture: its name, what was to be counted, how many there are and how many were found."""
+    """One picture: its name, what was to be counted, how many there are and how many were found.
+
+    Beside the count stand the interval that should hold the truth, where there is one, the warnings, and the signs.
+    """
 
     image: str
     prompt: str | None
     truth: float
     count: float
     seconds: float
+    low: float | None = None
+    high: float | None = None
+    warnings: tuple[str, ...] = ()
+    signs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,14 +66,50 @@ class CountReport:
         errors = CountErrors([p.count for p in self.per_image], [p.truth for p in self.per_image])
         return {"images": len(errors), **errors.summary(), "seconds_per_image": self.seconds_per_image}
 
-    def to_dict(self) -> dict[str, Any]:
-        """The summary, ``per_image``, ``empty`` and ``errors`` as JSON values; None where a number is not finite."""
+    def trust(self) -> dict[str, float]:
+        """Whether intervals and warnings can be relied on; empty where there are no intervals.
+
+        ``coverage``: the share of truths inside their interval. ``nae_doubtful`` and ``nae_rest``: the mean relative
+        error of the third with the widest intervals, and of the others. ``warned``: the share with a warning,
+        ``nae_warned`` and ``nae_unwarned`` their errors and those of the others.
+        """
+        held = [p for p in self.per_image if p.low is not None and p.high is not None]
+        if not held:
+            return {}
+        widest = sorted(held, key=_width, reverse=True)
+        third = round(len(widest) / 3)
+        warned = [p for p in held if p.warnings]
         return {
-            **{k: v if math.isfinite(v) else None for k, v in self.summary().items()},
+            "coverage": sum(_inside(p) for p in held) / len(held),
+            "nae_doubtful": _nae(widest[:third]),
+            "nae_rest": _nae(widest[third:]),
+            "warned": len(warned) / len(held),
+            "nae_warned": _nae(warned),
+            "nae_unwarned": _nae([p for p in held if not p.warnings]),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Summary, `trust`, ``per_image``, ``empty`` and ``errors`` as JSON values; None for what is not finite."""
+        return {
+            **{k: v if math.isfinite(v) else None for k, v in (self.summary() | self.trust()).items()},
             "empty": self.empty,
             "per_image": [vars(p) for p in self.per_image],
             "errors": [{"image": image, "error": error} for image, error in self.errors],
         }
+
+
+def _width(counted: Counted) -> float:
+    """Of an interval, in the measure in which it is symmetric."""
+    return math.log(((counted.high or 0.0) + 0.5) / ((counted.low or 0.0) + 0.5))
+
+
+def _inside(counted: Counted) -> bool:
+    # a count of 24.4 that may be as low as 23.6 does not rule out 23
+    return math.floor(counted.low or 0.0) <= counted.truth <= math.ceil(counted.high or 0.0)
+
+
+def _nae(pictures: Sequence[Counted]) -> float:
+    return CountErrors([p.count for p in pictures], [p.truth for p in pictures]).summary()["nae"]
 
 
 def evaluate(
@@ -76,6 +119,7 @@ def evaluate(
     *,
     exemplars: int | None = None,
     both: bool = False,
+    trust: Literal["fast", "full"] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CountReport:
     """Count every sample of a data set.
@@ -89,6 +133,7 @@ def evaluate(
         limit: only this many samples, the first ones.
         exemplars: at most this many of a sample's exemplars, the first ones; None: all.
         both: give exemplars and name, to a counter that takes both.
+        trust: how hard the counter looks for signs that a count is off; None: as it does anyway.
         progress: called after each sample with how many are done and how many there are.
 
     Returns:
@@ -108,7 +153,7 @@ def evaluate(
     errors: list[tuple[str, str]] = []
     for index in range(total):
         try:
-            counted.append(_counted(counter, dataset[index], exemplars, both=both))
+            counted.append(_counted(counter, dataset[index], exemplars, both=both, trust=trust))
         except LikewiseError as error:
             errors.append((_name(dataset, index), str(error)))
         if progress is not None:
@@ -116,12 +161,26 @@ def evaluate(
     return CountReport(tuple(counted), tuple(errors))
 
 
-def _counted(counter: Counts, sample: CountSample, exemplars: int | None, *, both: bool) -> Counted:
+def _counted(
+    counter: Counts, sample: CountSample, exemplars: int | None, *, both: bool, trust: Literal["fast", "full"] | None
+) -> Counted:
     image = sample.image.permute(1, 2, 0).numpy()
     boxes = [tuple(box) for box in sample.exemplars[:exemplars].tolist()]
     shown = boxes if "exemplars" in takes(counter) else []
-    result = counter.count(image, exemplars=shown, text=sample.prompt if both or not shown else None)
-    return Counted(sample.name, sample.prompt, sample.count, float(result.count), float(result.seconds))
+    how: dict[str, Any] = {} if trust is None else {"trust": trust}
+    result = counter.count(image, exemplars=shown, text=sample.prompt if both or not shown else None, **how)
+    low, high = getattr(result, "interval", None) or (None, None)
+    return Counted(
+        sample.name,
+        sample.prompt,
+        sample.count,
+        float(result.count),
+        float(result.seconds),
+        low,
+        high,
+        tuple(getattr(result, "warnings", ())),
+        dict(getattr(result, "signs", {})),
+    )
 
 
 def takes(counter: Counts) -> tuple[str, ...]:

@@ -17,15 +17,16 @@ class Counting:
     """The contract of counters: ``model(image, prompt)`` gives (B, 1, H, W) densities.
 
     Args:
-        model: what its class says it can be prompted with decides whether batches carry names.
+        model: what its class says it can be prompted with decides whether batches carry names and negatives.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.text = "text" in getattr(model, "prompts", ())
+        takes = getattr(model, "prompts", ())
+        self.text, self.negatives = "text" in takes, "negatives" in takes
 
     def collate(self, samples: Sequence[CountSample]) -> CountBatch:
         """`likewise.data.transforms.collate`."""
-        return collate(samples, text=self.text)
+        return collate(samples, text=self.text, negatives=self.negatives)
 
     def output(self, model: nn.Module, batch: CountBatch, layout: torch.memory_format) -> Tensor:
         """Densities (B, 1, H, W)."""

@@ -16,24 +16,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.nn.scale_prior import ScalePrior, ScalePriorTrunk
+from likewise.nn.evidence import Description, Features, describe, evidence, with_kernels, with_levels
+from likewise.nn.scale_prior import HeadStart, ScalePrior, ScalePriorTrunk, Shown
 from likewise.nn.trunks import TrunkName, at_grid, channels_at_stride
 from likewise.ops.block_count import block_count_error
 from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss, mean_exemplar_sizes
-from likewise.ops.similarity import (
-    correlate_kernels,
-    cosine_similarity_map,
-    pool_boxes,
-    similarity_to_examples,
-)
-from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
+from likewise.ops.similarity import cosine_similarity_map
+from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch, Trust
 from likewise.weights import Preset, WeightCard
 
 STRIDE = 8
@@ -56,6 +52,7 @@ class Config:
             nearest exemplar, the trunk's own similarities at each joined stage, the product with the class vector
             and the correlation with 3x3 exemplar kernels (not in the paper).
         evidence_channels: width of the product and the correlation as the decoder sees them.
+        negatives: whether boxes of look-alikes may be shown too; their similarity joins the evidence.
         decoder: (channels, pixel shuffle) of each 3x3 convolution before the last.
         density_factor: the last convolution gives this many times the objects in a cell.
         loss: how a density is compared with points; see `likewise.ops.counting_loss`.
@@ -68,6 +65,9 @@ class Config:
         count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
         block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
         preprocess: how pictures become inputs.
+        settle: a peak whose density lies between these counts as one thing (`Counter.settle`); None: sums as they are.
+        trust: how far off the counts of the weights are; None: not known.
+        trust_full: the same for counts whose picture is looked at again, mirrored and at another scale.
     """
 
     trunk: TrunkName = "vgg19"
@@ -79,6 +79,7 @@ class Config:
     roi_aligned: bool = False
     evidence: bool = False
     evidence_channels: int = 0
+    negatives: bool = False
     decoder: tuple[tuple[int, int], ...] = ((256, 1), (256, 8))
     density_factor: float = 128.0
     loss: Literal["generalized", "l2", "bayesian"] = "generalized"
@@ -95,42 +96,9 @@ class Config:
             mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), multiple=16, tile=0
         )
     )
-
-
-@dataclass(frozen=True)
-class Description:
-    """What K exemplars look like, detached from the picture they were drawn in.
-
-    Attributes:
-        sizes: (K, 2) height and width in network pixels.
-        vectors: (K, C) class features, averaged over each box.
-        kernels: (K, C, 3, 3) class features of each box; None without ``Config.evidence``.
-        levels: for each joined stage (K, C_stage), trunk features averaged over each box; empty likewise.
-    """
-
-    sizes: Tensor
-    vectors: Tensor
-    kernels: Tensor | None = None
-    levels: tuple[Tensor, ...] = ()
-
-    @staticmethod
-    def merge(parts: Sequence[Description]) -> Description:
-        """One description of all the exemplars of ``parts``, wherever each was seen."""
-        kernels = [p.kernels for p in parts if p.kernels is not None]
-        return Description(
-            sizes=torch.cat([p.sizes for p in parts]),
-            vectors=torch.cat([p.vectors for p in parts]),
-            kernels=torch.cat(kernels) if kernels else None,
-            levels=tuple(torch.cat(stage) for stage in zip(*(p.levels for p in parts), strict=True)),
-        )
-
-
-class Features(NamedTuple):
-    """A picture's features: joined trunk stages as they are, class and density features (B, C, h, w)."""
-
-    stages: tuple[Tensor, ...]
-    classes: Tensor
-    density: Tensor
+    settle: tuple[float, float] | None = None
+    trust: Trust | None = None
+    trust_full: Trust | None = None
 
 
 class SPDCN(nn.Module):
@@ -140,12 +108,16 @@ class SPDCN(nn.Module):
     std: Tensor
     method = "spdcn"
     task = "count"
-    prompts = ("exemplars",)
+    prompts: tuple[str, ...] = ("exemplars",)
     stride = STRIDE
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        if config.negatives:
+            if not config.evidence:
+                raise LikewiseError("negatives=True needs evidence=True: they are part of it")
+            self.prompts = ("exemplars", "negatives")
         self.trunk = ScalePriorTrunk(config.trunk, config.scale_prior, config.offset_channels)
         joined = [self.trunk.infos[i] for i in self.trunk.joined]
         width = sum(channels_at_stride(info, STRIDE) for info in joined)
@@ -155,41 +127,45 @@ class SPDCN(nn.Module):
         if config.evidence:
             self.product = nn.Conv2d(config.channels, config.evidence_channels, 1)
             self.correlation = nn.Conv2d(config.channels, config.evidence_channels, 1)
-            decoded += 2 * config.evidence_channels + 2 + 2 * len(joined)
+            # two maps of similarity at each depth, the class features' and the joined stages', two more of negatives
+            decoded += 2 * config.evidence_channels + (4 if config.negatives else 2) * (1 + len(joined))
         self.decoder = _decoder(decoded, config)
         for name, values in (("mean", config.preprocess.mean), ("std", config.preprocess.std)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
+    def forward(self, image: Shown, prompt: PromptBatch) -> Tensor:
         """Count what each picture's exemplars show.
 
         Args:
             image: (B, 3, H, W) RGB in [0, 1], any size.
-            prompt: at least one exemplar a picture, xyxy in pixels of ``image``.
+            prompt: at least one exemplar a picture and any number of negatives, xyxy in pixels of ``image``.
 
         Returns:
             (B, 1, H, W) objects per pixel; the sum over a picture is its count.
         """
-        boxes = _exemplars(prompt)
-        features = self._features(image, mean_exemplar_sizes(boxes))
-        return self._count(features, self._describe(features, boxes), image.shape)
+        return self.answer(image, prompt)[0]
 
-    def describe(self, image: Tensor, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Description, ...]:
+    def answer(self, image: Shown, prompt: PromptBatch) -> tuple[Tensor, tuple[Description, ...]]:
+        """What `forward` gives, and what the exemplars look like, which it has to find out anyway."""
+        features = self._features(image, mean_exemplar_sizes(_exemplars(prompt)))
+        described = self._describe(features, prompt)
+        return self._count(features, described, image.shape), described
+
+    def describe(self, image: Shown, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Description, ...]:
         """What each picture's exemplars look like, to count them elsewhere with `count_like`.
 
         Args:
             image: (B, 3, H, W) RGB in [0, 1].
-            prompt: at least one exemplar a picture.
+            prompt: at least one exemplar a picture; with ``size`` there may be only negatives, or nothing.
             size: (B, 2) mean height and width of *all* the exemplars, where a picture shows only some of them.
         """
-        boxes = _exemplars(prompt)
-        size = mean_exemplar_sizes(boxes) if size is None else size.to(image)
-        return self._describe(self._features(image, size), boxes)
+        size = mean_exemplar_sizes(_exemplars(prompt)) if size is None else size
+        return self._describe(self._features(image, size), prompt)
 
-    def count_like(self, image: Tensor, descriptions: Sequence[Description]) -> Tensor:
+    def count_like(self, image: Shown, descriptions: Sequence[Description]) -> Tensor:
         """Count, in each picture (B, 3, H, W), what its description shows: density (B, 1, H, W)."""
         size = torch.stack([d.sizes.mean(0) for d in descriptions])
-        return self._count(self._features(image, size.to(image)), descriptions, image.shape)
+        return self._count(self._features(image, size), descriptions, image.shape)
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
         """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total"."""
@@ -215,58 +191,50 @@ class SPDCN(nn.Module):
         """Start the trunk from ImageNet weights; see `ScalePriorTrunk.load_imagenet`."""
         self.trunk.load_imagenet(state)
 
-    def _features(self, image: Tensor, size: Tensor) -> Features:
-        x = _pad(((image - self.mean) / self.std), max(self.config.preprocess.multiple, STRIDE))
-        stages = self.trunk(x, size / self.config.size_unit)
-        grid = (x.shape[2] // STRIDE, x.shape[3] // STRIDE)
+    def prepare(self, image: Tensor) -> HeadStart:
+        """What no prompt changes of looking at pictures (B, 3, H, W); it may be given wherever a picture is."""
+        multiple = max(self.config.preprocess.multiple, STRIDE)
+        margins = (0, -image.shape[3] % multiple, 0, -image.shape[2] % multiple)
+        return self.trunk.start(F.pad((image - self.mean) / self.std, margins), image.shape)  # the mean colour
+
+    def _features(self, image: Shown, size: Tensor) -> Features:
+        begun = image if isinstance(image, HeadStart) else self.prepare(image)
+        stages = self.trunk(begun, size.to(begun.last.device) / self.config.size_unit)
+        grid = (begun.padded[0] // STRIDE, begun.padded[1] // STRIDE)
         joined = torch.cat([at_grid(stage, grid) for stage in stages], dim=1)
         return Features(stages, self.to_classes(joined), self.to_density(joined))
 
-    def _describe(self, features: Features, boxes: Sequence[Tensor]) -> tuple[Description, ...]:
-        config = self.config
-        crops = pool_boxes(features.classes, boxes, size=config.roi_size, scale=1 / STRIDE, aligned=config.roi_aligned)
-        described = [Description(_sizes(b).to(c), c.mean((2, 3))) for b, c in zip(boxes, crops, strict=True)]
-        if not config.evidence:
+    def _describe(self, features: Features, prompt: PromptBatch) -> tuple[Description, ...]:
+        described = self._described(features, prompt.exemplars)
+        if self.config.evidence:
+            described = with_kernels(described, features, prompt.exemplars, STRIDE)
+        if prompt.negatives is None or not any(map(len, prompt.negatives)):
             return tuple(described)
-        kernels = pool_boxes(F.normalize(features.classes, dim=1), boxes, size=3, scale=1 / STRIDE)
-        levels = [
-            [crop.mean((2, 3)) for crop in pool_boxes(stage, boxes, size=4, scale=1 / self.trunk.infos[i].stride)]
-            for i, stage in zip(self.trunk.joined, features.stages, strict=True)
-        ]
-        return tuple(
-            Description(d.sizes, d.vectors, kernels[i], tuple(stage[i] for stage in levels))
-            for i, d in enumerate(described)
-        )
+        if not self.config.negatives:
+            raise LikewiseError("these weights take no negatives; give boxes of what is to be counted only")
+        against = self._described(features, prompt.negatives)
+        return tuple(replace(d, negatives=n) for d, n in zip(described, against, strict=True))
+
+    def _described(self, features: Features, boxes: Sequence[Tensor]) -> list[Description]:
+        config = self.config
+        found = describe(features, boxes, STRIDE, size=config.roi_size, aligned=config.roi_aligned)
+        strides = [self.trunk.infos[i].stride for i in self.trunk.joined]
+        return with_levels(found, features, boxes, strides) if config.evidence else found
 
     def _count(self, features: Features, descriptions: Sequence[Description], shape: torch.Size) -> Tensor:
         vectors = torch.stack([d.vectors.mean(0) for d in descriptions])[:, None]
         similarity = F.relu(cosine_similarity_map(features.classes, vectors))
         seen = [features.density * similarity]
         if self.config.evidence:
-            seen += self._evidence(features, descriptions, similarity, vectors)
-        raw = self.decoder(torch.cat(seen, dim=1))
+            found = evidence(features, descriptions, negatives=self.config.negatives)
+            seen += [self.product(found.product), self.correlation(found.correlation), similarity, found.nearest]
+            seen += found.levels + ([] if found.against is None else [found.against])
+        raw = self.decoder(torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last))
         # Summed over a picture, half precision would lose objects.
         cells = F.relu(raw.to(similarity.dtype)) / self.config.density_factor
         side = STRIDE // (cells.shape[-1] // features.density.shape[-1])
         pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2 if side > 1 else cells
         return pixels[:, :, : shape[2], : shape[3]]
-
-    def _evidence(
-        self, features: Features, descriptions: Sequence[Description], similarity: Tensor, vectors: Tensor
-    ) -> list[Tensor]:
-        grid, width = features.classes.shape[-2:], features.classes.shape[1]
-        unit = F.normalize(features.classes, dim=1)
-        kernels = torch.stack([d.kernels.mean(0) for d in descriptions if d.kernels is not None])
-        # Unit vectors have entries of about 1 / sqrt(C): scaled so that matching places give entries of about 1.
-        product = unit * F.normalize(vectors[:, 0], dim=1)[:, :, None, None] * width
-        correlation = correlate_kernels(unit, kernels.to(unit)) * (width / 9)
-        nearest = similarity_to_examples(features.classes, [d.vectors for d in descriptions])[:, 1:]
-        stages = [
-            similarity_to_examples(stage, [d.levels[i] for d in descriptions])
-            for i, stage in enumerate(features.stages)
-        ]
-        levels = [F.interpolate(stage, grid, mode="bilinear", antialias=True) for stage in stages]
-        return [self.product(product), self.correlation(correlation), similarity, nearest, *levels]
 
 
 def _map_term(config: Config, density: Tensor, batch: CountBatch) -> Tensor:
@@ -325,16 +293,6 @@ def _exemplars(prompt: PromptBatch) -> tuple[Tensor, ...]:
     return prompt.exemplars
 
 
-def _sizes(boxes: Tensor) -> Tensor:
-    """(K, 4) xyxy -> (K, 2) height, width."""
-    return torch.stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]], dim=1)
-
-
-def _pad(x: Tensor, multiple: int) -> Tensor:
-    """Zeros (the mean colour) at the bottom and right, up to a multiple."""
-    return F.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple))
-
-
 SPDCN_PAPER = Preset(
     name="spdcn",
     model=SPDCN,
@@ -370,6 +328,7 @@ SPDCN_LITE = Preset(
         count_weight=0.5,
         block_weight=0.5,
         preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024),
+        settle=(0.5, 1.5),
     ),
     card=WeightCard(
         licence="Apache-2.0",

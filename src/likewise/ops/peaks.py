@@ -51,6 +51,32 @@ def density_peaks(density: Tensor, *, radius: float, threshold: float) -> tuple[
     return points[best], scores[best]
 
 
+def peak_basins(points: Tensor, shape: tuple[int, int], radius: float) -> Tensor:
+    """Which point each pixel of a map belongs to: the nearest, if it lies within ``radius`` of it.
+
+    Args:
+        points: (N, 2) x y; where two are equally near, either is taken, always the same.
+        shape: (H, W) of the map.
+        radius: pixels, between the centres of pixels; points are taken to be in the middle of theirs.
+
+    Returns:
+        (H, W) int64, the index of the point, or -1.
+    """
+    height, width = shape
+    owner = torch.full((height * width,), -1, dtype=torch.int64, device=points.device)
+    columns, rows = points.floor().long().unbind(1)
+    offsets = _disc(radius, points.device)
+    for down, across in offsets[offsets.square().sum(1).argsort(stable=True)].tolist():
+        if down * down + across * across > radius * radius:
+            break
+        y, x = rows + down, columns + across
+        free = ((y >= 0) & (y < height) & (x >= 0) & (x < width)).nonzero()[:, 0]
+        places = y[free] * width + x[free]
+        free, places = free[owner[places] < 0], places[owner[places] < 0]
+        owner[places] = free
+    return owner.view(height, width)
+
+
 def smooth(density: Tensor, sigma: float) -> Tensor:
     """A density (H, W) blurred by a Gaussian of ``sigma`` pixels, as if the map went on with zeros outside.
 
@@ -124,31 +150,36 @@ def _centroids(density: Tensor, centres: Tensor, radius: float) -> tuple[Tensor,
     """Points (P, 2) as (x, y), refined inside their discs, and the density (P,) summed in those."""
     reach = math.ceil(max(radius, 1.0) + 1)  # half a pixel of rim, half a pixel to the nearest centre
     step = torch.arange(-reach, reach + 1, device=density.device)
-    window = torch.cartesian_prod(step, step)
-    parts = [_window_centroids(density, c, window, radius) for c in centres.split(max(1, _CHUNK // len(window)))]
+    parts = [_window_centroids(density, c, step, radius) for c in centres.split(max(1, _CHUNK // len(step) ** 2))]
     if not parts:
         return centres.new_zeros(0, 2), centres.new_zeros(0)
     return torch.cat([p for p, _ in parts]), torch.cat([s for _, s in parts])
 
 
-def _window_centroids(density: Tensor, centres: Tensor, window: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+def _window_centroids(density: Tensor, centres: Tensor, step: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     start = centres
     for _ in range(_MOVES):
-        places, values = _in_disc(density, centres, window, radius)
-        weights = (values - 0.5 * values.amax(1, keepdim=True)).clamp(min=0)
-        pull = (weights[..., None] * (places - start[:, None])).sum(1)
-        pull = pull / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+        places, values = _in_disc(density, centres, step, radius)
+        weights = (values - 0.5 * values.amax((1, 2), keepdim=True)).clamp(min=0)
+        along = torch.stack([weights.sum(2), weights.sum(1)], dim=1)
+        pull = (along * (places - start[..., None])).sum(2)
+        pull = pull / weights.sum((1, 2))[:, None].clamp(min=torch.finfo(weights.dtype).tiny)
         # peaks are further apart than the radius: moved by less than half of it, they never become one
         centres = start + pull * (0.5 * radius / pull.norm(dim=1, keepdim=True).clamp(min=0.5 * radius))
-    _, values = _in_disc(density, centres, window, radius)
-    return (centres + 0.5).flip(1), values.sum(1)
+    _, values = _in_disc(density, centres, step, radius)
+    return (centres + 0.5).flip(1), values.sum((1, 2))
 
 
-def _in_disc(density: Tensor, centres: Tensor, window: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """Places (P, M, 2) round each centre and the density (P, M) there, fading over the disc's rim, zero outside."""
-    limit = torch.tensor(density.shape, device=density.device) - 1
-    places = centres.round().long()[:, None] + window
-    share = (max(radius, 1.0) + 0.5 - (places - centres[:, None]).square().sum(-1).sqrt()).clamp(0, 1)
-    inside = ((places >= 0) & (places <= limit)).all(-1)
-    clamped = torch.minimum(places.clamp(min=0), limit)
-    return places, density[clamped[..., 0], clamped[..., 1]] * inside * share
+def _in_disc(density: Tensor, centres: Tensor, step: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """Rows and columns (P, 2, W) round each centre and the density (P, W, W) there, fading over the disc's rim.
+
+    It is zero outside the map.
+    """
+    limit = torch.tensor(density.shape, device=density.device)[:, None] - 1
+    places = centres.round().long()[..., None] + step
+    rows, columns = torch.minimum(places.clamp(min=0), limit).unbind(1)
+    inside = ((places >= 0) & (places <= limit)).to(density.dtype)
+    down, across = (places - centres[..., None]).square().unbind(1)
+    share = (max(radius, 1.0) + 0.5 - (down[:, :, None] + across[:, None]).sqrt()).clamp(0, 1)
+    values = density[rows[:, :, None], columns[:, None]] * share
+    return places, values * inside[:, 0, :, None] * inside[:, 1, None]

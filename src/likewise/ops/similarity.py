@@ -61,18 +61,34 @@ def cosine_similarity_map(features: Tensor, vectors: Tensor, eps: float = 1e-8) 
         return torch.einsum("bchw,bkc->bkhw", places, F.normalize(vectors.to(compute), dim=2, eps=eps))
 
 
-def similarity_to_examples(features: Tensor, examples: Sequence[Tensor]) -> Tensor:
+def similarity_to_examples(
+    features: Tensor, examples: Sequence[Tensor], negatives: Sequence[Tensor] | None = None
+) -> Tensor:
     """Mean and maximum, over each picture's own examples, of the cosine with every place.
 
     Args:
         features: (B, C, h, w).
-        examples: B tensors (K_i, C).
+        examples: B tensors (K_i, C), K_i >= 1.
+        negatives: B tensors (N_i, C) of what is not wanted, N_i >= 0; None: not looked at.
 
     Returns:
-        (B, 2, h, w): mean, maximum.
+        (B, 2, h, w): mean, maximum; with negatives (B, 4, h, w): then the maximum over the negatives, and how much
+        larger the examples' maximum is. These two are 0 where a picture has no negatives.
     """
-    maps = [cosine_similarity_map(f[None], v[None]) for f, v in zip(features, examples, strict=True)]
-    return torch.cat([torch.cat([m.mean(1, keepdim=True), m.amax(1, keepdim=True)], dim=1) for m in maps])
+    against = [v[:0] for v in examples] if negatives is None else negatives
+    both = [torch.cat([v, n]) for v, n in zip(examples, against, strict=True)]
+    maps = [cosine_similarity_map(f[None], v[None]) for f, v in zip(features, both, strict=True)]
+    shown = [_compared(m[:, : len(v)], m[:, len(v) :]) for m, v in zip(maps, examples, strict=True)]
+    return torch.cat(shown if negatives is not None else [m[:, :2] for m in shown])
+
+
+def _compared(wanted: Tensor, unwanted: Tensor) -> Tensor:
+    """Cosines (1, K, h, w) and (1, N, h, w) as mean, maximum, the other maximum and the maxima's difference."""
+    nearest = wanted.amax(1, keepdim=True)
+    if not unwanted.shape[1]:
+        return torch.cat([wanted.mean(1, keepdim=True), nearest, *2 * [torch.zeros_like(nearest)]], dim=1)
+    other = unwanted.amax(1, keepdim=True)
+    return torch.cat([wanted.mean(1, keepdim=True), nearest, other, nearest - other], dim=1)
 
 
 def correlate_kernels(features: Tensor, kernels: Tensor) -> Tensor:

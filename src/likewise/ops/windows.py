@@ -13,14 +13,20 @@ the evaluation of VLCounter and CounTX as published: window after window, the ov
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from likewise.ops.density import resize_density
+from likewise.ops.fitting import fitted
 from likewise.ops.tiling import Span, blend_weights, tile_spans
 
 WindowBlend = Literal["average", "paper"]
+
+#: Windows that go through a network together.
+TOGETHER = 8
 
 
 def window_spans(length: int, window: int, stride: int) -> list[Span]:
@@ -75,6 +81,40 @@ def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: 
         weight = (down[i][:, None] * across[j]).to(densities)
         out[:, :, rows[i][0] : rows[i][1], columns[j][0] : columns[j][1]] += weight * densities[:, n]
     return out
+
+
+def density_in_windows(
+    image: Tensor,
+    texts: Tensor,
+    look: Callable[[Tensor, Tensor], Tensor],
+    *,
+    window: int,
+    multiple: int,
+    stride: int,
+    blend: WindowBlend,
+) -> Tensor:
+    """The density of pictures of any size and shape from a network that sees windows of one.
+
+    Args:
+        image: (B, 3, H, W).
+        texts: (B, C), what is counted in each.
+        look: from some windows (N, 3, window, window) and a text for each (N, C) to their densities (N, 1, window,
+            window).
+        window: side of a window in pixels.
+        multiple: see `likewise.ops.fitting.fitted`.
+        stride: distance of windows in pixels.
+        blend: see `blend_windows`.
+
+    Returns:
+        (B, 1, H, W) objects per pixel.
+    """
+    seen, (height, width) = fitted(image, window, multiple)
+    windows = cut_windows(seen, window, stride)
+    each = windows.shape[1]
+    groups = zip(windows.flatten(0, 1).split(TOGETHER), texts.repeat_interleave(each, 0).split(TOGETHER), strict=True)
+    densities = torch.cat([look(crops, asked) for crops, asked in groups]).unflatten(0, (len(image), each))
+    whole = blend_windows(densities, (seen.shape[2], seen.shape[3]), stride, blend)
+    return resize_density(whole[:, :, :height, :width], (image.shape[2], image.shape[3]))
 
 
 def _weights(spans: list[Span], overlap: int, blend: WindowBlend) -> list[Tensor]:

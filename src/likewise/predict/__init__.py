@@ -6,17 +6,21 @@ from pathlib import Path
 
 import torch
 
-from likewise.predict.counter import Counter, Likeness
+from likewise.predict.counter import Counter
+from likewise.predict.densities import Likeness
 from likewise.predict.pictures import Picture
+from likewise.predict.recognizer import Recognizer
+from likewise.predict.seen import Seen
+from likewise.predict.segmenter import Segmenter, Support
 from likewise.registry import load_model
 
-__all__ = ["Counter", "Likeness", "Picture", "load"]
+__all__ = ["Counter", "Likeness", "Picture", "Recognizer", "Seen", "Segmenter", "Support", "load"]
 
 #: What is made of a network, by its task.
-FOR_TASK = {"count": Counter}
+FOR_TASK = {"count": Counter, "recognize": Recognizer, "segment": Segmenter}
 
 
-def load(name_or_path: str | Path, *, device: str | torch.device | None = None) -> Counter:
+def load(name_or_path: str | Path, *, device: str | torch.device | None = None) -> Counter | Recognizer | Segmenter:
     """A model, ready to use: one that ships with the package, by name, or a ``.safetensors`` file.
 
     Args:

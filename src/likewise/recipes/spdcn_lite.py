@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 from likewise.data.folder import CountingFolder
-from likewise.data.photometric import Look
 from likewise.data.sample import CountSample
 from likewise.data.streams import MixedDataset
 from likewise.data.transforms import Crop, TrainCrop
@@ -33,6 +32,9 @@ class SpdcnLite(TrainConfig):
         out: the run's folder.
         shares: how often scenes, nuclei and blood are drawn.
         crop_size: side of the training crops.
+        negatives: probability that things of other kinds in a crop, if there are any, are shown as negatives; 0 and
+            ``ground`` 0: the weights take none.
+        ground: probability, where none are shown, that boxes of empty ground are.
     """
 
     data: Path
@@ -40,6 +42,8 @@ class SpdcnLite(TrainConfig):
     out: Path = Path("runs/spdcn-lite")
     shares: tuple[float, float, float] = (0.86, 0.09, 0.05)
     crop_size: int = 256
+    negatives: float = 0.4
+    ground: float = 0.05
     steps: int = 3600
     batch_size: int = 16
     lr: float = 1e-3
@@ -70,9 +74,14 @@ def spdcn_lite(config: SpdcnLite) -> Path:
     """
     lite = preset("spdcn-lite")
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
-    model = lite.build()
-    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))  # type: ignore[operator]  # ours
-    crop = Crop(size=config.crop_size, object_size=lite.config.preprocess.object_size, look=Look())
+    model = lite.model(replace(lite.config, negatives=config.negatives > 0 or config.ground > 0))
+    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+    crop = Crop(
+        size=config.crop_size,
+        object_size=lite.config.preprocess.object_size,
+        negatives=config.negatives,
+        ground=config.ground,
+    )
     data = MixedDataset(_sets(config, "train"), config.shares, config.seed, TrainCrop(crop))
     val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)
     return train(model, data, val, config, config.out)

@@ -8,5 +8,7 @@ Everything is in the caller's pixels: points are ``(x, y)``, the centre of the t
 from __future__ import annotations
 
 from likewise.results.count import CountResult
+from likewise.results.recognize import RecognizeResult
+from likewise.results.segment import SegmentResult
 
-__all__ = ["CountResult"]
+__all__ = ["CountResult", "RecognizeResult", "SegmentResult"]

@@ -10,7 +10,8 @@ network's: the same density before it was brought to the caller's pixels.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ class CountResult:
         image: (H', W', 3) uint8, the picture, or a reduced copy of it, to draw on.
         source: the picture's file name, where it has one.
         object_size: mean (width, height) of the exemplars, where there are any.
+        interval: (low, high), between which the truth lies in nine of ten cases; None: not known for these weights.
+        warnings: what speaks against the count, a sentence or two each.
+        signs: what interval and warnings were judged by (`likewise.predict.trust`), by name.
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.
@@ -62,6 +66,9 @@ class CountResult:
     image: np.ndarray
     source: str | None = None
     object_size: tuple[float, float] | None = None
+    interval: tuple[float, float] | None = None
+    warnings: tuple[str, ...] = ()
+    signs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check shapes, types and values."""
@@ -99,14 +106,22 @@ class CountResult:
         draw_points(picture, self.points * scale)
         draw_boxes(picture, [tuple(box) for box in boxes])
         draw_boxes(picture, [tuple(box) for box in negatives], NEGATIVE_COLOUR)
-        subtitle = f"{self.count:.2f} by {Path(self.model).stem}"
-        draw_badge(picture, f"{self.count:.0f}", subtitle, avoid=np.concatenate([self.points * scale, boxes[:, :2]]))
+        draw_badge(
+            picture, f"{self.count:.0f}", self._subtitle(), avoid=np.concatenate([self.points * scale, boxes[:, :2]])
+        )
         return picture
+
+    def _subtitle(self) -> str:
+        """The count, how sure it is, and whose it is."""
+        likely = "" if self.interval is None else f", likely {self.interval[0]:.0f} to {self.interval[1]:.0f},"
+        warned = f" ({len(self.warnings)} warning{'s' * (len(self.warnings) > 1)})" * bool(self.warnings)
+        return f"{self.count:.2f}{likely} by {Path(self.model).stem}{warned}"
 
     def save(self, directory: str | Path, name: str | None = None) -> Path:
         """Write the `plot`, the `density` and the numbers.
 
-        The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores and prompt.
+        The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores, prompt and
+        signs.
 
         Args:
             directory: made where it is missing.
@@ -119,6 +134,7 @@ class CountResult:
         folder.mkdir(parents=True, exist_ok=True)
         name = name or (Path(self.source).stem if self.source else "picture")
         record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
+        record["signs"] = {name: round(value, 4) for name, value in self.signs.items()}
         (folder / f"{name}_count.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         np.save(folder / f"{name}_density.npy", self.density)
         path = folder / f"{name}_count.png"
@@ -126,12 +142,19 @@ class CountResult:
         return path
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as plain JSON values: image, model, count, points and seconds."""
+        """The result as plain JSON values: image, model, count, low, high, points, warnings and seconds.
+
+        low and high are None where the interval is not known.
+        """
+        low, high = (None, None) if self.interval is None else (round(end, 4) for end in self.interval)
         return {
             "image": self.source,
             "model": self.model,
             "count": round(self.count, 4),
+            "low": low,
+            "high": high,
             "points": rounded(self.points, 2),
+            "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
         }
 

@@ -1,0 +1,76 @@
+"""``likewise calibrate``: teach weights that count how far off they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from likewise.types import LikewiseError
+
+if TYPE_CHECKING:
+    from likewise.engine.calibration import Case
+    from likewise.predict import Counter
+
+
+def calibrate(
+    model: str,
+    /,
+    *,
+    data: Annotated[Sequence[str], Parameter(negative="", metavar="DIR[:SPLIT]", show_default=False)],
+    output: Annotated[Path, Parameter(name=("--output", "-o"), metavar="FILE")],
+    limit: int | None = None,
+    exemplars: int | None = 3,
+    full: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> None:
+    """Measure how far off a counter's counts are, and write its weights with what was learnt.
+
+    Counts then come with an interval that should hold the truth in nine of ten cases. Take sets whose truth is known,
+    of as many sorts of pictures as there are, none of which the weights are judged on later.
+
+    Args:
+        model: A name from 'likewise models', or a .safetensors file.
+        data: A folder with annotations.json and pictures, and a split of it after a colon. Repeat for at least two.
+        output: The safetensors file to write.
+        limit: Only the first so many pictures of each set.
+        exemplars: At most so many exemplars a picture.
+        full: Learn also what looking at every picture twice more tells; three times as long.
+    """
+    from likewise.engine.calibration import fit_trust
+    from likewise.predict import Counter
+    from likewise.predict.trust import AGAIN, SIGNS
+    from likewise.weights import save_checkpoint
+
+    counter = Counter.load(model)
+    if not hasattr(counter.model.config, "trust"):
+        raise LikewiseError(f"{model} has no place for what is learnt; expected weights of spdcn or spdcn-lite")
+    cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
+    config = replace(counter.model.config, trust=fit_trust(cases, tuple(SIGNS)))
+    if full:
+        config = replace(config, trust_full=fit_trust(cases, (*SIGNS, *AGAIN)))
+    counter.model.config = config
+    save_checkpoint(output, counter.model)  # type: ignore[arg-type]  # every network here is Configured
+    for name, trust in (("fast", config.trust), ("full", config.trust_full)):
+        if trust is not None:
+            told = ", ".join(f"{s} {w:g}" for s, w in zip(trust.signs, trust.weights, strict=True) if w)
+            print(f"{name}: base {trust.base:g}, {told or 'no sign tells anything'}")
+            print(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")
+    print(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
+
+
+def _counted(
+    counter: Counter, where: str, limit: int | None, exemplars: int | None, trust: Literal["fast", "full"]
+) -> list[Case]:
+    from likewise.data.layouts import open_counting
+    from likewise.engine.calibration import cases_of
+    from likewise.engine.count_eval import evaluate
+
+    folder, _, split = where.partition(":")
+    dataset = open_counting(Path(folder), split or None, None)
+    report = evaluate(counter, dataset, limit, exemplars=exemplars, trust=trust)
+    for image, error in report.errors:
+        print(f"left out: {image}: {error}")
+    return cases_of(where, report)

@@ -1,0 +1,203 @@
+"""Can a count be trusted? Signs that it may be off, the interval they make of it, and what they say in plain words.
+
+Every sign is 0 where nothing is odd and grows with what is. Those of `SIGNS` come from what counting works out anyway;
+those of `AGAIN` from looking at the picture twice more.
+
+Convention
+----------
+Boxes are xyxy in the caller's pixels; the grid is the density as the network sees it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from likewise.types import Box, Trust
+
+#: Name of a sign, and what it is.
+SIGNS = {
+    "unlike": "1 - the mean cosine of every two examples",
+    "sizes": "standard deviation of the examples' log size",
+    "alone": "1 where there is one example only",
+    "limit": "|log| of the rescaling that the examples ask for over what the weights allow",
+    "tiny": "log of 20 over the examples' size in pixels of the picture, where they are smaller",
+    "blunt": "|log| of the density's sum over the number of clear peaks",
+    "faint": "log of the number of all peaks over that of the clear ones",
+    "crowded": "log of 2 over the distance of the clear peaks from each other, in object sizes, where it is smaller",
+    "mass": "|log| of the density found in an example's box",
+    "ragged": "mean |score - 1| of the points",
+    "few": "1 / sqrt(count + 1)",
+    "many": "log of the count over 100, where it is larger",
+}
+AGAIN = {
+    "mirror": "|log| of the density's sum over that of the mirrored picture",
+    "zoom": "|log| of the density's sum over that of the picture at another scale",
+}
+#: Scale of the second look, as a share of that of the first.
+ZOOM = 0.8
+#: Size in pixels below which an example shows little.
+SMALL = 20.0
+#: Things whose centres are this many object sizes apart do not disturb each other.
+ROOM = 2.0
+#: Rounding of the scale, and a little more, is not counted as a limit.
+_SLACK = 0.1
+#: From where on a sign is worth a warning whatever the weights.
+_UNLIKE, _SIZES, _LIMIT, _PIXELS, _BLUNT, _FAINT, _MASS, _DIFFER, _MANY = 0.5, 0.5, 0.3, 8.0, 0.5, 0.5, 0.5, 0.25, 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What a count was made from, and what else was seen.
+
+    Attributes:
+        count: what is reported.
+        grid: (h, w) float32, the density as the network gave it.
+        size: (width, height) of the picture.
+        exemplars: boxes in the picture that lie in what was counted.
+        sides: sqrt(width x height) of all examples, wherever they are.
+        scores: (N,) density round each point.
+        peaks: number of peaks of the density ...
+        clear: ... and of clear ones.
+        apart: median distance of a clear peak to the nearest other, in object sizes; None: there are not two.
+        alike: mean cosine of every two examples; None: not known, or fewer than two.
+        scale: of the picture as the network saw it.
+        wanted: the scale that the examples ask for; None: they ask for none.
+        again: counts of further looks, by the name of the sign.
+    """
+
+    count: float
+    grid: np.ndarray
+    size: tuple[int, int]
+    exemplars: tuple[Box, ...]
+    sides: tuple[float, ...]
+    scores: np.ndarray
+    peaks: int
+    clear: int
+    apart: float | None
+    alike: float | None
+    scale: float
+    wanted: float | None
+    again: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        """The density's sum."""
+        return float(self.grid.sum(dtype=np.float64))
+
+    @property
+    def mass(self) -> float | None:
+        """Mean density in the examples' boxes; None where there are none in the picture."""
+        if not self.exemplars:
+            return None
+        factor = np.array(self.grid.shape[::-1]) / self.size
+        return float(np.mean([box_sum(self.grid, np.array(box) * np.tile(factor, 2)) for box in self.exemplars]))
+
+
+def signs_of(looked: Looked) -> dict[str, float]:
+    """The signs by name: all of `SIGNS`, and of `AGAIN` those that were looked for."""
+    count, sides, mass = looked.count, looked.sides, looked.mass
+    limit = 0.0 if looked.wanted is None else abs(math.log(looked.scale / looked.wanted))
+    found = {
+        "unlike": 0.0 if looked.alike is None else 1.0 - looked.alike,
+        "sizes": float(np.std(np.log(sides))) if sides else 0.0,
+        "alone": float(len(sides) == 1),
+        "limit": limit if limit > _SLACK else 0.0,
+        "tiny": max(0.0, math.log(SMALL / _mean(sides))) if sides else 0.0,
+        "blunt": _apart(looked.total, looked.clear),
+        "faint": _apart(looked.peaks, looked.clear),
+        "crowded": 0.0 if looked.apart is None else max(0.0, math.log(ROOM / max(looked.apart, 0.1))),
+        "mass": 0.0 if mass is None else abs(math.log(min(max(mass, 0.1), 4.0))),
+        "ragged": float(np.abs(looked.scores - 1).mean()) if len(looked.scores) else 0.0,
+        "few": 1 / math.sqrt(max(count, 0.0) + 1),
+        "many": max(0.0, math.log(max(count, 1.0) / 100)),
+    }
+    return found | {name: _apart(looked.total, other) for name, other in looked.again.items()}
+
+
+def warnings_of(looked: Looked, signs: Mapping[str, float], trust: Trust | None) -> tuple[str, ...]:
+    """What speaks against a count, in sentences that say what to do; none where nothing does."""
+    said = [*_of_examples(looked, signs), *_of_density(looked, signs)]
+    if trust is not None and trust.spread(signs) > trust.doubt:
+        low, high = trust.interval(looked.count, signs)
+        said.append(
+            f"The count may be far off: anything from {low:.0f} to {high:.0f} would not be a surprise. "
+            "Count a part of the picture by hand and compare."
+        )
+    return tuple(said)
+
+
+def box_sum(grid: np.ndarray, box: np.ndarray) -> float:
+    """The density (h, w) inside a box of it; cells that the box cuts count in part."""
+    along = [
+        np.clip(np.minimum(box[2 + axis], np.arange(n) + 1.0) - np.maximum(box[axis], np.arange(n)), 0, 1)
+        for axis, n in enumerate(grid.shape[::-1])
+    ]
+    return float(along[1] @ grid.astype(np.float64) @ along[0])
+
+
+def _of_examples(looked: Looked, signs: Mapping[str, float]) -> list[str]:
+    said = []
+    sides = looked.sides
+    if signs["unlike"] > _UNLIKE:
+        said.append(
+            "The examples do not look like each other. Box one kind of thing only, or count each kind by itself."
+        )
+    if signs["sizes"] > _SIZES:
+        times = max(sides) / min(sides)
+        said.append(
+            f"The examples differ {times:.1f} times in size. Count near and far things separately, "
+            "each with examples of their own and a region."
+        )
+    if signs["limit"] > _LIMIT and looked.wanted is not None:
+        small = looked.wanted > looked.scale
+        said.append(
+            f"The things are too {'small' if small else 'large'} for this model. "
+            f"Use a {'closer picture, or one with more pixels' if small else 'smaller copy of the picture'}."
+        )
+    elif sides and _mean(sides) < _PIXELS:
+        said.append(
+            f"The things are only {_mean(sides):.0f} pixels large in this picture. "
+            "A closer or sharper one is counted better."
+        )
+    return said
+
+
+def _of_density(looked: Looked, signs: Mapping[str, float]) -> list[str]:
+    said = []
+    count, mass = looked.count, looked.mass
+    if looked.sides and count < 0.5:
+        said.append("Next to nothing was found. Check that the boxes are tight round whole things.")
+    elif signs["blunt"] > _BLUNT:
+        said.append(
+            f"The things run into each other: {looked.clear} stand out, the density sums to {looked.total:.0f}. "
+            "Look at the overlay, and add boxes round some that were missed."
+        )
+    if signs["faint"] > _FAINT:
+        said.append(
+            f"{looked.peaks - looked.clear} more places look a little like the examples. "
+            "Add boxes round those that are to be counted, or negatives round those that are not."
+        )
+    if mass is not None and count >= 0.5 and signs["mass"] > _MASS:
+        said.append(
+            f"The examples themselves are counted as {mass:.1f} each, so the count is probably too "
+            f"{'low' if mass < 1 else 'high'}. Draw the boxes tightly, and add some round other things of the kind."
+        )
+    for name, other in looked.again.items():
+        if signs[name] > _DIFFER:
+            how = "mirrored" if name == "mirror" else "at another scale"
+            said.append(f"The same picture {how} gives {other:.0f}. Add boxes round things that look different.")
+    if count > _MANY:
+        said.append("These are very many. Count a part with a region, by hand too, and compare.")
+    return said
+
+
+def _apart(count: float, other: float) -> float:
+    return abs(math.log((max(count, 0.0) + 1) / (max(other, 0.0) + 1)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

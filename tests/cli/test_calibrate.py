@@ -1,0 +1,88 @@
+"""``likewise calibrate`` from sets of pictures to weights whose counts have an interval."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from likewise import cli
+from likewise.predict import load
+from likewise.registry import preset
+from likewise.weights import save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two folders with twelve small pictures each, all of the same dots."""
+    folders = []
+    rng = np.random.default_rng(0)
+    for name in ("first", "second"):
+        folder = tmp_path_factory.mktemp(name)
+        images = []
+        for number in range(12):
+            pixels = rng.integers(0, 60, (48, 48, 3), dtype=np.uint8)
+            pixels[4:24, 4:24] = 255
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+            images.append(
+                {
+                    "id": number,
+                    "file_name": f"{number}.png",
+                    "count": 1 + number,
+                    "exemplars": [[4, 4, 24, 24]],
+                    "split": "val" if number else "test",
+                }
+            )
+        (folder / "annotations.json").write_text(json.dumps({"images": images, "annotations": []}))
+        folders.append(folder)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    lite = preset("spdcn-lite")
+    network = lite.model(replace(lite.config, preprocess=replace(lite.config.preprocess, object_size=16.0)))
+    return save_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.safetensors", network)
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*map(str, words)])
+    return int(stopped.value.code or 0)
+
+
+def test_weights_learn_how_far_off_they_are(
+    sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sure.safetensors"
+    first, second = sets
+    code = run("calibrate", model, "--data", f"{first}:val", "--data", second, "-o", out)
+    assert code == 0, capsys.readouterr().err
+    assert "learnt from 23 pictures of 2 sets" in capsys.readouterr().out
+    sure, plain = load(out), load(model)
+    assert plain.model.config.trust is None
+    assert sure.model.config == replace(plain.model.config, trust=sure.model.config.trust)
+    before = plain.model.state_dict()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in sure.model.state_dict().items())
+    result = sure.count(first / "3.png", [(4, 4, 24, 24)])
+    assert result.interval is not None
+    assert result.interval[0] <= result.count <= result.interval[1]
+    assert run("eval", out, "--data", first, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {"coverage", "nae_doubtful", "nae_rest", "warned"} <= report.keys()
+    assert report["coverage"] >= 0.75
+
+
+def test_one_set_is_not_enough(
+    sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("calibrate", model, "--data", sets[0], "-o", tmp_path / "x.safetensors", "--limit", 1) == 2
+    assert "expected 20 pictures of two sets or more" in capsys.readouterr().err
+    assert run("calibrate", "s3n-lite", "--data", sets[0], "-o", tmp_path / "x.safetensors") == 2
+    assert not (tmp_path / "x.safetensors").exists()
