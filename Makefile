@@ -58,5 +58,5 @@ $(VENV)/.installed: pyproject.toml $(COMPILED) | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml $(COMPILED) | $(BIN)/python
 	@echo "Installing likewise and its tools into $(VENV); PyTorch is large, the first time takes minutes."
-	$(BIN)/python -m pip install --quiet --editable ".[train,export,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,export,app,dev]"
 	@touch $(VENV)/.installed $@

@@ -58,6 +58,17 @@ def test_no_density_leaves_the_picture_alone() -> None:
     assert np.array_equal(np.asarray(over), np.asarray(picture))
 
 
+def test_a_heat_layer_laid_over_by_a_browser_is_the_overlay():
+    density = np.zeros((6, 10), np.float32)
+    density[2, 3], density[4, 8] = 1.0, 0.4
+    layer = draw.heat_layer(density, (200, 120))
+    assert (layer.mode, layer.size) == ("RGBA", (200, 120))
+    over = Image.alpha_composite(blank().convert("RGBA"), layer).convert("RGB")
+    expected = draw.heat_overlay(blank(), density)
+    assert np.abs(np.asarray(over).astype(int) - np.asarray(expected)).max() <= 1
+    assert not np.asarray(draw.heat_layer(density * 0, (20, 12))).any()
+
+
 def test_boxes_are_outlined_not_filled() -> None:
     picture = blank()
     draw.draw_boxes(picture, [(50, 30, 150, 90)])

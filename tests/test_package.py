@@ -54,12 +54,14 @@ def declared_packages(*extras: str) -> set[str]:
 
 
 def test_every_imported_package_is_declared():
-    assert imported_packages(PACKAGE) - declared_packages("train") == set()
+    optional = {"opencv-python-headless"}  # only asked for where something is compared with it
+    assert imported_packages(PACKAGE) - declared_packages("train", "app") == optional
     assert imported_packages(PACKAGE / "engine") >= {"lightning"}
     for folder in PACKAGE.iterdir():
         if folder.is_dir() and folder.name != "engine":
-            assert imported_packages(folder) - declared_packages() == set(), folder.name
-    assert imported_packages(REPOSITORY / "tests") - declared_packages("train", "export", "dev") == set()
+            extra = ("app",) if folder.name == "app" else ()
+            assert imported_packages(folder) - declared_packages(*extra) <= optional, folder.name
+    assert imported_packages(REPOSITORY / "tests") - declared_packages("train", "export", "app", "dev") == set()
 
 
 @pytest.mark.parametrize("module", ["likewise", "likewise.types", "likewise.cli"])

@@ -34,8 +34,10 @@ def convert(method: str, checkpoint: Path, out: Path) -> Path:
             f"cannot write {out}: expected a name that ends in .safetensors, such as {method}.safetensors"
         )
     found = preset(method)
-    convert_keys = importlib.import_module(found.model.__module__).convert_keys
-    state = convert_keys(read_foreign(checkpoint))
-    network = found.build()
+    module = importlib.import_module(found.model.__module__)
+    state = module.convert_keys(read_foreign(checkpoint))
+    # some methods are published in several sizes, such as for other numbers of classes
+    fitted = getattr(module, "config_for", lambda config, _: config)
+    network = found.model(fitted(found.config, state))
     load_strict(network, state, str(checkpoint))
     return save_checkpoint(out, cast("Configured", network))

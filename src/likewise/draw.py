@@ -3,8 +3,9 @@
 Convention
 ----------
 Coordinates are float pixels of the picture that is drawn on, the centre of its top left pixel at (0.5, 0.5).
-Every function draws in place on an RGB picture, except `heat_overlay`, `canvas` and `contact_sheet`, which return
-a new one. Lines have a dark casing, so that they can be seen on any ground.
+Every function draws in place on an RGB picture, except `heat_overlay`, `heat_layer`, `mask_overlay`, `canvas`,
+`beside`, `above_answers` and `contact_sheet`, which return a new one. Lines have a dark casing, so that they can be
+seen on any ground.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ BOX_COLOUR = (64, 224, 255)
 NEGATIVE_COLOUR = (255, 88, 88)
 REGION_COLOUR = (255, 255, 255)
 POINT_COLOUR = (72, 255, 120)
+MASK_COLOUR = (64, 224, 160)
 CASING = (10, 12, 20)
 GROUND = (24, 26, 34)
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 def canvas(
@@ -63,21 +66,35 @@ def heat_colours(values: np.ndarray) -> np.ndarray:
 
 
 def heat_overlay(picture: Image.Image, density: np.ndarray, *, strength: float = 0.72) -> Image.Image:
-    """Lay a density (h, w) over a picture: the denser, the brighter and the more opaque.
+    """Lay a density (h, w) over a picture: see `heat_layer`; a map without density leaves the picture as it is."""
+    layer = heat_layer(density, picture.size, strength=strength)
+    return Image.composite(layer.convert("RGB"), picture, layer.getchannel("A"))
 
-    The colours end at the density's 99.8th percentile, so that one sharp peak does not hide the rest; a map
-    without density leaves the picture as it is.
+
+def heat_layer(density: np.ndarray, size: tuple[int, int], *, strength: float = 0.72) -> Image.Image:
+    """A density (h, w) as RGBA of ``size`` (width, height): the denser, the brighter and the more opaque.
+
+    The colours end at the density's 99.8th percentile, so that one sharp peak does not hide the rest.
     """
     small = Image.fromarray(np.ascontiguousarray(density, dtype=np.float32))
-    shrinking = small.width > picture.width or small.height > picture.height
+    shrinking = small.width > size[0] or small.height > size[1]
     resampling = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
-    heat = np.asarray(small.resize(picture.size, resampling)).clip(min=0)
+    heat = np.asarray(small.resize(size, resampling)).clip(min=0)
     present = heat[heat > 0.02 * heat.max(initial=0)]
     if present.size == 0:
-        return picture.copy()
+        return Image.new("RGBA", size)
     level = (heat / np.percentile(present, 99.8)).clip(0, 1)
-    opacity = Image.fromarray(np.round(255 * strength * level**0.6).astype(np.uint8))
-    return Image.composite(Image.fromarray(heat_colours(level)), picture, opacity)
+    opacity = np.round(255 * strength * level**0.6).astype(np.uint8)
+    return Image.fromarray(np.dstack([heat_colours(level), opacity]))
+
+
+def mask_overlay(picture: Image.Image, mask: np.ndarray, *, strength: float = 0.45) -> Image.Image:
+    """Tint what a mask (h, w) of bool covers, and dim the rest a little."""
+    inside = np.asarray(Image.fromarray(mask).convert("L").resize(picture.size, Image.Resampling.BILINEAR)) / 255
+    pixels = np.asarray(picture).astype(np.float32)
+    tinted = pixels * (1 - strength) + np.array(MASK_COLOUR, np.float32) * strength
+    mixed = tinted * inside[..., None] + 0.72 * pixels * (1 - inside[..., None])
+    return Image.fromarray(np.round(mixed).astype(np.uint8))
 
 
 def draw_boxes(picture: Image.Image, boxes: Iterable[Box], colour: tuple[int, int, int] = BOX_COLOUR) -> None:
@@ -140,6 +157,56 @@ def _emptiest_corner(size: tuple[int, int], plate: tuple[float, float], margin: 
         return int(((avoid > np.subtract(corner, margin)) & (avoid < np.add(corner, plate) + margin)).all(1).sum())
 
     return min(corners, key=hidden)
+
+
+def beside(picture: Image.Image, captioned: Sequence[tuple[Image.Image, str]], *, gap: int = 12) -> Image.Image:
+    """A picture, and in a column to its right smaller squares with a line under each."""
+    if not captioned:
+        return picture.copy()
+    line = 30
+    side = round(np.clip((picture.height - gap * (len(captioned) - 1)) / len(captioned) - line, 200, 480))
+    step = side + line + gap
+    sheet = Image.new("RGB", (picture.width + gap + side, max(picture.height, step * len(captioned) - gap)), GROUND)
+    sheet.paste(picture, (0, (sheet.height - picture.height) // 2))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
+    for index, (square, caption) in enumerate(captioned):
+        corner = (picture.width + gap, index * step)
+        sheet.paste(square.resize((side, side), Image.Resampling.BICUBIC), corner)
+        words = _shortened(pen, caption, font, side)
+        pen.text((corner[0] + side / 2, corner[1] + side + line / 2), words, (200, 206, 220), font, anchor="mm")
+    return sheet
+
+
+def above_answers(picture: Image.Image, answers: Sequence[tuple[str, float]], note: str) -> Image.Image:
+    """A picture over a panel with answers, each with a bar as long as it is probable, the first one large."""
+    unit = float(np.clip(picture.width / 64, 12, 24))
+    big, small = ImageFont.load_default(unit * 2.2), ImageFont.load_default(unit)
+    pad, top, row = unit, unit * 4, unit * 1.7
+    sheet = Image.new("RGB", (picture.width, round(picture.height + top + row * len(answers) + pad)), GROUND)
+    sheet.paste(picture)
+    pen, y = ImageDraw.Draw(sheet), picture.height + unit * 2.2
+    room = picture.width - 3 * pad - pen.textlength(note, font=small)
+    pen.text((pad, y), _shortened(pen, answers[0][0], big, room), (255, 255, 255), big, anchor="lm")
+    pen.text((picture.width - pad, y), note, (200, 206, 220), small, anchor="rm")
+    left, right = picture.width * 0.36, picture.width - 6 * unit
+    for index, (label, share) in enumerate(answers):
+        y = picture.height + top + (index + 0.5) * row
+        pen.text((pad, y), _shortened(pen, label, small, left - 2 * pad), (230, 234, 242), small, anchor="lm")
+        for end, colour in ((1.0, (48, 52, 66)), (share, POINT_COLOUR)):
+            if end * (right - left) >= 1:
+                bar = (left, y - unit * 0.4, left + end * (right - left), y + unit * 0.4)
+                pen.rounded_rectangle(bar, radius=min(unit * 0.4, end * (right - left) / 2), fill=colour)
+        pen.text((picture.width - pad, y), f"{share:.1%}", (230, 234, 242), small, anchor="rm")
+    return sheet
+
+
+def _shortened(pen: ImageDraw.ImageDraw, text: str, font: Font, room: float) -> str:
+    """A line that fits, its end cut off where it is too long."""
+    if pen.textlength(text, font=font) <= room:
+        return text
+    while text and pen.textlength(text + "...", font=font) > room:
+        text = text[:-1]
+    return text.rstrip() + "..."
 
 
 def contact_sheet(pictures: Sequence[Image.Image], *, columns: int = 4, side: int = 320, gap: int = 12) -> Image.Image:

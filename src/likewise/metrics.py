@@ -10,6 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from likewise.types import LikewiseError
 
 
@@ -93,3 +96,95 @@ def _mean(values: Sequence[float]) -> float:
 
 def _mean_or_nan(values: Sequence[float]) -> float:
     return _mean(values) if values else math.nan
+
+
+@dataclass
+class Ranks:
+    """Where the truth stands among a classifier's answers, as they come in, and how often it is near the top.
+
+    Attributes:
+        ranks: of each picture's class: how many classes were found more probable.
+    """
+
+    ranks: list[int] = field(default_factory=list)
+
+    def add(self, rank: int) -> None:
+        """One more picture; 0: the truth was the answer."""
+        self.ranks.append(rank)
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    def top(self, k: int) -> float:
+        """Share of the pictures whose class is among the first ``k`` answers; NaN where there is no picture."""
+        return sum(rank < k for rank in self.ranks) / len(self.ranks) if self.ranks else math.nan
+
+    def summary(self) -> dict[str, float]:
+        """``top1`` and ``top5``, as fractions."""
+        return {"top1": self.top(1), "top5": self.top(5)}
+
+
+#: Label of pixels that no measure of masks looks at.
+UNLABELLED = 255
+
+
+@dataclass
+class Overlaps:
+    """Masks and truths as they come in, and their intersection over union.
+
+    As in PASCAL-5i: pixels are added up over all episodes of a class before intersection is divided by union, each
+    episode once; `miou` is the mean over classes. `fb_iou` takes all classes as one, and is the mean for things and
+    background.
+
+    Attributes:
+        counts: of each class, by name: pixels in mask and truth, in the mask alone, in the truth alone, in neither.
+    """
+
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    episodes: int = 0
+
+    def add(self, name: str, mask: NDArray[np.bool_], truth: NDArray[np.uint8]) -> float:
+        """One more episode of a class: a mask (H, W), and its truth of 1, 0 and 255; the episode's own IoU.
+
+        Raises:
+            LikewiseError: sizes that differ.
+        """
+        if mask.shape != truth.shape:
+            raise LikewiseError(f"a mask of {mask.shape} for a truth of {truth.shape}; expected the same size")
+        known = truth != UNLABELLED
+        thing = (truth == 1) & known
+        both, only_mask = int((mask & thing).sum()), int((mask & known & ~thing).sum())
+        only_truth = int((~mask & thing).sum())
+        neither = int(known.sum()) - both - only_mask - only_truth
+        row = self.counts.setdefault(name, [0, 0, 0, 0])
+        self.counts[name] = [old + new for old, new in zip(row, (both, only_mask, only_truth, neither), strict=True)]
+        self.episodes += 1
+        return _share(both, both + only_mask + only_truth)
+
+    def __len__(self) -> int:
+        return self.episodes
+
+    def of(self, name: str) -> float:
+        """A class's IoU; NaN where neither mask nor truth has a pixel."""
+        both, only_mask, only_truth, _ = self.counts[name]
+        return _share(both, both + only_mask + only_truth)
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU over the classes."""
+        return _mean_or_nan([self.of(name) for name in self.counts])
+
+    @property
+    def fb_iou(self) -> float:
+        """Mean of the IoU of things, whatever their class, and of background."""
+        both, only_mask, only_truth, neither = (sum(c) for c in zip(*self.counts.values(), strict=True))
+        wrong = only_mask + only_truth
+        return (_share(both, both + wrong) + _share(neither, neither + wrong)) / 2
+
+    def summary(self) -> dict[str, float]:
+        """``miou`` and ``fb_iou``, as fractions."""
+        return {"miou": self.miou, "fb_iou": self.fb_iou} if self.counts else {"miou": math.nan, "fb_iou": math.nan}
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan

@@ -18,6 +18,10 @@ MODELS = {
     "spdcn-lite": "likewise.methods.spdcn:SPDCN_LITE",
     "vlcounter": "likewise.methods.vlcounter:VLCOUNTER",
     "countx": "likewise.methods.countx:COUNTX_PAPER",
+    "countx-lite": "likewise.methods.countx:COUNTX_LITE",
+    "fwb": "likewise.methods.fwb:FWB_PAPER",
+    "fwb-vgg16": "likewise.methods.fwb:FWB_VGG16",
+    "fwb-lite": "likewise.methods.fwb:FWB_LITE",
     "s3n": "likewise.methods.s3n:S3N_PAPER",
     "s3n-lite": "likewise.methods.s3n:S3N_LITE",
 }
@@ -27,6 +31,7 @@ METHODS = {
     "spdcn": "likewise.methods.spdcn:SPDCN",
     "vlcounter": "likewise.methods.vlcounter:VLCounter",
     "countx": "likewise.methods.countx:CounTX",
+    "fwb": "likewise.methods.fwb:FWB",
     "s3n": "likewise.methods.s3n:S3N",
 }
 

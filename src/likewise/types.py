@@ -11,7 +11,7 @@ the network's. Density is objects per pixel: its sum is the count.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,6 +161,74 @@ class CountBatch:
 
 
 @dataclass(frozen=True)
+class SupportBatch:
+    """The examples that B queries are segmented by, in network pixels; sizes and numbers of shots may differ.
+
+    Attributes:
+        images: for each query its K_i >= 1 pictures (3, h, w), RGB in [0, 1].
+        masks: for each of those where the thing is, (h, w) bool.
+    """
+
+    images: tuple[tuple[Tensor, ...], ...]
+    masks: tuple[tuple[Tensor, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: Any, **kwargs: Any) -> SupportBatch:
+        """The same examples with every tensor on ``device``."""
+        images = tuple(tuple(image.to(device, **kwargs) for image in shots) for shots in self.images)
+        return replace(self, images=images, masks=tuple(tuple(m.to(device) for m in shots) for shots in self.masks))
+
+
+@dataclass(frozen=True)
+class SegmentBatch:
+    """A batch of B queries with their examples and their truth, in network pixels.
+
+    Attributes:
+        image: (B, 3, H, W) RGB in [0, 1].
+        support: what to look for in each.
+        mask: (B, H, W) int64: 1 where the thing is, 0 elsewhere, 255 where nobody says.
+        names: B names of the queries, for reports.
+    """
+
+    image: Tensor
+    support: SupportBatch
+    mask: Tensor
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def to(self, device: Any, **kwargs: Any) -> SegmentBatch:
+        """The same batch with every tensor on ``device``."""
+        image, mask = self.image.to(device, **kwargs), self.mask.to(device, **kwargs)
+        return replace(self, image=image, support=self.support.to(device, **kwargs), mask=mask)
+
+
+@dataclass(frozen=True)
+class ClassBatch:
+    """A batch of B pictures that each show one of C classes.
+
+    Attributes:
+        image: (B, 3, H, W) RGB in [0, 1].
+        target: (B,) int64, the class of each.
+        names: B picture names, for reports.
+    """
+
+    image: Tensor
+    target: Tensor
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def to(self, device: Any, **kwargs: Any) -> ClassBatch:
+        """The same batch with every tensor on ``device``."""
+        return replace(self, image=self.image.to(device, **kwargs), target=self.target.to(device, **kwargs))
+
+
+@dataclass(frozen=True)
 class Preprocess:
     """How a picture becomes a network's input: part of a method's config, so it travels with the weights.
 
@@ -182,6 +250,49 @@ class Preprocess:
     scale_range: tuple[float, float] = (0.05, 4.0)
     multiple: int = 16
     tile: int = 1024
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far off the counts of some weights are, judged by signs: fitted, and part of a config, so that it travels.
+
+    A count's spread, exp(base + the sum of weight x sign), is about what nine in ten errors stay below; errors are
+    |log((truth + 0.5) / (count + 0.5))|.
+
+    Attributes:
+        signs: names of the signs that are looked at (`likewise.predict.trust`); each is 0 where nothing is odd.
+        weights: one a sign, none negative.
+        base: log of the spread where nothing is odd.
+        below: the interval begins so many spreads below the count, measured as errors are ...
+        above: ... and ends so many above it.
+        doubt: a count with a spread above this is warned of.
+
+    Raises:
+        LikewiseError: not as many weights as signs.
+    """
+
+    signs: tuple[str, ...]
+    weights: tuple[float, ...]
+    base: float
+    below: float
+    above: float
+    doubt: float
+
+    def __post_init__(self) -> None:
+        if len(self.signs) != len(self.weights):
+            raise LikewiseError(f"{len(self.weights)} weights for {len(self.signs)} signs; expected as many")
+
+    def spread(self, signs: Mapping[str, float]) -> float:
+        """How far off a count with these signs may be; a sign that is not given is 0."""
+        return math.exp(
+            self.base + math.fsum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
+        )
+
+    def interval(self, count: float, signs: Mapping[str, float]) -> tuple[float, float]:
+        """(low, high): in nine of ten cases the truth lies between them."""
+        spread = self.spread(signs)
+        low, high = ((count + 0.5) * math.exp(by * spread) - 0.5 for by in (-self.below, self.above))
+        return max(low, 0.0), high
 
 
 def _boxes(name: str, boxes: Sequence[Sequence[float]]) -> tuple[Box, ...]:

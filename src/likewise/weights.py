@@ -218,6 +218,8 @@ def file_sha256(path: Path) -> str:
 
 
 def _typed(hint: Any, value: Any) -> Any:
+    kinds = [part for part in typing.get_args(hint) if dataclasses.is_dataclass(part)]
+    hint = kinds[0] if isinstance(value, Mapping) and len(kinds) == 1 else hint  # of `Trust | None`
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return config_from(typing.cast(type, hint), value)
     if isinstance(value, list):

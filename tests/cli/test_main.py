@@ -14,11 +14,16 @@ from likewise.types import LikewiseError
 
 #: Every verb with every option. Changing one breaks somebody's script: it is a decision, made here.
 OPTIONS = {
-    "count": "--box --csv --json --like --model --output --overwrite --region --text -o IMAGES",
-    "eval": "--both --category --data --exemplars --json --limit --prompts --split MODEL",
+    "count": "--box --csv --json --like --model --negative --output --overwrite --region --text --trust -o IMAGES",
+    "segment": "--csv --json --model --output --overwrite --support -o QUERIES",
+    "recognize": "--csv --json --model --output --overwrite -o IMAGES",
+    "eval": "--both --category --data --exemplars --fold --json --limit --prompts --seed --shots --split --suite --sum"
+    " --trust MODEL",
+    "calibrate": "--data --exemplars --full --limit --output -o MODEL",
     "train": "--list OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",
+    "app": "--host --no-browser --port FOLDER",
     "doctor": "--json",
     "bench": "--json --markdown --quick --threads NAME",
     "data synth": "--backgrounds --count --cutouts --emoji --masks --no-emoji --output --preset --preview --seed --size"

@@ -25,7 +25,8 @@ def test_json_is_one_object_a_line(capsys):
     models(as_json=True)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [model["name"] for model in told] == model_names()
-    assert all(model["prompts"] and model["card"]["licence"] for model in told)
+    assert all(model["card"]["licence"] for model in told)
+    assert all(model["prompts"] or model["task"] == "recognize" for model in told)
 
 
 def test_one_model_shows_its_whole_card(capsys, monkeypatch):

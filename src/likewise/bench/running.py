@@ -23,10 +23,13 @@ BENCHMARKS = {
     "transport": ("likewise.bench.transport:compare", "optimal transport against geomloss and POT"),
     "vlcounter": ("likewise.bench.vlcounter:compare", "a picture through vlcounter against windows one by one"),
     "countx": ("likewise.bench.countx:compare", "a whole picture through countx against the way its authors run it"),
+    "s3n": ("likewise.bench.s3n:compare", "peaks and saliency sampling of s3n against a loop over pictures and peaks"),
+    "fwb": ("likewise.bench.fwb:compare", "boosting in fwb against the loop that the paper describes"),
+    "app": ("likewise.bench.app:compare", "another prompt about a picture that was looked at, against the first"),
 }
 #: Several benchmarks under one name.
 GROUPS = {
-    "ops": (("deform_conv", "memory", "spdcn", "transport"), "the operators, and spdcn, which rests on them"),
+    "ops": (("deform_conv", "memory", "spdcn", "transport", "s3n"), "the operators, and spdcn, which rests on them"),
     "names": (("vlcounter", "countx"), "the counters by name"),
 }
 

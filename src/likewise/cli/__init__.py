@@ -21,10 +21,14 @@ EPILOGUE = "likewise VERB --help explains a verb. --debug, anywhere, shows where
 #: Verb -> where its function is, and its line in the help.
 VERBS = {
     "count": ("likewise.cli.count:count", "Count, in pictures, what the prompt shows."),
+    "segment": ("likewise.cli.segment:segment", "Find, in pictures, what masks show in others."),
+    "recognize": ("likewise.cli.recognize:recognize", "Say what pictures show, and why."),
     "eval": ("likewise.cli.eval:evaluate", "Measure a model on a folder of data."),
+    "calibrate": ("likewise.cli.calibrate:calibrate", "Teach a counter how far off it may be."),
     "train": ("likewise.cli.train:train", "Train a model by a recipe."),
     "convert": ("likewise.cli.convert:convert", "Turn published weights into a likewise checkpoint."),
     "models": ("likewise.cli.models:models", "List the models, or tell all about one."),
+    "app": ("likewise.cli.app:app", "Count by pointing, in a page in the browser."),
     "doctor": ("likewise.cli.doctor:doctor", "Examine this installation."),
     "bench": ("likewise.cli.bench:bench", "Measure the operators against others."),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -27,9 +27,11 @@ def count(
     *images: str,
     box: Annotated[Sequence[str], _repeated("X0,Y0,X1,Y1")] = (),
     like: Annotated[Sequence[str], _repeated("REF.jpg:X0,Y0,X1,Y1")] = (),
+    negative: Annotated[Sequence[str], _repeated("X0,Y0,X1,Y1")] = (),
     text: str | None = None,
     region: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="X,Y,X,Y,X,Y...")] = None,
     model: str | None = None,
+    trust: Literal["fast", "full"] = "fast",
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     csv: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
@@ -44,9 +46,11 @@ def count(
         images: Pictures, folders of pictures, or globs.
         box: An example, in pixels. Repeat for more. The same boxes apply to every picture.
         like: An example in another picture. Repeat for more.
+        negative: A look-alike that is not to be counted, in pixels. Repeat for more.
         text: The name of the thing, for models that take one; without --box and --like, the bundled one that does.
         region: Count only inside this polygon, given by its corners.
         model: A name from 'likewise models', or a .safetensors file. [default: spdcn-lite, or countx-lite for --text]
+        trust: full: look at every picture twice more to tell how far off its count may be.
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/counts.csv.
         output: Write one overlay a picture, NAME_count.png, to this folder.
@@ -59,8 +63,10 @@ def count(
     job = CountJob(
         boxes=tuple(parse_box(each) for each in box),
         like=tuple(parse_like(each) for each in like),
+        negatives=tuple(parse_box(each, "--negative") for each in negative),
         text=text,
         region=None if region is None else tuple(parse_region(region)),
+        trust=trust,
         model=model or ("spdcn-lite" if box or like else "countx-lite"),
     )
     return run_through(pictures, job, Output(as_json, csv, output, overwrite))
@@ -76,14 +82,16 @@ class CountJob(Job):
 
     boxes: tuple[Box, ...]
     like: tuple[tuple[str, Box], ...]
+    negatives: tuple[Box, ...]
     text: str | None
     region: tuple[Point, ...] | None
+    trust: Literal["fast", "full"]
     model: str
 
     doing = "counting"
     done = "counted"
     table = "counts.csv"
-    columns = ("count", "points")
+    columns = ("count", "low", "high", "points", "warnings")
     suffixes = ("_count.png",)
 
     def __post_init__(self) -> None:
@@ -96,7 +104,7 @@ class CountJob(Job):
 
     def prompt(self) -> Prompt:
         """The part of the job that a picture is asked with, checked."""
-        return Prompt(self.boxes, (), self.text, self.region)
+        return Prompt(self.boxes, self.negatives, self.text, self.region)
 
     def settings(self) -> dict[str, Any]:
         """The prompt, and what the reference pictures hold."""
@@ -104,7 +112,7 @@ class CountJob(Job):
 
         references = {path: file_sha256(Path(path)) for path, _ in self.like if Path(path).is_file()}
         like = [(references.get(path, path), box) for path, box in self.like]
-        return {"prompt": self.prompt().to_dict(), "like": like}
+        return {"prompt": self.prompt().to_dict(), "like": like, "trust": self.trust}
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""
@@ -115,16 +123,28 @@ class CountJob(Job):
         prompt = self.prompt()
         counter.check(prompt, likeness or Likeness((), ()))
         return lambda picture: counter.count(
-            picture, prompt.exemplars, text=prompt.text, region=prompt.region, like=likeness
+            picture,
+            prompt.exemplars,
+            negatives=prompt.negatives,
+            text=prompt.text,
+            region=prompt.region,
+            like=likeness,
+            trust=self.trust,
         )
 
     def row(self, result: CountResult) -> tuple[object, ...]:
-        """Count and number of points."""
-        return f"{result.count:.4f}", len(result.points)
+        """Count, interval (empty where it is not known), number of points, and warnings in one cell."""
+        low, high = ("", "") if result.interval is None else (f"{end:.4f}" for end in result.interval)
+        return f"{result.count:.4f}", low, high, len(result.points), " ".join(result.warnings)
 
     def line(self, result: CountResult) -> str:
-        """The count."""
-        return f"{result.count:.1f}"
+        """The count and its interval."""
+        likely = "" if result.interval is None else f" ({result.interval[0]:.0f} to {result.interval[1]:.0f})"
+        return f"{result.count:.1f}{likely}"
+
+    def remarks(self, result: CountResult) -> tuple[str, ...]:
+        """The warnings."""
+        return result.warnings
 
     def drawings(self, result: CountResult) -> tuple[Image.Image]:
         """The overlay."""

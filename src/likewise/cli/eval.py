@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 #: Name of a number, its value as people read it, and what it is.
 Row = tuple[str, str, str]
 #: Task -> what measures it, and the options that are for it alone.
-MEASURES = {"count": ("likewise.cli.eval_count:measure", ("category", "exemplars", "both", "prompts"))}
+MEASURES = {
+    "count": ("likewise.cli.eval_count:measure", ("category", "exemplars", "both", "prompts", "trust", "sum")),
+    "recognize": ("likewise.cli.eval_recognize:measure", ()),
+    "segment": ("likewise.cli.eval_segment:measure", ("shots", "fold", "seed")),
+}
+#: What measures a suite of sets, instead of one set.
+SUITE = ("likewise.cli.eval_suite:measure", ("suite", "trust", "sum"))
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,12 @@ def evaluate(
     exemplars: int | None = None,
     prompts: Literal["classes", "texts"] | None = None,
     both: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    trust: Literal["fast", "full"] | None = None,
+    plain: Annotated[bool, Parameter(name="--sum", negative="", show_default=False)] = False,
+    suite: Literal["generalisation"] | None = None,
+    shots: int | None = None,
+    fold: int | None = None,
+    seed: int | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
     """Measure a model on a folder of data with the metrics of its task.
@@ -59,13 +71,20 @@ def evaluate(
 
     Args:
         model: A name from 'likewise models', or a .safetensors file.
-        data: A folder with annotations.json and pictures, or the FSC-147 folder.
+        data: A folder with annotations.json and pictures, or the FSC-147 folder; to recognise, of named pictures.
         split: Only this split, such as val.
         limit: Only the first so many pictures.
         category: Counting: only this kind of thing, where pictures show several.
         exemplars: Counting: at most so many exemplars a picture.
         prompts: Counting FSC-147 by name: with its classes' names, or FSC-147-D's descriptions. [default: classes]
         both: Counting: prompt with exemplars and name at once, where the model takes both.
+        trust: Counting: judge by what counting works out anyway, or also by looking twice more. [default: fast]
+        plain: Counting: sum the density as it is, where the weights take each clear peak for one thing.
+        suite: Counting: all sets of a suite, in the folders of DATA; limit is of each. generalisation: what was never
+            trained on, with template matching beside it.
+        shots: Segmenting: examples an episode. [default: 1]
+        fold: Segmenting: only the novel classes of this fold. [default: all folds, and their mean]
+        seed: Segmenting: of the episodes that are drawn. [default: 0]
         as_json: Print one JSON object, with every picture, instead of a table.
 
     Returns:
@@ -75,10 +94,16 @@ def evaluate(
 
     loaded = load(model)
     given = {"category": category, "exemplars": exemplars, "prompts": prompts, "both": both or None}
-    where, own = MEASURES[loaded.task]
+    given |= {"trust": trust, "sum": plain or None}
+    given |= {"shots": shots, "fold": fold, "seed": seed}
+    given["suite"] = suite
+    where, own = SUITE if suite and loaded.task == "count" else MEASURES[loaded.task]
     for option, value in given.items():
         if value is not None and option not in own:
-            raise LikewiseError(f"--{option} is not for a model that is there to {loaded.task}, as {model} is")
+            whom = (
+                f"the suite {suite!r}" if own is SUITE[1] else f"a model that is there to {loaded.task}, as {model} is"
+            )
+            raise LikewiseError(f"--{option} is not for {whom}")
     module, name = where.split(":")
     chosen = {option: given[option] for option in own if given[option] is not None}
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:

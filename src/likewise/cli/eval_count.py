@@ -25,6 +25,8 @@ def measure(
     exemplars: int | None = None,
     prompts: Literal["classes", "texts"] | None = None,
     both: bool = False,
+    trust: Literal["fast", "full"] | None = None,
+    sum: bool = False,  # noqa: A002  # the option's own name
 ) -> Measured:
     """Count every picture of a data set and compare with the truth."""
     from likewise.data.folder import CountingFolder
@@ -32,14 +34,18 @@ def measure(
     from likewise.engine.count_eval import evaluate, takes
     from likewise.engine.sensitivity import prompt_sensitivity
 
+    if sum:
+        counter.settle = None
     dataset = open_counting(data, split, category, prompts=prompts)
-    report = evaluate(counter, dataset, limit, exemplars=exemplars, both=both, progress=progress)
+    report = evaluate(counter, dataset, limit, exemplars=exemplars, both=both, trust=trust, progress=progress)
     several = isinstance(dataset, CountingFolder) and len(dataset.categories) > 1
     asked = several and "text" in takes(counter)
     kinds = CountingFolder(data, split, category, targets="all") if asked else None
     asked_for = None if kinds is None else prompt_sensitivity(counter, kinds, limit, progress=progress)
     values = report.to_dict() | ({} if asked_for is None else {"prompts": asked_for.to_dict()})
     tables = [("", _rows(report))]
+    if report.trust():
+        tables.append(("can the counts be trusted?", _trust_rows(report.trust())))
     if asked_for is not None:
         caption = f"asked for each kind by name in {asked_for.pictures} pictures that show several"
         tables.append((caption, _name_rows(asked_for)))
@@ -56,6 +62,17 @@ def _rows(report: CountReport) -> tuple[Row, ...]:
         ("nae", f"{summary['nae']:.1%}", f"mean relative error{left_out}"),
         ("sre", f"{summary['sre']:.4g}", "squared relative error"),
         ("seconds_per_image", f"{summary['seconds_per_image']:.4g}", "seconds a picture"),
+    )
+
+
+def _trust_rows(found: dict[str, float]) -> tuple[Row, ...]:
+    return (
+        ("coverage", f"{found['coverage']:.1%}", "of truths inside the interval that should hold 90 %"),
+        ("nae_doubtful", f"{found['nae_doubtful']:.1%}", "mean relative error of the third with the widest intervals"),
+        ("nae_rest", f"{found['nae_rest']:.1%}", "of the others"),
+        ("warned", f"{found['warned']:.1%}", "of counts come with a warning"),
+        ("nae_warned", f"{found['nae_warned']:.1%}", "mean relative error of those"),
+        ("nae_unwarned", f"{found['nae_unwarned']:.1%}", "of the others"),
     )
 
 

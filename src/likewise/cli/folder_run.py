@@ -59,6 +59,10 @@ class Job(ABC):
     def line(self, result: Any) -> str:
         """A result in a few words."""
 
+    def remarks(self, result: Any) -> Sequence[str]:
+        """What is to be said about a result, each on a line of its own."""
+        return ()
+
     @abstractmethod
     def drawings(self, result: Any) -> Sequence[Image.Image]:
         """The pictures that go with ``suffixes``."""
@@ -155,6 +159,8 @@ class _Run:
             _print_json(result.to_dict())
         else:
             print(f"{picture}: {self._job.line(result)}" + "".join(f"  {path}" for path in paths), flush=True)
+            for remark in self._job.remarks(result):
+                print(f"  ! {remark}", flush=True)
 
     def _fail(self, picture: Path, error: Exception) -> None:
         if self._as_json:

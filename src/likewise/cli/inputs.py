@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +63,26 @@ def parse_like(text: str) -> tuple[str, Box]:
     return path, parse_box(box, f"--like {path}:")
 
 
+def parse_support(text: str) -> tuple[str, str | Box | list[Point]]:
+    """``IMG:MASK`` as a path and a mask: a file, a box ``X0,Y0,X1,Y1``, or clicks ``@X,Y@X,Y``.
+
+    Raises:
+        LikewiseError: no colon, nothing behind it, or clicks that are no pairs of numbers.
+    """
+    path, colon, mask = text.rpartition(":")
+    if not (path and colon and mask):
+        raise LikewiseError(f"--support {text}: expected a picture and its mask, such as ref.jpg:ref_mask.png")
+    if mask.startswith("@"):
+        clicks = [_numbers(part) for part in mask.split("@")[1:]]
+        if any(len(click) != 2 for click in clicks):
+            raise LikewiseError(f"--support {text}: expected clicks such as @81,39@120,74")
+        return path, [(x, y) for x, y in clicks]
+    numbers = _numbers(mask)
+    if numbers and not Path(mask).exists():
+        return path, parse_box(mask, f"--support {path}:")
+    return path, mask
+
+
 def parse_region(text: str) -> list[Point]:
     """``X,Y,X,Y,X,Y,...`` as a polygon.
 
@@ -84,13 +103,15 @@ def _numbers(text: str) -> list[float]:
 
 
 def _expand(text: str) -> list[Path]:
+    from likewise.data.names import natural
+
     path = Path(text)
     if path.is_dir():
         return _in_folder(path)
     if path.exists() or not glob.has_magic(text):
         return [path]
     matches = [Path(match) for match in glob.glob(text, recursive=True)]  # noqa: PTH207  # Path.glob needs a root
-    files = sorted((match for match in matches if match.is_file()), key=_natural)
+    files = sorted((match for match in matches if match.is_file()), key=lambda file: natural(str(file)))
     if not files:
         raise LikewiseError(f"{text} matches no file")
     return files
@@ -98,6 +119,7 @@ def _expand(text: str) -> list[Path]:
 
 def _in_folder(folder: Path) -> list[Path]:
     from likewise.data.images import IMAGE_SUFFIXES
+    from likewise.data.names import natural
 
     found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     if not found:
@@ -105,10 +127,4 @@ def _in_folder(folder: Path) -> list[Path]:
             f"{folder} holds no pictures ({' '.join(IMAGE_SUFFIXES)}); "
             f"for those in folders inside it write '{folder}/**/*.jpg'"
         )
-    return sorted(found, key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sorts IMG_9 before IMG_10."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return sorted(found, key=lambda file: natural(str(file)))

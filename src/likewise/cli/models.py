@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -54,9 +54,24 @@ def describe(preset: Preset) -> dict[str, Any]:
         "bundled": present,
         "megabytes": round(card.path.stat().st_size / 1e6, 1) if card.path and present else None,
         "card": {**dataclasses.asdict(card), "scores": dict(card.scores), "notes": list(card.notes)},
-        "knows": [*config.pop("vocabulary", ()), *config.pop("labels", ())],
+        "knows": list(_known(preset, config)),
         "config": config,
     }
+
+
+def _known(preset: Preset, config: dict[str, Any]) -> Sequence[str]:
+    """Names that a model knows: of its config, which gives them up, or of its bundled weights."""
+    from likewise.weights import read_checkpoint
+
+    key = next((name for name in ("vocabulary", "labels") if name in config), None)
+    if key is None:
+        return []
+    known: Sequence[str] = config.pop(key)
+    path = preset.card.path
+    if known or path is None or not path.is_file():
+        return known
+    held: Sequence[str] = read_checkpoint(path).config.get(key, ())
+    return held
 
 
 def _weights(model: dict[str, Any]) -> str:

@@ -101,6 +101,7 @@ class AskedByName(Dataset[CountSample]):
             # what a crop may be placed at
             exemplars=boxes[wanted[kinds] & boxes.isfinite().all(dim=1)],
             visible=None,
+            others=None,
             kinds=kinds,
             prompt=question,
         )

@@ -22,12 +22,16 @@ from torch.utils.data import Dataset
 
 from likewise.data.images import read_image
 from likewise.data.names import nearest
-from likewise.data.sample import CountSample
+from likewise.data.naming import base_name
+from likewise.data.sample import CountSample, Others
 from likewise.types import LikewiseError, Prompt
 
 ANNOTATIONS = "annotations.json"
 Record = dict[str, Any]
 Array = NDArray[np.float32]
+
+#: Of another kind that differs in colour or size only, an object is shown as a look-alike so many times as often.
+TWIN = 4.0
 
 #: A plain exemplar box belongs to the category of the annotated box it overlaps at least this much (IoU).
 SAME_BOX = 0.5
@@ -45,6 +49,8 @@ class Target:
     exemplars: Array
     prompt: str | None
     truth: float | None
+    others: Array
+    likeness: Array
 
 
 class CountingFolder(Dataset[CountSample]):
@@ -110,6 +116,7 @@ class CountingFolder(Dataset[CountSample]):
             prompt=target.prompt,
             truth=target.truth,
             visible=None if target.visible is None else torch.from_numpy(target.visible),
+            others=Others(torch.from_numpy(target.others), torch.from_numpy(target.likeness)),
         )
 
     def _find(self, file_name: str) -> Path:
@@ -167,6 +174,7 @@ class _Reader:
         counted = None if notes else image.get("count")
         kind = self.categories.get(category, {}) if category is not None else {}
         name = kind.get("plural") or kind.get("name")
+        others = [n for n in notes if category not in (None, n.get("category_id", category)) and "bbox" in n]
         return Target(
             file_name=image["file_name"],
             size=(image["width"], image["height"]) if image.get("width") and image.get("height") else None,
@@ -176,7 +184,15 @@ class _Reader:
             exemplars=_stack(own, 4),
             prompt=(image.get("prompt") or name) if alone else name,
             truth=None if counted is None else float(counted),
+            others=_stack([_annotated_box(n) for n in others], 4),
+            likeness=np.array([self._likeness(n, category) for n in others], np.float32),
         )
+
+    def _likeness(self, note: Record, category: int | None) -> float:
+        """How good an example of a look-alike an object of another category is; see `Others`."""
+        both = (category, note.get("category_id"))
+        mine, other = ("" if c is None else str(self.categories.get(c, {}).get("name", "")) for c in both)
+        return float(note.get("visible", 1.0)) ** 2 * (TWIN if base_name(mine) == base_name(other) else 1.0)
 
 
 def _read(path: Path) -> Record:

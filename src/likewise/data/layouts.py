@@ -9,7 +9,10 @@ from typing import Literal
 from torch.utils.data import Dataset
 
 from likewise.data import fsc147
+from likewise.data.coco20i import Coco20i
 from likewise.data.folder import CountingFolder
+from likewise.data.labelled import LabelFolder, Labelled, Part
+from likewise.data.pascal5i import VOC_PLACES, Pascal5i
 from likewise.data.sample import CountSample
 from likewise.types import LikewiseError
 
@@ -41,3 +44,23 @@ def open_counting(
     if category is not None and not isinstance(category, str):
         raise LikewiseError(f"FSC-147 pictures have one class each; expected one category, got {', '.join(category)}")
     return fsc147.FSC147(root, split, category, prompts=prompts or "classes")
+
+
+def open_labelled(root: str | Path, split: str | None = None, fold: int | None = None, part: Part = "all") -> Labelled:
+    """The few-shot segmentation set in a folder: PASCAL-5i, COCO-20i, or a `LabelFolder`.
+
+    Args:
+        root: the folder.
+        split: of its splits; None: "val".
+        fold: one of its folds; None: the classes of all.
+        part: of a fold's classes.
+
+    Raises:
+        LikewiseError: as those do.
+    """
+    folder = Path(root)
+    if any((folder / place).is_dir() for place in VOC_PLACES):
+        return Pascal5i(folder, split or "val", fold, part)
+    if (folder / "annotations").is_dir() and any((folder / "annotations").glob("instances_*.json")):
+        return Coco20i(folder, split or "val", fold, part)
+    return LabelFolder(folder, split or "val", fold, part)

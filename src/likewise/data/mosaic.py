@@ -210,7 +210,7 @@ def mosaic(sample: CountSample, others: list[CountSample], how: Augmentation, rn
     points = torch.cat(found)
     unknown = torch.full((len(points), 4), torch.nan)
     image = canvas.round().to(torch.uint8)
-    return replace(sample, image=image, points=points, boxes=unknown, exemplars=exemplars, visible=None)
+    return replace(sample, image=image, points=points, boxes=unknown, exemplars=exemplars, visible=None, others=None)
 
 
 def _piece(sample: CountSample, side: int, how: Augmentation, rng: np.random.Generator) -> View:

@@ -1,8 +1,9 @@
-"""The nearest valid name, for messages about an unknown one."""
+"""Names: the nearest valid one, for messages about an unknown one, and the order people expect them in."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -20,3 +21,9 @@ def nearest(name: str, valid: Iterable[str], *, listed: int = 8) -> str:
         return f"; did you mean {close[0]!r}?"
     shown = ", ".join(names[:listed]) + (", ..." if len(names) > listed else "")
     return f"; there are {shown}" if names else ""
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by that puts IMG_9 before IMG_10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

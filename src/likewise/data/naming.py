@@ -142,6 +142,7 @@ def unanswered(names: Sequence[str], questions: Sequence[str]) -> list[list[bool
     return [[not question <= may for question in asked] for may in map(words_for, names)]
 
 
+@lru_cache(maxsize=65536)
 def base_name(name: str) -> str:
     """The name without its leading adjectives, the last word always kept, and without a generated number."""
     parts = re.sub(r" no\. \d+$", "", name).split()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -28,6 +28,24 @@ class Things:
 
 
 @dataclass(frozen=True, eq=False)
+class Others:
+    """Things of other kinds in a picture, of which some may be shown as what is not to be counted.
+
+    Attributes:
+        boxes: (M, 4) float32 xyxy.
+        weights: (M,) float32, how good an example of a look-alike each is: well visible, and of a kind that differs
+            from what is counted in colour or size only.
+    """
+
+    boxes: Tensor
+    weights: Tensor
+
+
+def _no_boxes() -> Tensor:
+    return torch.zeros(0, 4)
+
+
+@dataclass(frozen=True, eq=False)
 class CountSample:
     """One counting picture; a counting data set is a `torch.utils.data.Dataset[CountSample]`.
 
@@ -45,6 +63,8 @@ class CountSample:
         visible: (N,) share of each object that can be seen, in [0, 1], where that is known.
         kinds: (N,) int64, which of several kinds each object is, where they are told apart.
         things: what can be named, counted or not; in pixels of `image` as it is now, so that no transform may follow.
+        negatives: (N, 4) float32, boxes to prompt with of what is not to be counted; N may be 0.
+        others: what negatives may be drawn from, where it is known; no transform passes it on.
 
     Raises:
         LikewiseError: a tensor of another shape or type.
@@ -60,6 +80,8 @@ class CountSample:
     visible: Tensor | None = None
     kinds: Tensor | None = None
     things: Things | None = None
+    negatives: Tensor = field(default_factory=_no_boxes)
+    others: Others | None = None
 
     def __post_init__(self) -> None:
         n = len(self.points)
@@ -67,6 +89,7 @@ class CountSample:
         self._expect("points", self.points, (n, 2), torch.float32)
         self._expect("boxes", self.boxes, (n, 4), torch.float32)
         self._expect("exemplars", self.exemplars, (len(self.exemplars), 4), torch.float32)
+        self._expect("negatives", self.negatives, (len(self.negatives), 4), torch.float32)
         if self.visible is not None:
             self._expect("visible", self.visible, (n,), torch.float32)
         if self.kinds is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset
 from likewise.data.sample import CountSample
 from likewise.types import LikewiseError
 
+Sample = TypeVar("Sample")
 Transform = Callable[[CountSample, np.random.Generator], CountSample]
 
 #: Positions of an endless data set; a sampler that wants a length gets this one.
@@ -63,7 +65,7 @@ class MixedDataset(Dataset[CountSample]):
         return sample if self.transform is None else self.transform(sample, rng)
 
 
-class ShuffledDataset(Dataset[CountSample]):
+class ShuffledDataset(Dataset[Sample]):
     """One data set over and over, every epoch in a new order; position i is the same sample every time.
 
     Args:
@@ -77,7 +79,12 @@ class ShuffledDataset(Dataset[CountSample]):
     """
 
     def __init__(
-        self, dataset: Dataset[CountSample], seed: int = 0, transform: Transform | None = None, *, length: int = ENDLESS
+        self,
+        dataset: Dataset[Sample],
+        seed: int = 0,
+        transform: Callable[[Sample, np.random.Generator], Sample] | None = None,
+        *,
+        length: int = ENDLESS,
     ) -> None:
         self.dataset = dataset
         self.size = len(dataset)  # type: ignore[arg-type]  # map-style sets have a length
@@ -90,13 +97,13 @@ class ShuffledDataset(Dataset[CountSample]):
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> CountSample:
+    def __getitem__(self, index: int) -> Sample:
         epoch, place = divmod(index, self.size)
         sample = self.dataset[int(_order(self.seed, epoch, self.size)[place])]
         return sample if self.transform is None else self.transform(sample, np.random.default_rng((self.seed, index)))
 
 
-class TransformedDataset(Dataset[CountSample]):
+class TransformedDataset(Dataset[Sample]):
     """One data set, once and in order, through a transform; position i is the same sample every time.
 
     Args:
@@ -105,7 +112,9 @@ class TransformedDataset(Dataset[CountSample]):
         transform: as in `MixedDataset`.
     """
 
-    def __init__(self, dataset: Dataset[CountSample], seed: int, transform: Transform) -> None:
+    def __init__(
+        self, dataset: Dataset[Sample], seed: int, transform: Callable[[Sample, np.random.Generator], Sample]
+    ) -> None:
         self.dataset = dataset
         self.seed = seed
         self.transform = transform
@@ -113,7 +122,7 @@ class TransformedDataset(Dataset[CountSample]):
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]  # map-style sets have a length
 
-    def __getitem__(self, index: int) -> CountSample:
+    def __getitem__(self, index: int) -> Sample:
         return self.transform(self.dataset[index], np.random.default_rng((self.seed, index)))
 
 

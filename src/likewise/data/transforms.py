@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from likewise.data.exemplars import choose_exemplars
+from likewise.data.negatives import choose_negatives, empty_ground
 from likewise.data.photometric import Look, change_look
 from likewise.data.sample import CountSample
 from likewise.types import CountBatch, LikewiseError, NamedThings, PromptBatch
@@ -42,6 +43,9 @@ class Crop:
         reflect: probability of mirroring a picture smaller than the crop at its borders, objects and all, where no
             object is cut by them; otherwise the rest is black, the picture's mean colour, or its edge drawn out.
         at_object: probability that a `SceneCrop` is placed to hold the centre of one of the exemplars, if it has any.
+        negatives: probability that things of other kinds in the crop, if there are any, are shown as negatives.
+        ground: probability, where none are shown, that boxes of empty ground are.
+        negative_number: fewest and most negatives of a crop that has some.
         look: changes of colour and sharpness; None: none.
     """
 
@@ -54,6 +58,9 @@ class Crop:
     turns: bool = True
     reflect: float = 0.5
     at_object: float = 0.0
+    negatives: float = 0.0
+    ground: float = 0.0
+    negative_number: tuple[int, int] = (1, 3)
     look: Look | None = field(default_factory=Look)
 
 
@@ -63,7 +70,7 @@ class TrainCrop:
     1 to 5 objects that fit into one crop are drawn; the picture is rescaled so that their mean sqrt(width x height)
     is `Crop.object_size` times the jitter; the crop is placed at random so that they lie fully inside. Objects
     whose point is outside the crop are dropped: one cut by its border counts if its point is inside. Boxes
-    are not cut.
+    are not cut. Negatives are drawn from things of other kinds, or from empty ground, that lie inside the crop.
 
     Args:
         crop: sizes and strengths.
@@ -84,10 +91,12 @@ class TrainCrop:
         goal = crop.object_size * float(np.exp(rng.uniform(*np.log(crop.jitter))))
         chosen = choose_exemplars(sample, goal, crop.size - 2.0, crop.scale_range, crop.exemplars, rng)
         cut = _place(sample, chosen.scale, chosen.union, crop.size, rng)
+        sample = replace(sample, negatives=_negatives(sample, chosen.boxes, cut, crop, rng))
         out = _cut(sample, chosen.boxes, cut, rng)
         out = _fill(out, cut, crop, rng)
         out = _turn(out, int(rng.integers(8))) if crop.turns else out
-        out = _inside(replace(out, exemplars=_shaken(out.exemplars, crop, rng)), crop.size)
+        shaken = _shaken(out.exemplars, crop, rng)
+        out = _inside(replace(out, exemplars=shaken, negatives=_shaken(out.negatives, crop, rng)), crop.size)
         return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
 
 
@@ -150,12 +159,13 @@ class FSC147Canvas:
         return _moved(replace(sample, image=_tensor(canvas)), scale, np.array([left, top], np.float64))
 
 
-def collate(samples: Sequence[CountSample], *, text: bool = False) -> CountBatch:
+def collate(samples: Sequence[CountSample], *, text: bool = False, negatives: bool = False) -> CountBatch:
     """A batch of samples in network pixels; smaller pictures are padded with black at the right and the bottom.
 
     Args:
         samples: B samples.
         text: whether their names become part of the prompt.
+        negatives: whether their boxes of what is not to be counted do.
 
     Raises:
         LikewiseError: `text` is wanted and a sample has no name.
@@ -171,6 +181,7 @@ def collate(samples: Sequence[CountSample], *, text: bool = False) -> CountBatch
         image=image.float().div_(255.0),
         prompt=PromptBatch(
             exemplars=tuple(s.exemplars for s in samples),
+            negatives=tuple(s.negatives for s in samples) if negatives else None,
             text=tuple(str(s.prompt) for s in samples) if text else None,
         ),
         points=tuple(s.points for s in samples),
@@ -223,6 +234,22 @@ def _place(
         start = float(rng.uniform(low, max(low, high)))
         axes.append(_Axis(start, min(start + window, float(extent)), 0, size))
     return axes[0], axes[1]
+
+
+def _negatives(
+    sample: CountSample, exemplars: NDArray[np.float64], cut: tuple[_Axis, _Axis], crop: Crop, rng: np.random.Generator
+) -> Tensor:
+    """Boxes of what is not to be counted, in the picture's pixels, that lie inside the crop."""
+    window = np.array([cut[0].start, cut[1].start, cut[0].stop, cut[1].stop])
+    boxes = np.empty((0, 4))
+    if crop.negatives == crop.ground == 0:
+        return torch.from_numpy(boxes.astype(np.float32))
+    number = int(rng.integers(crop.negative_number[0], crop.negative_number[1] + 1))
+    if rng.random() < crop.negatives:
+        boxes = choose_negatives(sample, window, number, rng)
+    if not len(boxes) and rng.random() < crop.ground:
+        boxes = empty_ground(sample, exemplars, window, number, rng)
+    return torch.from_numpy(boxes.astype(np.float32))
 
 
 def _to_hold(exemplars: Tensor, probability: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -308,10 +335,11 @@ def _turn(sample: CountSample, turn: int) -> CountSample:
     out = _moved(replace(sample, image=image), sign, far)
     if not turn & 4:
         return out
-    points, boxes, exemplars = (
-        v.view(-1, v.shape[1] // 2, 2).flip(2).flatten(1) for v in (out.points, out.boxes, out.exemplars)
+    points, boxes, exemplars, negatives = (
+        v.view(-1, v.shape[1] // 2, 2).flip(2).flatten(1) for v in (out.points, out.boxes, out.exemplars, out.negatives)
     )
-    return replace(out, image=image.transpose(1, 2), points=points, boxes=boxes, exemplars=exemplars)
+    image = image.transpose(1, 2)
+    return replace(out, image=image, points=points, boxes=boxes, exemplars=exemplars, negatives=negatives)
 
 
 def _inside(sample: CountSample, size: int) -> CountSample:
@@ -329,11 +357,13 @@ def _shaken(boxes: Tensor, crop: Crop, rng: np.random.Generator) -> Tensor:
 
 
 def _moved(sample: CountSample, scale: NDArray[np.float64], shift: NDArray[np.float64]) -> CountSample:
-    """Coordinates p become scale * p + shift, x and y each; a negative scale mirrors."""
+    """Coordinates p become scale * p + shift, x and y each; a negative scale mirrors. The others stay behind."""
     by, to = (torch.from_numpy(v.astype(np.float32)) for v in (scale, shift))
     points = sample.points * by + to
-    boxes, exemplars = (_ordered(v.view(-1, 2, 2) * by + to) for v in (sample.boxes, sample.exemplars))
-    return replace(sample, points=points, boxes=boxes, exemplars=exemplars)
+    boxes, exemplars, negatives = (
+        _ordered(v.view(-1, 2, 2) * by + to) for v in (sample.boxes, sample.exemplars, sample.negatives)
+    )
+    return replace(sample, points=points, boxes=boxes, exemplars=exemplars, negatives=negatives, others=None)
 
 
 def _ordered(corners: Tensor) -> Tensor:

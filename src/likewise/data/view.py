@@ -23,7 +23,7 @@ from likewise.types import Preprocess
 MAX_SOURCE = 1 << 25
 
 
-def network_scale(preprocess: Preprocess, side: float | None, width: int, height: int) -> float:
+def network_scale(preprocess: Preprocess, side: float | None, width: int, height: int, steps: int = 0) -> float:
     """How much a picture is rescaled for a network.
 
     Args:
@@ -31,11 +31,15 @@ def network_scale(preprocess: Preprocess, side: float | None, width: int, height
         side: mean sqrt(width x height) of the exemplars in the picture's pixels; None: not known.
         width: of the picture.
         height: of the picture.
+        steps: what the exemplars ask for is rounded to so many steps an octave; 0: it is not.
     """
     scale = 1.0
     if preprocess.object_size is not None and side is not None:
         low, high = preprocess.scale_range
-        scale = min(max(preprocess.object_size / side, low), high)
+        scale = preprocess.object_size / side
+        if steps:
+            scale = 2 ** (round(math.log2(scale) * steps) / steps)
+        scale = min(max(scale, low), high)
     if preprocess.fit is not None:
         scale = min(scale, preprocess.fit[0] / height, preprocess.fit[1] / width)
     return scale

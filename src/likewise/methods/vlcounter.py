@@ -28,15 +28,11 @@ from torch import Tensor, nn
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, load_published
 from likewise.nn.prompts import sentences
 from likewise.ops.counting_loss import l2_loss
-from likewise.ops.density import gaussian_density, resize_density
-from likewise.ops.fitting import fitted
+from likewise.ops.density import gaussian_density
 from likewise.ops.rank_loss import rank_loss
-from likewise.ops.windows import WindowBlend, blend_windows, cut_windows
+from likewise.ops.windows import WindowBlend, density_in_windows
 from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
 from likewise.weights import Preset, WeightCard
-
-#: Windows that go through the network together.
-TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -228,23 +224,20 @@ class VLCounter(nn.Module):
 
     def count(self, image: Tensor, text: Tensor) -> Tensor:
         """The density (B, 1, H, W) as in `forward`, of what features (B, F) describe."""
-        seen, (height, width) = fitted(image, self.window, self.config.clip.patch)
-        size = (seen.shape[2], seen.shape[3])
-        colours = self.config.preprocess  # not buffers: in bfloat16 they would be off by a grey value
-        mean, std = (seen.new_tensor(v).view(3, 1, 1) for v in (colours.mean, colours.std))
-        windows = cut_windows((seen - mean) / std, self.window, self.config.stride)
-        count = windows.shape[1]
-        parts = [
-            self.look(crops, names)
-            for crops, names in zip(
-                windows.flatten(0, 1).split(TOGETHER), text.repeat_interleave(count, 0).split(TOGETHER), strict=True
-            )
-        ]
-        kept = self.training and count == 1
-        self._similarity = torch.cat([similarity for _, similarity in parts]) if kept else None
-        densities = torch.cat([density for density, _ in parts]) / self.config.density_factor
-        whole = blend_windows(densities.unflatten(0, (len(image), count)), size, self.config.stride, self.config.blend)
-        return resize_density(whole[:, :, :height, :width], (image.shape[2], image.shape[3]))
+        config, kept = self.config, []
+        colours = config.preprocess  # not buffers: in bfloat16 they would be off by a grey value
+        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in (colours.mean, colours.std))
+
+        def look(windows: Tensor, texts: Tensor) -> Tensor:
+            density, similarity = self.look((windows - mean) / std, texts)
+            kept.append(similarity)
+            return density / config.density_factor
+
+        sizes = {"window": self.window, "multiple": config.clip.patch, "stride": config.stride}
+        density = density_in_windows(image, text, look, **sizes, blend=config.blend)
+        similarity = torch.cat(kept)
+        self._similarity = similarity if self.training and len(similarity) == len(image) else None
+        return density
 
     def look(self, windows: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """The network itself, on windows.

@@ -11,7 +11,7 @@ Sizes are (height, width) of the exemplars, in that order, in the unit the calle
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +61,26 @@ class PlainConv(nn.Module):
         return self.conv(x)
 
 
+class HeadStart(NamedTuple):
+    """A trunk's work on pictures up to where the exemplars' size first matters: the same for every prompt.
+
+    Attributes:
+        shape: of the pictures, (B, 3, H, W), before they were padded.
+        padded: (height, width) they were padded to.
+        joined: outputs of the ``joined`` stages that come before.
+        last: what the first scale-prior block is given.
+    """
+
+    shape: torch.Size
+    padded: tuple[int, int]
+    joined: tuple[Tensor, ...]
+    last: Tensor
+
+
+#: Pictures (B, 3, H, W) RGB in [0, 1], or a trunk's head start on them.
+Shown = Tensor | HeadStart
+
+
 class ScalePriorTrunk(nn.Module):
     """A trunk with a scale-prior block at the end of its stages.
 
@@ -93,16 +113,28 @@ class ScalePriorTrunk(nn.Module):
         else:
             load_vgg19(self.stages, [block.get_submodule("conv") for block in self.scale_priors.values()], state)
 
-    def forward(self, x: Tensor, size: Tensor) -> tuple[Tensor, ...]:
-        """Normalised pictures (B, 3, H, W) and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""
-        out = []
+    def start(self, x: Tensor, shape: torch.Size) -> HeadStart:
+        """Normalised, padded pictures (B, 3, H, W), which were of ``shape`` before -> what needs no exemplars."""
+        out: list[Tensor] = []
+        padded = (x.shape[2], x.shape[3])
         # On the CPU convolutions of wide maps are up to twice as fast so, and deformable ones need not turn them.
         x = x.contiguous(memory_format=torch.channels_last)
         for i, stage in enumerate(self.stages):
             x = stage(x)
             if str(i) in self.scale_priors:
-                moved = self.scale_priors[str(i)](x, size)
-                x = x + moved if self.residual else F.relu(moved)
+                break
+            if i in self.joined:
+                out.append(x)
+        return HeadStart(shape, padded, tuple(out), x)
+
+    def forward(self, begun: HeadStart, size: Tensor) -> tuple[Tensor, ...]:
+        """What `start` gave and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""
+        out, x = list(begun.joined), begun.last
+        first = min(map(int, self.scale_priors))
+        for i in range(first, len(self.stages)):
+            x = x if i == first else self.stages[i](x)
+            moved = self.scale_priors[str(i)](x, size)
+            x = x + moved if self.residual else F.relu(moved)
             if i in self.joined:
                 out.append(x)
         return tuple(out)

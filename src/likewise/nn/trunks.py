@@ -77,15 +77,17 @@ def load_vgg19(stages: nn.ModuleList, last: Sequence[nn.Module], state: Mapping[
         conv.load_state_dict(given, strict=True)
 
 
-def mobilenetv2_stages(*, deep: bool = False) -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
+def mobilenetv2_stages(*, deep: bool = False, keep_stride: int = 32) -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
     """MobileNetV2 1.0 (Sandler et al., CVPR 2018) cut into stages that end at strides 2, 4, 8, 16 and, if asked, 32.
 
     Norms are folded into convolutions with biases, so that a picture's features never depend on its batch, and
-    padding is TensorFlow's "same". Weights are random: see `load_mobilenetv2`.
+    padding is TensorFlow's "same". Weights are random: see `load_mobilenetv2`. From ``keep_stride`` on (8, 16 or 32)
+    stages keep the resolution and are dilated instead.
     """
     infos: tuple[StageInfo, ...] = (StageInfo(16, 2), StageInfo(24, 4), StageInfo(32, 8), StageInfo(96, 16))
     infos = (*infos, StageInfo(160, 32)) if deep else infos
-    return _cut(_mobilenetv2(), len(infos)), infos
+    kept = tuple(StageInfo(info.channels, min(info.stride, keep_stride)) for info in infos)
+    return _cut(_mobilenetv2(keep_stride), len(infos)), kept
 
 
 def load_mobilenetv2(stages: nn.ModuleList, state: Mapping[str, Tensor]) -> None:
@@ -95,8 +97,8 @@ def load_mobilenetv2(stages: nn.ModuleList, state: Mapping[str, Tensor]) -> None
     stages.load_state_dict(_cut(source, len(stages)).state_dict(), strict=True)
 
 
-def _mobilenetv2() -> nn.Module:
-    return timm.create_model("mobilenetv2_100", pretrained=False, pad_type="same").eval()
+def _mobilenetv2(stride: int = 32) -> nn.Module:
+    return timm.create_model("mobilenetv2_100", pretrained=False, pad_type="same", output_stride=stride).eval()
 
 
 def _cut(net: nn.Module, stages: int) -> nn.ModuleList:

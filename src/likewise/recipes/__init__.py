@@ -24,6 +24,16 @@ RECIPES = {
     "vlcounter-ablation": "likewise.recipes.vlcounter_ablation:vlcounter_ablation",
     "countx-fsc147": "likewise.recipes.countx_fsc147:countx_fsc147",
     "countx-lite": "likewise.recipes.countx_lite:countx_lite",
+    "fwb-lite": "likewise.recipes.fwb_lite:fwb_lite",
+    "fwb-clothing": "likewise.recipes.fwb_clothing:fwb_clothing",
+    "fwb-pascal5i": "likewise.recipes.fwb_benchmarks:fwb_pascal5i",
+    "fwb-coco20i": "likewise.recipes.fwb_benchmarks:fwb_coco20i",
+    "s3n-lite": "likewise.recipes.s3n_lite:s3n_lite",
+    "s3n-lite-grocery": "likewise.recipes.s3n_lite:s3n_lite_grocery",
+    "s3n-grocery-ablation": "likewise.recipes.s3n_grocery_ablation:s3n_grocery_ablation",
+    "s3n-cub": "likewise.recipes.s3n_fine_grained:s3n_cub",
+    "s3n-aircraft": "likewise.recipes.s3n_fine_grained:s3n_aircraft",
+    "s3n-cars": "likewise.recipes.s3n_fine_grained:s3n_cars",
     "dcn-digits": "likewise.recipes.dcn_digits:dcn_digits",
 }
 

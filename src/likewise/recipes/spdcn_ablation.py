@@ -17,7 +17,7 @@ from likewise.data.transforms import Crop, TrainCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.count_eval import evaluate
 from likewise.engine.train import train
-from likewise.predict import load
+from likewise.predict import Counter
 from likewise.registry import preset
 
 #: Row of the table -> what differs from spdcn-lite; no row uses the count terms that the paper does not have.
@@ -76,7 +76,7 @@ def spdcn_ablation(config: SpdcnAblation) -> Path:
     for name, changes in ROWS.items():
         folder = config.out / name.replace(", ", "-").replace(" ", "-")
         weights = _train(config, scenes, changes, folder)
-        rows.append((name, evaluate(load(weights), val, config.limit).summary()))
+        rows.append((name, evaluate(Counter.load(weights), val, config.limit).summary()))
         _write(config.out / "table.md", rows, config)
     return config.out / "table.md"
 

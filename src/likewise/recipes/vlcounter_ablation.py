@@ -23,7 +23,7 @@ from likewise.engine.train import train
 from likewise.methods.vlcounter import ABLATION, Config, VLCounter, ablated
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig
 from likewise.nn.prompts import sentences
-from likewise.predict import load
+from likewise.predict import Counter
 
 #: CLIP and VLCounter with other numbers than ViT-B/16's; ``image_size`` is the recipe's window.
 SMALL_CLIP = ClipConfig(
@@ -95,7 +95,7 @@ def vlcounter_ablation(config: VlcounterAblation) -> Path:
     rows: list[tuple[str, dict[str, float]]] = []
     for row in ABLATION:
         weights = _train(config, scenes, ablated(row, base), state, config.out / row.replace(" ", "-"))
-        rows.append((row, evaluate(load(weights), val, config.limit).summary()))
+        rows.append((row, evaluate(Counter.load(weights), val, config.limit).summary()))
         _write(config.out / "table.md", rows, config)
     return config.out / "table.md"
 
