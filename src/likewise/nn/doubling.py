@@ -8,6 +8,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+#: A decoder without norms gives about this much before it is trained.
+START = 0.5
+
 
 class DoublingDecoder(nn.Module):
     """3x3 convolutions, each with twice as many places a side as the one before, and one channel in the end.
@@ -28,6 +31,8 @@ class DoublingDecoder(nn.Module):
             self.norms.append(nn.GroupNorm(8, out) if normed else nn.Identity())
             channels = out
         self.last = nn.Conv2d(channels, 1, 1)
+        if not normed:  # nothing then keeps a fresh network's output from being negative everywhere, where it may stay
+            nn.init.constant_(self.last.bias, START)  # type: ignore[arg-type]  # it has one
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 1, 2^(n - 1) h, 2^(n - 1) w) with n convolutions."""
