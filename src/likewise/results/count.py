@@ -9,7 +9,6 @@ network's: the same density before it was brought to the caller's pixels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +28,7 @@ from likewise.draw import (
     heat_overlay,
 )
 from likewise.results.arrays import check, finite, rounded, xywh
+from likewise.results.saving import stem_in, write
 from likewise.types import Prompt
 
 
@@ -130,16 +130,11 @@ class CountResult:
         Returns:
             The path of the plot.
         """
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        name = name or (Path(self.source).stem if self.source else "picture")
+        stem = stem_in(directory, name, self.source)
         record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
-        record["signs"] = {name: round(value, 4) for name, value in self.signs.items()}
-        (folder / f"{name}_count.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        np.save(folder / f"{name}_density.npy", self.density)
-        path = folder / f"{name}_count.png"
-        self.plot().save(path)
-        return path
+        record["signs"] = {sign: round(value, 4) for sign, value in self.signs.items()}
+        np.save(stem.with_name(f"{stem.name}_density.npy"), self.density)
+        return write(stem, "count", record, self.plot())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values: image, model, count, low, high, points, warnings and seconds.

@@ -8,7 +8,6 @@ response map spans the box ``seen``.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from PIL import Image
 
 from likewise.draw import above_answers, beside, canvas, draw_points, heat_overlay
 from likewise.results.arrays import check, finite, rounded
+from likewise.results.saving import stem_in, write
 from likewise.types import Box, LikewiseError
 
 #: What the pictures in `RecognizeResult.magnified` are called, in their order.
@@ -113,14 +113,9 @@ class RecognizeResult:
         Returns:
             The path of the plot.
         """
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        name = name or (Path(self.source).stem if self.source else "picture")
+        stem = stem_in(directory, name, self.source)
         record = {**self.to_dict(), "peaks": rounded(self.peaks, 2), "scores": rounded(self.scores, 4)}
-        (folder / f"{name}_recognize.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        path = folder / f"{name}_recognize.png"
-        self.plot().save(path)
-        return path
+        return write(stem, "recognize", record, self.plot())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values: image, model, label, probability, top (five) and seconds."""

@@ -8,7 +8,6 @@ Only `SegmentResult.grid` is in the network's: the same score before it was brou
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from skimage.measure import find_contours
 from likewise.draw import canvas, draw_badge, draw_outline, mask_overlay
 from likewise.ops.run_lengths import encode_rle
 from likewise.results.arrays import check, finite, rounded, xywh
+from likewise.results.saving import stem_in, write
 
 #: What scores more belongs to the mask.
 THRESHOLD = 0.5
@@ -127,15 +127,10 @@ class SegmentResult:
         Returns:
             The path of the plot.
         """
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        name = name or (Path(self.source).stem if self.source else "picture")
+        stem = stem_in(directory, name, self.source)
         record = {**self.to_dict(), "contours": [rounded(ring, 1) for ring in self.contours]}
-        (folder / f"{name}_segment.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        self.mask_picture().save(folder / f"{name}_mask.png")
-        path = folder / f"{name}_segment.png"
-        self.plot().save(path)
-        return path
+        self.mask_picture().save(stem.with_name(f"{stem.name}_mask.png"))
+        return write(stem, "segment", record, self.plot())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values: image, model, area (share of the picture), boxes and seconds."""
