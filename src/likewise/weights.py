@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -92,6 +93,12 @@ class Preset:
         found: Task = self.model.task
         return found
 
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The kinds of prompt it takes; its network's, and "negatives" where its config says so."""
+        kinds: tuple[str, ...] = tuple(getattr(self.model, "prompts", ()))
+        return (*kinds, "negatives") if getattr(self.config, "negatives", False) else kinds
+
     def build(self) -> nn.Module:
         """The network with fresh random weights."""
         network: nn.Module = self.model(self.config)
@@ -161,6 +168,14 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise LikewiseError(f"{path} holds no state dict; expected names and tensors, bare or under 'model'")
     return {k.removeprefix("module."): v for k, v in tensors.items()}
+
+
+def renamed(name: str, renames: Sequence[tuple[str, str]]) -> str:
+    """A parameter's name after the first (pattern, replacement) that fits its beginning; else as it is."""
+    for pattern, new in renames:
+        if re.match(pattern, name):
+            return re.sub(pattern, new, name)
+    return name
 
 
 def load_strict(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

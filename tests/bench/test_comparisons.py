@@ -6,15 +6,17 @@ import math
 import mmap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from likewise.bench import deform_conv, memory, spdcn
+from likewise.bench import deform_conv, lite, memory, spdcn
 from likewise.bench.deform_conv import QUICK_SHAPES, Problem, relative_error
 from likewise.bench.timing import Comparison
 from likewise.methods.spdcn import SPDCN_PAPER
 from likewise.ops.deform_conv import active_backend
+from likewise.predict import load
 from likewise.types import PromptBatch
 
 
@@ -39,6 +41,16 @@ def test_deform_conv_agrees_with_torchvision_in_both_passes():
     ]
     assert [(row.what, row.against) for row in rows] == expected
     assert all((row.error is not None) == (row.against == "torchvision") for row in rows)
+
+
+def test_spdcn_lite_counts_the_coins_that_are_timed():
+    rows = list(lite.compare(1, quick=True))
+    check(rows)
+    assert [row.against for row in rows] == ["one look of MobileNetV2"]
+    pixels, boxes = lite._coins(400, 310, 1.0)
+    assert pixels.shape == (310, 400, 3)
+    assert load("spdcn-lite").count(pixels, boxes).count == pytest.approx(24, abs=3)
+    assert np.mean([math.sqrt((x1 - x0) * (y1 - y0)) for x0, y0, x1, y1 in boxes]) == pytest.approx(lite.COIN, abs=3)
 
 
 def test_the_full_run_asks_for_what_is_promised(monkeypatch: pytest.MonkeyPatch):

@@ -103,3 +103,63 @@ def test_eval_prints_the_shares_and_json_every_picture(tmp_path: Path, model: st
     code, _, err = run(capsys, "eval", model, "--data", tmp_path, "--category", "ash")
     assert code == 2
     assert "--category is not for a model that is there to recognize" in err
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Path:
+    """Splits val and test of two kinds."""
+    rng = np.random.default_rng(1)
+    for split, label in (("val", "ash"), ("val", "oak"), ("test", "oak")):
+        (tmp_path / split / label).mkdir(parents=True)
+        for i in range(2):
+            pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / split / label / f"{i}.png")
+    return tmp_path
+
+
+def test_eval_names_the_classes_recognised_worst(trees: Path, model: str, capsys) -> None:
+    """Of a network that always says the same, one class is always right and the other never."""
+    code, out, _ = run(capsys, "eval", model, "--data", trees, "--split", "val", "--json")
+    record = json.loads(out)
+    assert (code, record["images"], set(record["per_class"])) == (0, 4, {"ash", "oak"})
+    for label, share in record["per_class"].items():
+        ranks = [p["rank"] for p in record["per_image"] if p["truth"] == label]
+        assert share == pytest.approx(sum(rank == 0 for rank in ranks) / 2)
+    _, out, _ = run(capsys, "eval", model, "--data", trees, "--split", "val")
+    shown = out.partition("recognised worst")[2].split()
+    worst = [(f"{share:.1%}", label) for label, share in record["per_class"].items() if share < 1]
+    assert worst
+    assert list(zip(shown[::2], shown[1::2], strict=True)) == worst
+
+
+def test_eval_leaves_out_what_is_broken_and_says_so(trees: Path, model: str, capsys) -> None:
+    (trees / "test" / "oak" / "0.png").write_bytes(b"broken")
+    code, out, err = run(capsys, "eval", model, "--data", trees, "--split", "test", "--json")
+    record = json.loads(out)
+    assert (code, record["images"]) == (1, 1)
+    assert [each["image"] for each in record["errors"]] == ["test/oak/0.png"]
+    code, _, err = run(capsys, "eval", model, "--data", trees, "--split", "test")
+    assert code == 1
+    assert err.startswith("left out: test/oak/0.png: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--split", "tst"), "has no split 'tst'; did you mean 'test'?"),
+        (("--limit", 0), "--limit 0: expected at least 1"),
+        (("--shots", 1), "--shots is not for a model that is there to recognize"),
+    ],
+)
+def test_eval_refuses_what_cannot_be_asked(trees: Path, model: str, capsys, words, message: str) -> None:
+    code, out, err = run(capsys, "eval", model, "--data", trees, *words)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_eval_refuses_names_the_model_does_not_know(trees: Path, model: str, capsys) -> None:
+    (trees / "val" / "ash").rename(trees / "val" / "elmm")
+    code, _, err = run(capsys, "eval", model, "--data", trees)
+    assert code == 2
+    assert "elmm" in err
+    assert "did you mean 'elm'?" in err

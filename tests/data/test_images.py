@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from likewise.data.images import read_image
+from likewise.data.images import read_image, read_mask
 from likewise.types import LikewiseError
 
 RAMP = np.add.outer(np.arange(24) * 4, np.arange(40) * 4).astype(np.uint8)
@@ -143,3 +143,42 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path: Path):
 def test_arrays_that_are_no_pictures_are_refused(values: np.ndarray, message: str):
     with pytest.raises(LikewiseError, match=message):
         read_image(values)
+
+
+MARKED = np.zeros((24, 40), bool)
+MARKED[5:15, 8:30] = True
+
+
+@pytest.mark.parametrize("kind", ["1", "L", "P", "RGB", "RGBA", "cut-out", "LA", "palette", "I;16", "F"])
+def test_a_mask_is_what_is_neither_black_nor_transparent(tmp_path: Path, kind: str):
+    """However it was saved: editors leave the background transparent as often as black."""
+    grey8 = Image.fromarray(MARKED.astype(np.uint8))
+    clear = Image.new("RGBA", (40, 24), (0, 0, 0, 0))
+    white = Image.new("RGBA", (40, 24), (255, 255, 255, 0))  # what is stored below transparent places is anything
+    forms = {
+        "cut-out": Image.composite(Image.new("RGBA", (40, 24), (9, 0, 0, 255)), white, Image.fromarray(MARKED)),
+        "LA": Image.composite(Image.new("RGBA", (40, 24), "white"), clear, Image.fromarray(MARKED)).convert("LA"),
+        "palette": Image.fromarray((~MARKED).astype(np.uint8)).convert("P"),
+        "I;16": Image.fromarray((MARKED * np.linspace(1, 3000, 40)).astype(np.uint16)),
+        "F": Image.fromarray(MARKED.astype(np.float32) * 0.25),
+    }
+    image = forms[kind] if kind in forms else grey8.point(lambda v: 255 * v).convert(kind)
+    if kind == "palette":  # of two colours, the thing's comes first
+        image.putpalette([255, 255, 255, 0, 0, 0])
+    path = saved(tmp_path, "mask.tif" if kind == "F" else "mask.png", image)
+    for source in (path, Image.open(path)):
+        assert np.array_equal(read_mask(source), MARKED)
+
+
+def test_a_mask_is_turned_as_its_exif_says_and_refused_as_pictures_are(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, "mask.png", Image.fromarray(np.rot90(MARKED).copy()), exif=exif)
+    assert np.array_equal(read_mask(path), MARKED)
+    with pytest.raises(LikewiseError, match=r"no such file: .*maks\.png; did you mean 'mask\.png'"):
+        read_mask(tmp_path / "maks.png")
+    with pytest.raises(LikewiseError, match=r"more than the 0\.0009 million"):
+        read_mask(path, max_pixels=900)
+    path.write_bytes(b"no mask")
+    with pytest.raises(LikewiseError, match="cannot be read"):
+        read_mask(path)

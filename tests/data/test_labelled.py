@@ -62,6 +62,16 @@ def clothing(tmp_path):
     return tmp_path
 
 
+def test_base_pictures_do_not_say_what_novel_classes_cover(clothing):
+    base = LabelFolder(clothing, fold=1, part="base")
+    index, kind = 0, 1
+    whole = LabelFolder(clothing).read(index, kind)[1]
+    shown = base.read(index, kind)[1]
+    assert whole.tolist() == halves(1, 0).tolist()
+    assert shown.tolist() == halves(1, 255).tolist()  # on the right lies a coat, which is novel
+    assert LabelFolder(clothing, fold=1, part="novel").read(index, 3)[1].tolist() == halves(0, 1).tolist()
+
+
 def test_a_label_folder_gives_the_classes_of_a_fold_and_their_masks(clothing):
     novel, base = (LabelFolder(clothing, "train", 0, part) for part in ("novel", "base"))
     assert novel.classes == {1: "bag", 2: "hat"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from likewise.methods.countx import COUNTX_LITE_CONFIG, Config, CounTX, convert_keys
 from likewise.nn.clip import ClipConfig
 from likewise.nn.interaction import InteractionLayer, sincos_positions
+from likewise.predict import Counter
 from likewise.types import CountBatch, LikewiseError, PromptBatch
 from likewise.weights import config_from, load_strict, read_checkpoint, save_checkpoint
 
@@ -55,6 +57,31 @@ def test_another_name_gives_another_density(counter):
     with torch.inference_mode():
         one, other = (counter(image, ask(text)) for text in ("red bean", "watch"))
     assert float((one - other).abs().max()) > 1e-3 * float(one.abs().max())
+
+
+def test_a_prepared_picture_has_the_same_density_under_any_name(counter):
+    """To the last bit, and for a batch too: what is prepared holds nothing of a name."""
+    image = torch.rand(2, 3, 70, 131)
+    with torch.inference_mode():
+        begun = counter.prepare(image)
+        for texts in (("red bean", "watch"), ("watch", "small blue beans")):
+            assert torch.equal(counter(begun, ask(*texts)), counter(image, ask(*texts)))
+    with pytest.raises(LikewiseError, match="every picture needs a text"):
+        counter(begun, ask("watch"))
+
+
+def test_a_second_name_does_not_look_at_the_picture_again(counter, monkeypatch):
+    seen = []
+    tower, begin = (counter.clip.image, "embed") if counter.tower is None else (counter.tower, "stacked")
+    known = getattr(tower, begin)
+    monkeypatch.setattr(tower, begin, lambda x, **more: seen.append(1) or known(x, **more))
+    looked = Counter(counter, "small", device="cpu").look(torch.rand(3, 70, 131))
+    counts = [looked.count(text=text).count for text in ("red bean", "watch", "red bean")]
+    assert counts[0] == counts[2] != counts[1]
+    assert len(seen) == 1
+    fresh = Counter(counter, "small", device="cpu").count(torch.rand(3, 40, 40), text="watch")
+    assert len(seen) == 2
+    assert np.isfinite(fresh.count)
 
 
 def test_every_trained_parameter_has_a_gradient_and_stands_in_one_group(counter):

@@ -38,7 +38,21 @@ def fixture(request, parity_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp(name)
     torch.save({"state_dict": state}, folder / "published.pth")
     _, model = registry.load_model(convert(FIXTURES[name], folder / "published.pth", folder / "fwb.safetensors"))
-    return model, np.load(parity_dir / f"{name}.npz")
+    model.look = once(model.look)
+    return model, dict(np.load(parity_dir / f"{name}.npz"))
+
+
+def once(look):
+    """Looking that remembers: the trunk takes most of the time, and sees the same seven pictures in every test."""
+    seen = {}
+
+    def remembered(images):
+        for image in images:
+            if image.numpy().tobytes() not in seen:
+                (seen[image.numpy().tobytes()],) = look([image])
+        return [seen[image.numpy().tobytes()] for image in images]
+
+    return remembered
 
 
 def prepared(model, arrays, shots, **changes):

@@ -51,13 +51,14 @@ def test_the_mask_has_the_querys_size(segmenter, size):
     assert result.size == size
 
 
-@pytest.mark.parametrize("kind", ["png", "palette", "pil", "uint8", "colours", "tensor"])
+@pytest.mark.parametrize("kind", ["png", "palette", "pil", "uint8", "colours", "cut-out", "tensor"])
 def test_every_form_of_a_mask_is_the_same_mask(tmp_path, kind):
     picture = Image.fromarray(MASK.astype(np.uint8) * 255)
     forms = {
         "pil": picture,
         "uint8": MASK.astype(np.uint8) * 7,
         "colours": np.stack([MASK * 0, MASK * 9, MASK * 0], 2).astype(np.uint8),
+        "cut-out": np.stack([np.full_like(MASK, 1)] * 3 + [MASK], 2).astype(np.uint8),
         "tensor": torch.from_numpy(MASK.copy()),
     }
     if kind in ("png", "palette"):
@@ -93,6 +94,7 @@ def test_a_box_stands_for_its_pixels_and_clicks_for_discs():
         ([(5, 5, 5)], "expected an array"),
         ([], "expected an array"),
         ("nowhere.png", "no such file"),
+        ("10;10;50;40", "expected an array .60, 90., a picture file, a box"),
         (None, "expected an array"),
     ],
 )

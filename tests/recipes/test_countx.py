@@ -84,7 +84,7 @@ def test_names_are_known_from_statistics_before_any_training(scenes, data_dir):
         with torch.inference_mode():
             for sample in (data[i] for i in range(6)):
                 things = sample.things
-                features = model.tower(model.prepared(sample.image[None].float() / 255))
+                features = model.tower(model.normalised(sample.image[None].float() / 255))
                 columns, rows = (things.points / 8).long().unbind(1)
                 places = model.similarity(features, model.encode(things.names[:1])).places[0, :, rows, columns]
                 known = model.similarity.unit(model.encode(things.names))

@@ -67,16 +67,18 @@ def test_settings_that_a_frozen_trunk_has_no_use_for_are_refused(data):
         fwb_clothing.FwbClothing(data=data, ema=0.9)
 
 
-def test_fwb_lite_trains_every_layer(data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("baseline", [False, True])
+def test_fwb_lite_and_its_baseline_train_every_layer(baseline, data, tmp_path, monkeypatch):
     monkeypatch.setattr(fwb_lite, "FWB_LITE", replace(fwb_lite.FWB_LITE, config=small(trunk_rate=0.1)))
     config = fwb_lite.FwbLite(
-        data=data, out=tmp_path, fold=1, head_steps=1, head_batch=1, crop_size=32, steps=2, batch_size=1, warmup=0,
-        lr=1e-2, progress=False,
+        data=data, baseline=baseline, out=tmp_path, fold=1, head_steps=1, head_batch=1, crop_size=32, steps=2,
+        batch_size=1, warmup=0, lr=1e-2, progress=False,
     )  # fmt: skip
     _, model = load_model(fwb_lite.fwb_lite(config))
     before = load_model(tmp_path / "head.safetensors")[1].state_dict()
     unchanged = [name for name, tensor in model.state_dict().items() if torch.equal(tensor, before[name])]
     assert unchanged == []
+    assert (model.config.weighting, model.config.boosting) == ((False, 0) if baseline else (True, 1))
 
 
 def small(**changes):

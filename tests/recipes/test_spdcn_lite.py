@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 
 import pytest
+import torch
 
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
+from likewise import registry
 from likewise.data.folder import CountingFolder
 from likewise.data.synthetic import SceneConfig, write_scenes
+from likewise.methods.spdcn import SPDCN
 from likewise.predict import load
 from likewise.recipes import recipe
 from likewise.recipes.spdcn_ablation import ROWS
+from likewise.recipes.spdcn_lite import go_on_from
+from likewise.types import PromptBatch
+from likewise.weights import save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +43,21 @@ def test_the_lite_recipe_trains_and_its_weights_count(scenes, data_dir, tmp_path
     sample = CountingFolder(scenes)[0]
     result = load(weights).count(sample.image, exemplars=sample.exemplars.tolist())
     assert math.isfinite(result.count)
+
+
+def test_going_on_from_earlier_weights_counts_as_they_did_and_takes_negatives(tmp_path):
+    config = registry.preset("spdcn-lite").config
+    torch.manual_seed(3)
+    earlier = SPDCN(replace(config, negatives=False)).eval()
+    later = SPDCN(replace(config, negatives=True)).eval()
+    go_on_from(later, save_checkpoint(tmp_path / "earlier.safetensors", earlier))
+    image, box = torch.rand(1, 3, 96, 112), torch.tensor([[10.0, 10.0, 40.0, 44.0]])
+    expected = earlier(image, PromptBatch((box,)))
+    shown = later(image, PromptBatch((box,), (box + 30.0,)))
+    assert torch.allclose(shown, expected, rtol=0.0, atol=1e-5 * float(expected.detach().max()))
+    shown.sum().backward()
+    unseen = later.decoder[0][0].weight.grad[:, earlier.decoder[0][0].weight.shape[1] :]
+    assert (unseen.abs().amax((0, 2, 3)) > 0).all()  # what is made of negatives is learned all the same
 
 
 def test_the_ablation_writes_a_row_for_every_variant(scenes, data_dir, tmp_path):

@@ -25,6 +25,10 @@ BENCHMARKS = {
     "countx": ("likewise.bench.countx:compare", "a whole picture through countx against the way its authors run it"),
     "s3n": ("likewise.bench.s3n:compare", "peaks and saliency sampling of s3n against a loop over pictures and peaks"),
     "fwb": ("likewise.bench.fwb:compare", "boosting in fwb against the loop that the paper describes"),
+    "lite": (
+        "likewise.bench.lite:compare",
+        "a photograph counted by spdcn-lite against one look of a plain MobileNetV2",
+    ),
     "app": ("likewise.bench.app:compare", "another prompt about a picture that was looked at, against the first"),
 }
 #: Several benchmarks under one name.

@@ -73,7 +73,7 @@ def evaluate(
         model: A name from 'likewise models', or a .safetensors file.
         data: A folder with annotations.json and pictures, or the FSC-147 folder; to recognise, of named pictures.
         split: Only this split, such as val.
-        limit: Only the first so many pictures.
+        limit: Only the first so many pictures; segmenting, so many episodes of each fold. [default: all; 1000 episodes]
         category: Counting: only this kind of thing, where pictures show several.
         exemplars: Counting: at most so many exemplars a picture.
         prompts: Counting FSC-147 by name: with its classes' names, or FSC-147-D's descriptions. [default: classes]
@@ -92,6 +92,8 @@ def evaluate(
     """
     from likewise.predict import load
 
+    if limit is not None and limit < 1:
+        raise LikewiseError(f"--limit {limit}: expected at least 1")
     loaded = load(model)
     given = {"category": category, "exemplars": exemplars, "prompts": prompts, "both": both or None}
     given |= {"trust": trust, "sum": plain or None}

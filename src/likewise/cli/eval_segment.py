@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from likewise.cli.eval import Measured, Row
 
 if TYPE_CHECKING:
+    from likewise.data.labelled import InFolds
     from likewise.engine.segment_eval import SegmentReport
     from likewise.predict import Segmenter
 
-#: Folds of every set that is read, and episodes of a fold where --limit says nothing: as many as were published.
-FOLDS, EPISODES = 4, 1000
+#: Episodes of a fold where --limit says nothing: as many as were published.
+EPISODES = 1000
 
 
 def measure(
@@ -29,16 +30,24 @@ def measure(
 ) -> Measured:
     """Segment episodes of the novel classes of one fold, or of each, and compare with the truth."""
     from likewise.data.episodes import Episodes
-    from likewise.data.layouts import open_labelled
     from likewise.engine.segment_eval import Memory, evaluate
 
     memory, reports = Memory(), {}
-    for each in range(FOLDS) if fold is None else (fold,):
-        novel = open_labelled(data, split, each, "novel")
+    for each, novel in _novel(data, split, fold):
         episodes = Episodes(novel, shots, seed=seed, length=EPISODES if limit is None else limit)
         reports[each] = evaluate(segmenter, episodes, memory=memory, progress=progress)
     tables = [("", _rows(reports))] + [(f"IoU by class, fold {f}", _classes(r)) for f, r in reports.items()]
     return Measured(_values(reports), tuple(tables), tuple(e for r in reports.values() for e in r.errors))
+
+
+def _novel(data: Path, split: str | None, fold: int | None) -> Iterator[tuple[int, InFolds]]:
+    """The folds that are asked for, each with its novel classes."""
+    from likewise.data.layouts import open_labelled
+
+    first = open_labelled(data, split, fold or 0, "novel")
+    yield fold or 0, first
+    for other in range(1, first.folds if fold is None else 0):
+        yield other, open_labelled(data, split, other, "novel")
 
 
 def _values(reports: dict[int, SegmentReport]) -> dict[str, Any]:

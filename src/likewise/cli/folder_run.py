@@ -47,6 +47,10 @@ class Job(ABC):
     def settings(self) -> dict[str, Any]:
         """What the results depend on beside the model, as JSON values."""
 
+    def references(self) -> Sequence[Path]:
+        """Files that are only read: no drawing may take their place."""
+        return ()
+
     @abstractmethod
     def load(self) -> Callable[[Path], Any]:
         """What turns a picture's path into a result: the model is loaded here, and only if anything is to be done."""
@@ -104,8 +108,9 @@ def run_through(pictures: Pictures, job: Job, output: Output) -> int:
     table = output.csv
     if table is None and output.folder is not None and several:
         table = output.folder / job.table
-    ledger = None if table is None else Ledger(table, job.columns, job.fingerprint(), overwrite=output.overwrite)
     drawings = dict(zip(paths, _drawings(paths, output.folder, job.suffixes), strict=True))
+    _spare(job.references(), [drawing for each in drawings.values() for drawing in each])
+    ledger = None if table is None else Ledger(table, job.columns, job.fingerprint(), overwrite=output.overwrite)
     todo = [p for p in paths if ledger is None or p not in ledger or not all(d.exists() for d in drawings[p])]
     run = _Run(job, ledger, drawings, as_json=output.as_json, several=several)
     if todo:
@@ -179,6 +184,18 @@ def _drawings(pictures: list[Path], folder: Path | None, suffixes: Sequence[str]
     if len(set(names)) < len(names):
         names = ["_".join(p.parts[-2:]) for p in pictures]
     return [[folder / (name + suffix) for suffix in suffixes] for name in names]
+
+
+def _spare(references: Sequence[Path], drawings: Sequence[Path]) -> None:
+    """Refuse to draw over what somebody else made.
+
+    Raises:
+        LikewiseError: a drawing would have a reference's place.
+    """
+    theirs = {path.resolve() for path in references}
+    for drawing in drawings:
+        if drawing.resolve() in theirs:
+            raise LikewiseError(f"{drawing} is given as an example and would be drawn over; choose another --output")
 
 
 def _reason(picture: Path | None, error: Exception) -> str:

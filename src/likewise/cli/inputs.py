@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,8 @@ def parse_like(text: str) -> tuple[str, Box]:
     Raises:
         LikewiseError: no colon, or not four numbers behind it.
     """
-    path, colon, box = text.rpartition(":")
-    if not colon or not path:
+    path, box = _in_two(text)
+    if not path:
         raise LikewiseError(f"--like {text}: expected a picture and a box in it, such as ref.jpg:81,39,120,74")
     return path, parse_box(box, f"--like {path}:")
 
@@ -69,9 +70,12 @@ def parse_support(text: str) -> tuple[str, str | Box | list[Point]]:
     Raises:
         LikewiseError: no colon, nothing behind it, or clicks that are no pairs of numbers.
     """
-    path, colon, mask = text.rpartition(":")
-    if not (path and colon and mask):
-        raise LikewiseError(f"--support {text}: expected a picture and its mask, such as ref.jpg:ref_mask.png")
+    path, mask = _in_two(text)
+    if not (path and mask):
+        raise LikewiseError(
+            f"--support {text}: expected a picture and its mask, such as ref.jpg:ref_mask.png, "
+            "ref.jpg:81,39,120,74 (a box) or ref.jpg:@81,39 (a click)"
+        )
     if mask.startswith("@"):
         clicks = [_numbers(part) for part in mask.split("@")[1:]]
         if any(len(click) != 2 for click in clicks):
@@ -93,6 +97,13 @@ def parse_region(text: str) -> list[Point]:
     if len(numbers) < 6 or len(numbers) % 2:
         raise LikewiseError(f"--region {text}: expected three or more corners X,Y,X,Y,X,Y, such as 0,0,400,0,400,300")
     return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _in_two(text: str) -> tuple[str, str]:
+    """What stands before the last colon and behind it; the colon of a drive, as in ``C:/ref.jpg``, is not one."""
+    drives = {drive.end() - 1 for drive in re.finditer(r"(?:^|(?<=:))[A-Za-z]:(?=[\\/])", text)}
+    last = max((i for i, letter in enumerate(text) if letter == ":" and i not in drives), default=-1)
+    return ("", text) if last < 0 else (text[:last], text[last + 1 :])
 
 
 def _numbers(text: str) -> list[float]:

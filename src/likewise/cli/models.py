@@ -49,7 +49,7 @@ def describe(preset: Preset) -> dict[str, Any]:
     return {
         "name": preset.name,
         "task": preset.task,
-        "prompts": list(getattr(preset.model, "prompts", ())),
+        "prompts": list(preset.prompts),
         "parameters": parameters,
         "bundled": present,
         "megabytes": round(card.path.stat().st_size / 1e6, 1) if card.path and present else None,

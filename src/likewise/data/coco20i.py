@@ -42,6 +42,8 @@ class Coco20i:
         LikewiseError: a file is missing or is not JSON; an unknown split or fold.
     """
 
+    folds = FOLDS
+
     def __init__(self, root: str | Path, split: str = "val", fold: int | None = None, part: Part = "all") -> None:
         if split not in ("train", "val"):
             raise LikewiseError(f"COCO-20i has no split {split!r}{nearest(split, ('train', 'val'))}")

@@ -1,10 +1,12 @@
-"""Any picture Pillow can open, as 8-bit RGB."""
+"""Any picture Pillow can open, as 8-bit RGB or as a mask."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".g
 MAX_PIXELS = 500_000_000
 
 ImageSource = str | os.PathLike[str] | Image.Image | NDArray[np.generic]
+#: What is made of an open picture of a name.
+_Making = Callable[[Image.Image, str], NDArray[Any]]
 
 # Pillow's own limit is a module variable, lower than MAX_PIXELS, read while a file is opened.
 _opening = threading.Lock()
@@ -43,20 +47,35 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
         LikewiseError: no such file, not a picture, a damaged or too large one (its name is in the message), an
             array of another shape or with values that are not finite.
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source, "the array")
+    return _from_array(source, "the array") if isinstance(source, np.ndarray) else _read(source, max_pixels, _pixels)
+
+
+def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
+    """Where a picture is neither black nor transparent, (H, W); EXIF rotation is applied.
+
+    Args:
+        source: a path or a Pillow picture of any kind: black and white, labels in any number of bits, a cut-out.
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Raises:
+        LikewiseError: as `read_image`.
+    """
+    return _read(source, max_pixels, _marked)
+
+
+def _read(source: str | os.PathLike[str] | Image.Image, max_pixels: int, make: _Making) -> NDArray[Any]:
     if isinstance(source, Image.Image):
-        return _decode(source, getattr(source, "filename", "") or "the picture", max_pixels)
+        return _decode(source, getattr(source, "filename", "") or "the picture", max_pixels, make)
     path = Path(source)
     if not path.is_file():
         raise LikewiseError(_missing(path))
-    return _read_file(path, max_pixels)
+    return _read_file(path, max_pixels, make)
 
 
-def _read_file(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+def _read_file(path: Path, max_pixels: int, make: _Making) -> NDArray[Any]:
     try:
         with _open(path) as image:
-            return _decode(image, str(path), max_pixels)
+            return _decode(image, str(path), max_pixels, make)
     except LikewiseError:
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
@@ -72,7 +91,7 @@ def _open(path: Path) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _decode(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _decode(image: Image.Image, name: str, max_pixels: int, make: _Making) -> NDArray[Any]:
     width, height = image.size
     if width * height > max_pixels:
         raise LikewiseError(
@@ -80,12 +99,25 @@ def _decode(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.uint8]
             "cut or shrink it first"
         )
     try:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            return _from_array(np.asarray(image), name)
-        return np.array(_to_rgb(image))
+        return make(ImageOps.exif_transpose(image), name)
     except (OSError, SyntaxError, ValueError) as error:
         raise LikewiseError(f"{name} cannot be read as a picture: {error}") from error
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    return _from_array(np.asarray(image), name) if _is_deep(image) else np.array(_to_rgb(image))
+
+
+def _marked(image: Image.Image, name: str) -> NDArray[np.bool_]:
+    if _is_deep(image):  # scaled to 8 bits, the first of many labels would be 0
+        return np.asarray(image) != 0
+    values = np.asarray(image.convert("RGBA"))
+    found: NDArray[np.bool_] = (values[..., :3] != 0).any(2) & (values[..., 3] != 0)
+    return found
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -46,6 +46,16 @@ class Labelled(Protocol):
         """A picture (3, H, W) uint8 RGB and where it shows a class, (H, W) uint8: 1, 0, or 255 where nobody says."""
 
 
+class InFolds(Labelled, Protocol):
+    """Labelled pictures whose classes are novel in one fold each.
+
+    Attributes:
+        folds: how many folds there are.
+    """
+
+    folds: int
+
+
 @dataclass(frozen=True)
 class LabelledPicture:
     """One picture of a `LabelFolder`, and the share of its pixels that each class covers."""
@@ -62,7 +72,8 @@ class LabelFolder:
         root: the folder.
         split: only pictures whose ``split`` this is.
         fold: which of the folds; None: the classes of all folds.
-        part: of a fold's classes, the "base" ones, the "novel" ones, or both.
+        part: of a fold's classes, the "base" ones, the "novel" ones, or both. Pictures of base classes are labelled 255
+            where they show novel ones: who learns that those are background will not find them afterwards.
         least: a picture shows a class where it covers at least this share of it; None: the folder's own rule.
 
     Raises:
@@ -88,7 +99,9 @@ class LabelFolder:
             LabelledPicture(r["image"], r["label"], {int(k): float(v) for k, v in r["class_fraction"].items()})
             for r in chosen
         )
+        self.folds = len(folds["folds"])
         self.classes = _part(folds["folds"], fold, part)
+        self._hidden = list(_part(folds["folds"], fold, "novel")) if part == "base" else []
         threshold = folds.get("min_fraction", 0.0) if least is None else least
         self.pictures = {
             kind: tuple(i for i, p in enumerate(self.shown) if p.shares.get(kind, 0.0) >= max(threshold, 1e-9))
@@ -106,7 +119,9 @@ class LabelFolder:
             LikewiseError: a picture that cannot be read, or a label of another size.
         """
         picture = self.shown[index]
-        return as_tensors(read_image(self.root / picture.image), read_label(self.root / picture.label), kind)
+        label = read_label(self.root / picture.label)
+        label[np.isin(label, self._hidden)] = IGNORED
+        return as_tensors(read_image(self.root / picture.image), label, kind)
 
 
 def as_tensors(image: NDArray[np.uint8], label: Label, kind: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from likewise.data import fsc147
 from likewise.data.coco20i import Coco20i
 from likewise.data.folder import CountingFolder
-from likewise.data.labelled import LabelFolder, Labelled, Part
+from likewise.data.labelled import InFolds, LabelFolder, Part
 from likewise.data.pascal5i import VOC_PLACES, Pascal5i
 from likewise.data.sample import CountSample
 from likewise.types import LikewiseError
@@ -46,7 +46,7 @@ def open_counting(
     return fsc147.FSC147(root, split, category, prompts=prompts or "classes")
 
 
-def open_labelled(root: str | Path, split: str | None = None, fold: int | None = None, part: Part = "all") -> Labelled:
+def open_labelled(root: str | Path, split: str | None = None, fold: int | None = None, part: Part = "all") -> InFolds:
     """The few-shot segmentation set in a folder: PASCAL-5i, COCO-20i, or a `LabelFolder`.
 
     Args:

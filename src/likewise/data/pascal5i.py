@@ -43,6 +43,8 @@ class Pascal5i:
         LikewiseError: a folder or list is missing; an unknown split or fold.
     """
 
+    folds = FOLDS
+
     def __init__(self, root: str | Path, split: str = "val", fold: int | None = None, part: Part = "all") -> None:
         if split not in ("train", "val"):
             raise LikewiseError(f"PASCAL-5i has no split {split!r}{nearest(split, ('train', 'val'))}")

@@ -24,17 +24,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, clip_state, load_published
+from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
 from likewise.nn.doubling import DoublingDecoder, doubled
 from likewise.nn.interaction import EPS, InteractionLayer, Mixing, sincos_positions
 from likewise.nn.name_similarity import Match, Similarity
-from likewise.nn.small_tower import DEEPEST, STRIDE, SmallTower
+from likewise.nn.small_tower import STRIDE, SmallTower
 from likewise.nn.words import WordEncoder
 from likewise.ops.block_count import block_count_error
 from likewise.ops.counting_loss import l2_loss
-from likewise.ops.windows import WindowBlend, density_in_windows
+from likewise.ops.windows import WindowBlend, Windows, density_of_windows, windows_of
 from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
-from likewise.weights import Preset, WeightCard, bundled_config
+from likewise.weights import Preset, WeightCard, bundled_config, renamed
+
+#: Pictures (B, 3, H, W) RGB in [0, 1], or what `CounTX.prepare` made of them.
+Shown = Tensor | Windows
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class CounTX(nn.Module):
         self._match: Match | None = None
         self._late = True
 
-    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
+    def forward(self, image: Shown, prompt: PromptBatch) -> Tensor:
         """Count in each picture what its text says.
 
         Args:
@@ -150,7 +153,7 @@ class CounTX(nn.Module):
         Raises:
             LikewiseError: a picture without a text, one without a known word, or one too long for CLIP.
         """
-        if prompt.text is None or len(prompt.text) != len(image):
+        if prompt.text is None or len(prompt.text) != image.shape[0]:
             raise LikewiseError("CounTX counts by name: every picture needs a text, such as 'strawberries'")
         return self.count(image, self.encode(prompt.text))
 
@@ -172,19 +175,33 @@ class CounTX(nn.Module):
         tower: Any = self.words if self.clip is None or self.words is not None else self.clip.text
         return tower(texts)
 
-    def count(self, image: Tensor, text: Tensor) -> Tensor:
-        """The density (B, 1, H, W) as in `forward`, of what encoded texts (B, C) describe."""
-        if self.tower is None:
-            return self._in_windows(image, text)
-        padded = self.prepared(image)
-        cells = self._read(self.tower(padded), text).float()
-        side = padded.shape[3] // cells.shape[3]
-        pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
-        return pixels[:, :, : image.shape[2], : image.shape[3]] / self.config.density_factor
+    def prepare(self, image: Tensor) -> Windows:
+        """What no text changes of looking at pictures (B, 3, H, W); it may be given wherever a picture is.
 
-    def prepared(self, image: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) as the MobileNetV2 tower takes them: normalised and padded."""
-        return F.pad(self._normalised(image), (0, -image.shape[3] % DEEPEST, 0, -image.shape[2] % DEEPEST))
+        MobileNetV2 sees each picture as one window.
+        """
+        if self.tower is not None:
+            features = self.tower(self.normalised(image))
+            padded = (STRIDE * features.shape[2], STRIDE * features.shape[3])
+            return Windows(features, image.shape, padded, (image.shape[2], image.shape[3]))
+
+        config, side = self.config, self.config.clip.image_size
+
+        def see(windows: Tensor) -> Tensor:
+            return self._see(self.normalised(F.interpolate(windows, (side, side), mode="bicubic", antialias=True)))
+
+        return windows_of(image, window=config.window, multiple=config.clip.patch, stride=config.stride).through(see)
+
+    def count(self, image: Shown, text: Tensor) -> Tensor:
+        """The density (B, 1, H, W) as in `forward`, of what encoded texts (B, C) describe."""
+        config = self.config
+        begun = image if isinstance(image, Windows) else self.prepare(image)
+        if self.tower is None:
+            return density_of_windows(begun, text, self._answer, stride=config.stride, blend=config.blend)
+        cells = self._read(begun.content, text).float()
+        side = begun.fitted[1] // cells.shape[3]
+        pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
+        return pixels[:, :, : begun.inside[0], : begun.inside[1]] / config.density_factor
 
     def look(self, windows: Tensor, text: Tensor) -> Tensor:
         """The published network itself, on windows.
@@ -196,10 +213,7 @@ class CounTX(nn.Module):
         Returns:
             60 x density (N, 1, 16 g, 16 g) with g the ``decoder_grid``, float32.
         """
-        clip: Clip = self.clip  # type: ignore[assignment]  # only called with CLIP's image tower
-        side = self.config.clip.image_size // self.config.clip.patch
-        features = _map(clip.image.patch_features(windows), (side, side))
-        return doubled(self._read(features, text)).float()
+        return doubled(self._read(self._see(windows), text)).float()
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
         """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total".
@@ -260,7 +274,7 @@ class CounTX(nn.Module):
             tokens = tokens + sincos_positions(*grid, self.config.width).to(tokens)
         for layer in self.interaction:
             tokens = layer(tokens, text, grid)
-        told = _map(self.norm(tokens), grid)
+        told = as_map(self.norm(tokens), grid)
         gate = None
         if match is not None:
             # the matching alone teaches what texts mean, or counting would unteach it
@@ -275,36 +289,27 @@ class CounTX(nn.Module):
         bent = F.leaky_relu(raw.float(), 0.1 if self.training else 0.0)
         return bent if gate is None else bent * F.interpolate(gate, raw.shape[-2:], mode="bilinear")
 
-    def _in_windows(self, image: Tensor, text: Tensor) -> Tensor:
-        """The density of pictures of any size, from windows at which CLIP looks one by one."""
-        config, side = self.config, self.config.clip.image_size
+    def _see(self, windows: Tensor) -> Tensor:
+        """What CLIP sees in normalised windows (N, 3, S, S): (N, C, h, w)."""
+        clip: Clip = self.clip  # type: ignore[assignment]  # only called with CLIP's image tower
+        side = self.config.clip.image_size // self.config.clip.patch
+        return as_map(clip.image.patch_features(windows), (side, side))
 
-        def look(windows: Tensor, texts: Tensor) -> Tensor:
-            small = F.interpolate(windows, (side, side), mode="bicubic", antialias=True)
-            return self.look(self._normalised(small), texts) / config.density_factor
+    def _answer(self, features: Tensor, text: Tensor) -> Tensor:
+        """The density of windows as CLIP sees them."""
+        return doubled(self._read(features, text)).float() / self.config.density_factor
 
-        sizes = {"window": config.window, "multiple": config.clip.patch, "stride": config.stride}
-        return density_in_windows(image, text, look, **sizes, blend=config.blend)
-
-    def _normalised(self, image: Tensor) -> Tensor:
-        # not a buffer: in bfloat16 it would be off by a grey value
+    def normalised(self, image: Tensor) -> Tensor:
+        """Pictures as the image tower takes them."""
+        # no buffers: in bfloat16 they would be off by a grey value
         mean, std = (image.new_tensor(v).view(3, 1, 1) for v in self._colours)
         return (image - mean) / std
 
 
-def _map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Tokens (B, h w, C) as a map (B, C, h, w)."""
-    return tokens.transpose(1, 2).unflatten(2, grid)
-
-
 def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Names of the authors' checkpoint -> names of this module; tensors are passed on as they are.
-
-    What nothing depends on is left out: queries, keys and their norm in the cross-attention to one token, and the fixed
-    positions.
-    """
+    """Names of the authors' checkpoint -> names of this module; what nothing depends on is left out."""
     clip = {name.removeprefix("clip_model."): t for name, t in state.items() if name.startswith("clip_model.")}
-    own = {_converted(name): t for name, t in state.items() if not name.startswith("clip_model.")}
+    own = {renamed(name, _RENAMES): t for name, t in state.items() if not name.startswith("clip_model.")}
     towers = {f"clip.{name}": tensor for name, tensor in clip_state(clip).items()}
     return {name: tensor for name, tensor in (own | towers).items() if not re.search(_UNUSED, name)}
 
@@ -322,13 +327,6 @@ _RENAMES = (
     (r"decode_head(\d)\.0\.", r"decoder.convs.\1."),
     (r"decode_head(\d)\.1\.", r"decoder.norms.\1."),
 )
-
-
-def _converted(name: str) -> str:
-    for pattern, new in _RENAMES:
-        if re.match(pattern, name):
-            return re.sub(pattern, new, name)
-    return name
 
 
 PAPER = "Amini-Naieni et al., Open-world Text-specified Object Counting, BMVC 2023"

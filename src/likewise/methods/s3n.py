@@ -32,7 +32,7 @@ from likewise.nn.spatial_trunk import SpatialTrunk
 from likewise.ops.response_peaks import class_response, entropy_gate, response_peaks
 from likewise.ops.saliency_sampling import attention_bumps, sample_by_saliency
 from likewise.types import ClassBatch, LikewiseError, Preprocess
-from likewise.weights import Preset, WeightCard
+from likewise.weights import Preset, WeightCard, renamed
 
 BRANCHES = ("discriminative", "complementary")
 Branches = Literal["none", "discriminative", "complementary", "both"]
@@ -309,7 +309,7 @@ def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     sampler's constant kernel are left out.
     """
     radii = {f"branches.{name}.radius": torch.tensor(radius) for name, radius in _RADII}
-    kept = {_converted(name): tensor for name, tensor in state.items() if not re.match(_UNUSED, name)}
+    kept = {renamed(name, _RENAMES): tensor for name, tensor in state.items() if not re.match(_UNUSED, name)}
     return radii | {name: t.reshape(()) if name.endswith(".radius") else t for name, t in kept.items()}
 
 
@@ -335,13 +335,6 @@ _RENAMES = (
     (r"sampler_buffer\.1\.", "branches.discriminative.norm."),
     (r"sampler_classifier\.", "branches.discriminative.classify."),
 )
-
-
-def _converted(name: str) -> str:
-    for pattern, new in _RENAMES:
-        if re.match(pattern, name):
-            return re.sub(pattern, new, name)
-    return name
 
 
 S3N_PAPER = Preset(

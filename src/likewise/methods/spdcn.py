@@ -14,7 +14,6 @@ Shapes: B batch, K exemplars of a picture, C channels, h w the grid of stride 8.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -30,7 +29,7 @@ from likewise.ops.block_count import block_count_error
 from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss, mean_exemplar_sizes
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch, Trust
-from likewise.weights import Preset, WeightCard
+from likewise.weights import Preset, WeightCard, renamed
 
 STRIDE = 8
 
@@ -252,7 +251,7 @@ def _map_term(config: Config, density: Tensor, batch: CountBatch) -> Tensor:
 
 def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Names of the authors' checkpoint -> names of this module; tensors are passed on as they are."""
-    return {_converted(name): tensor for name, tensor in state.items()}
+    return {renamed(name, _RENAMES): tensor for name, tensor in state.items()}
 
 
 _RENAMES = (
@@ -263,13 +262,6 @@ _RENAMES = (
     (r"decoder\.decoder\.(\d+)\.conv\.", r"decoder.\1.0."),
     (r"decoder\.decoder\.3\.", "decoder.2."),
 )
-
-
-def _converted(name: str) -> str:
-    for pattern, new in _RENAMES:
-        if re.match(pattern, name):
-            return re.sub(pattern, new, name)
-    return name
 
 
 def _decoder(channels: int, config: Config) -> nn.Sequential:

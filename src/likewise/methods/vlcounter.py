@@ -25,12 +25,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, load_published
+from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, load_published
 from likewise.nn.prompts import sentences
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density import gaussian_density
 from likewise.ops.rank_loss import rank_loss
-from likewise.ops.windows import WindowBlend, density_in_windows
+from likewise.ops.windows import WindowBlend, density_of_windows, windows_of
 from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
 from likewise.weights import Preset, WeightCard
 
@@ -234,7 +234,7 @@ class VLCounter(nn.Module):
             return density / config.density_factor
 
         sizes = {"window": self.window, "multiple": config.clip.patch, "stride": config.stride}
-        density = density_in_windows(image, text, look, **sizes, blend=config.blend)
+        density = density_of_windows(windows_of(image, **sizes), text, look, stride=config.stride, blend=config.blend)
         similarity = torch.cat(kept)
         self._similarity = similarity if self.training and len(similarity) == len(image) else None
         return density
@@ -258,11 +258,11 @@ class VLCounter(nn.Module):
         if self.tuning is not None:
             patches = self.tuning.prompt_norm(patches)
         features = self.v_proj(F.normalize(tower.project(patches, norm=True), dim=-1))
-        similarity = _map(features @ self.t_proj(text)[:, :, None], grid)
+        similarity = as_map(features @ self.t_proj(text)[:, :, None], grid)
         if self.config.affine:
             similarity = self.affine_weight * similarity + self.affine_bias
-        maps = [_map(F.normalize(kept[block], dim=-1), grid) for block in blocks]
-        density: Tensor = self.decoder(_map(features, grid), similarity, maps)
+        maps = [as_map(F.normalize(kept[block], dim=-1), grid) for block in blocks]
+        density: Tensor = self.decoder(as_map(features, grid), similarity, maps)
         return density.float(), similarity.float()
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
@@ -293,11 +293,6 @@ class VLCounter(nn.Module):
 def mean_feature(features: Tensor) -> Tensor:
     """One direction (B, F) of several sentences' features (B, S, F): normalised, averaged, normalised."""
     return F.normalize(F.normalize(features, dim=-1).mean(1), dim=-1)
-
-
-def _map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    """(N, h w, C) -> (N, C, h, w)."""
-    return tokens.transpose(1, 2).unflatten(2, grid)
 
 
 def _larger(x: Tensor, scale: int) -> Tensor:

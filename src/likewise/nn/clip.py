@@ -205,6 +205,11 @@ def resize_positions(table: Tensor, grid: tuple[int, int], mode: Interpolation) 
     return torch.cat([table[:1], resized[0].flatten(1).T])
 
 
+def as_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Tokens (B, h w, C) as a map (B, C, h, w)."""
+    return tokens.transpose(1, 2).unflatten(2, grid)
+
+
 def clip_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Names of open_clip's (and OpenAI's) state dict -> names of `Clip`; what dense use has no need of is left out."""
     renamed = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.nn.interaction import InteractionLayer
@@ -27,13 +28,17 @@ class SmallTower(nn.Module):
         self.around = InteractionLayer(width, 1, mixing="convolution", texted=False, expansion=expansion)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W), multiples of 32 -> (B, C, H / 8, W / 8)."""
-        grid = (x.shape[2] // STRIDE, x.shape[3] // STRIDE)
-        tokens = self.join(self.stacked(x)).flatten(2).transpose(1, 2)
+        """Normalised pictures (B, 3, H, W) -> (B, C, h, w), on the grid of `stacked`."""
+        joined = self.join(self.stacked(x))
+        grid, tokens = (joined.shape[2], joined.shape[3]), joined.flatten(2).transpose(1, 2)
         return self.around(tokens, None, grid).transpose(1, 2).unflatten(2, grid)
 
     def stacked(self, x: Tensor) -> Tensor:
-        """The stages side by side, not yet joined: (B, D, H / 8, W / 8)."""
+        """The stages side by side, not yet joined: (B, D, h, w).
+
+        Pictures are padded with the mean colour to multiples of 32 first: h w are an eighth of that.
+        """
+        x = F.pad(x, (0, -x.shape[3] % DEEPEST, 0, -x.shape[2] % DEEPEST))
         grid, seen = (x.shape[2] // STRIDE, x.shape[3] // STRIDE), []
         for index, stage in enumerate(self.stages):
             x = stage(x)

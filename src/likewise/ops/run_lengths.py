@@ -13,13 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.types import LikewiseError
 
-def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """A mask (h, w) as COCO's uncompressed run lengths: column by column, the first run outside."""
+
+def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str, Any]:
+    """A mask (h, w) as COCO's run lengths: column by column, the first run outside.
+
+    They are a list, or ``compressed`` into a string (see `decode_rle`), which is a fifth as long in JSON.
+    """
     flat = np.concatenate([[False], mask.T.ravel()])
     edges = np.flatnonzero(flat[1:] != flat[:-1])
     runs = np.diff(np.concatenate([[0], edges, [mask.size]]))
-    return {"size": [int(mask.shape[0]), int(mask.shape[1])], "counts": [int(v) for v in runs]}
+    counts = [int(v) for v in runs]
+    return {
+        "size": [int(mask.shape[0]), int(mask.shape[1])],
+        "counts": _pack_runs(counts) if compressed else counts,
+    }
 
 
 def decode_rle(segmentation: Mapping[str, Any]) -> NDArray[np.bool_]:
@@ -27,12 +36,28 @@ def decode_rle(segmentation: Mapping[str, Any]) -> NDArray[np.bool_]:
 
     The compressed string holds runs as signed base-32 numbers, five bits a character, lowest first; from the
     third run on, each is stored as a difference from the run two before (the COCO API's ``maskApi.c`` format).
+
+    Raises:
+        LikewiseError: the runs are not as long as the mask has pixels.
     """
     height, width = segmentation["size"]
     counts = segmentation["counts"]
     runs = list(counts) if isinstance(counts, list) else _unpack_runs(counts)
+    if min(runs, default=0) < 0 or sum(runs) != height * width:
+        raise LikewiseError(f"run lengths of {sum(runs)} pixels do not fit a mask of {width} x {height}")
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
+
+
+def _pack_runs(runs: list[int]) -> str:
+    characters = []
+    for index, run in enumerate(runs):
+        value, more = run - runs[index - 2] if index > 2 else run, True
+        while more:
+            bits, value = value & 0x1F, value >> 5
+            more = value != (-1 if bits & 0x10 else 0)
+            characters.append(chr(bits + 48 + (0x20 if more else 0)))
+    return "".join(characters)
 
 
 def _unpack_runs(text: str) -> list[int]:

@@ -14,7 +14,7 @@ the evaluation of VLCounter and CounTX as published: window after window, the ov
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +27,26 @@ WindowBlend = Literal["average", "paper"]
 
 #: Windows that go through a network together.
 TOGETHER = 8
+
+
+class Windows(NamedTuple):
+    """Pictures cut into windows.
+
+    Attributes:
+        content: (B N, ...), picture by picture: the windows' pixels, or what a network made of them.
+        shape: of the pictures, (B, 3, H, W).
+        fitted: (H', W'), the size they were brought to before they were cut.
+        inside: (h, w), the picture's size in that.
+    """
+
+    content: Tensor
+    shape: torch.Size
+    fitted: tuple[int, int]
+    inside: tuple[int, int]
+
+    def through(self, see: Callable[[Tensor], Tensor]) -> Windows:
+        """The same windows with what ``see`` makes of their content, `TOGETHER` at a time."""
+        return self._replace(content=torch.cat([see(some) for some in self.content.split(TOGETHER)]))
 
 
 def window_spans(length: int, window: int, stride: int) -> list[Span]:
@@ -83,38 +103,41 @@ def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: 
     return out
 
 
-def density_in_windows(
-    image: Tensor,
-    texts: Tensor,
-    look: Callable[[Tensor, Tensor], Tensor],
-    *,
-    window: int,
-    multiple: int,
-    stride: int,
-    blend: WindowBlend,
-) -> Tensor:
-    """The density of pictures of any size and shape from a network that sees windows of one.
+def windows_of(image: Tensor, *, window: int, multiple: int, stride: int) -> Windows:
+    """Pictures (B, 3, H, W) of any size and shape, fitted and cut into windows that a network can look at.
 
     Args:
-        image: (B, 3, H, W).
-        texts: (B, C), what is counted in each.
-        look: from some windows (N, 3, window, window) and a text for each (N, C) to their densities (N, 1, window,
-            window).
+        image: the pictures.
         window: side of a window in pixels.
         multiple: see `likewise.ops.fitting.fitted`.
+        stride: distance of windows in pixels.
+    """
+    seen, inside = fitted(image, window, multiple)
+    cut = cut_windows(seen, window, stride).flatten(0, 1)
+    return Windows(cut, image.shape, (seen.shape[2], seen.shape[3]), inside)
+
+
+def density_of_windows(
+    windows: Windows, texts: Tensor, look: Callable[[Tensor, Tensor], Tensor], *, stride: int, blend: WindowBlend
+) -> Tensor:
+    """The density of whole pictures from a network that sees windows of one size.
+
+    Args:
+        windows: of `windows_of`, or what was made of them.
+        texts: (B, C), what is counted in each picture.
+        look: from some windows' content (N, ...) and a text for each (N, C) to their densities (N, 1, window, window).
         stride: distance of windows in pixels.
         blend: see `blend_windows`.
 
     Returns:
         (B, 1, H, W) objects per pixel.
     """
-    seen, (height, width) = fitted(image, window, multiple)
-    windows = cut_windows(seen, window, stride)
-    each = windows.shape[1]
-    groups = zip(windows.flatten(0, 1).split(TOGETHER), texts.repeat_interleave(each, 0).split(TOGETHER), strict=True)
-    densities = torch.cat([look(crops, asked) for crops, asked in groups]).unflatten(0, (len(image), each))
-    whole = blend_windows(densities, (seen.shape[2], seen.shape[3]), stride, blend)
-    return resize_density(whole[:, :, :height, :width], (image.shape[2], image.shape[3]))
+    pictures, height, width = windows.shape[0], *windows.inside
+    each = len(windows.content) // pictures
+    groups = zip(windows.content.split(TOGETHER), texts.repeat_interleave(each, 0).split(TOGETHER), strict=True)
+    densities = torch.cat([look(some, asked) for some, asked in groups]).unflatten(0, (pictures, each))
+    whole = blend_windows(densities, windows.fitted, stride, blend)
+    return resize_density(whole[:, :, :height, :width], (windows.shape[2], windows.shape[3]))
 
 
 def _weights(spans: list[Span], overlap: int, blend: WindowBlend) -> list[Tensor]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from likewise.data.images import read_image
+from likewise.data.images import IMAGE_SUFFIXES, read_mask
 from likewise.data.masks import box_mask, discs_mask
 from likewise.data.view import View, network_scale
 from likewise.predict.pictures import Picture, pixels_of, source_of
@@ -127,9 +127,9 @@ class Segmenter:
             query: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), or what
                 `look` made of one.
             support: (picture, mask) pairs, at least one, or what `set_support` made of them. A mask is an array (H, W)
-                or a picture file of its picture's size, in which anything but 0 is the thing; a box (x0, y0, x1, y1),
-                which stands for all of its pixels; or clicks [(x, y), ...], each of which stands for a disc with a
-                radius of 2 % of the picture's longer side.
+                or a picture file of its picture's size, in which anything but 0 is the thing and what is transparent
+                is not; a box (x0, y0, x1, y1), which stands for all of its pixels; or clicks [(x, y), ...], each of
+                which stands for a disc with a radius of 2 % of the picture's longer side.
 
         Raises:
             LikewiseError: an unreadable picture or mask; a mask of another size than its picture, or an empty one; a
@@ -200,8 +200,10 @@ def mask_of(mask: MaskSource, width: int, height: int) -> Bools:
     Raises:
         LikewiseError: it is none of what a mask may be, of another size, or outside the picture.
     """
-    if isinstance(mask, (str, os.PathLike, Image.Image)):
-        return _sized(_any_channel(read_image(mask)), width, height, str(getattr(mask, "filename", mask)))
+    if isinstance(mask, Image.Image):
+        return _sized(read_mask(mask), width, height, getattr(mask, "filename", "") or "the mask")
+    if isinstance(mask, os.PathLike) or (isinstance(mask, str) and _names_a_file(mask)):
+        return _sized(read_mask(mask), width, height, str(mask))
     if isinstance(mask, Tensor):
         return _sized(mask.detach().cpu().numpy() != 0, width, height, "the mask")
     if isinstance(mask, np.ndarray) and (mask.ndim > 2 or mask.shape == (height, width)):
@@ -229,9 +231,17 @@ def _clicked(points: NDArray[np.float64], width: int, height: int) -> Bools:
     return discs_mask(points.tolist(), CLICK_RADIUS * max(width, height), height, width)
 
 
+def _names_a_file(text: str) -> bool:
+    """Whether a text is meant for a file: it may also be a box or clicks that were written wrongly."""
+    return Path(text).suffix.lower() in IMAGE_SUFFIXES or Path(text).exists()
+
+
 def _any_channel(values: NDArray[Any]) -> Bools:
-    found: Bools = (values != 0).any(2) if values.ndim == 3 else values != 0
-    return found
+    """Where (H, W) or (H, W, C) is not 0; of four channels the last is how opaque a place is."""
+    if values.ndim != 3:
+        return values != 0
+    found: Bools = (values[..., :3] != 0).any(2)
+    return found & (values[..., 3] != 0) if values.shape[2] == 4 else found
 
 
 def _sized(mask: Bools, width: int, height: int, name: str) -> Bools:

@@ -147,7 +147,7 @@ def _named_features(model: CounTX, tower: SmallTower, samples: Sequence[CountSam
     features, names = [], []
     for sample in samples:
         things: Things = sample.things  # type: ignore[assignment]  # these samples have them
-        stacked = tower.stacked(model.prepared(sample.image[None].float() / 255))[0]
+        stacked = tower.stacked(model.normalised(sample.image[None].float() / 255))[0]
         columns, rows = (things.points / STRIDE).long().unbind(1)
         features.append(stacked[:, rows.clamp(0, stacked.shape[1] - 1), columns.clamp(0, stacked.shape[2] - 1)].T)
         names += [things.names[kind] for kind in things.kinds.tolist()]

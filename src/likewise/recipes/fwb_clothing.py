@@ -74,9 +74,9 @@ def fwb_clothing(config: FwbClothing) -> Path:
     Time: not measured.
     Score: the table in docs/results.md.
 
-    Four folds, one and five shots; the trunk is ImageNet's MobileNetV2 throughout, not trained further, unlike that of
-    the bundled weights. It is also all that the peer has: each pixel goes to the nearer of two prototypes, the mean
-    feature of the thing and that of its background.
+    Four folds, one and five shots; what novel classes cover is left out of the training's loss. The trunk is ImageNet's
+    MobileNetV2 throughout, not trained further, unlike that of the bundled weights. It is also all that the peer has:
+    each pixel goes to the nearer of two prototypes, the mean feature of the thing and that of its background.
     """
     torch.manual_seed(config.seed)
     trunk = load_imagenet(FWB(_config(weighting=True)), config.data)
@@ -91,7 +91,7 @@ def fwb_clothing(config: FwbClothing) -> Path:
                 if not path.is_file() and seen is not None:
                     model = _model(trunk, seed, weighting=weighting)
                     run = f"fold {fold}, seed {seed}, {'weighted' if weighting else 'plain'}"
-                    train_on_seen(model, [(seen, base)], replace(config, seed=seed), run)
+                    train_on_seen(model, [seen.labelled_by(base)], replace(config, seed=seed), run)
                     save_checkpoint(path.with_suffix(".safetensors"), model, half=True)
                     _write(path, _scores(model, config, fold, seed, memory))
                     write_table(config)

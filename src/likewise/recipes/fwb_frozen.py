@@ -7,6 +7,7 @@ trunk sees them, and nothing changes them but a mirror.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import fields
 from pathlib import Path
 
@@ -70,6 +71,12 @@ class SeenPictures:
         for index, kind in track(first.items(), "looking", disable=not progress, transient=True):
             self._levels[index] = self._look(labelled.read(index, kind)[0])
 
+    def labelled_by(self, labelled: Labelled) -> SeenPictures:
+        """The same pictures, not looked at again, with other classes or labels."""
+        other = copy(self)
+        other.labelled, other._masks = labelled, {}
+        return other
+
     def some(self, count: int) -> list[int]:
         """The numbers of about so many pictures, evenly among all."""
         return list(self._levels)[:: max(1, len(self._levels) // count)]
@@ -112,17 +119,17 @@ def start_projection(model: FWB, seen: Sequence[SeenPictures]) -> None:
     model.projection.bias.copy_(-leading @ mean)  # type: ignore[union-attr]  # it has one
 
 
-def train_on_seen(model: FWB, sets: Sequence[tuple[SeenPictures, Labelled]], config: TrainConfig, name: str) -> FWB:
+def train_on_seen(model: FWB, sets: Sequence[SeenPictures], config: TrainConfig, name: str) -> FWB:
     """Train all but the trunk on one-shot episodes, in turn from several sets; what is drawn depends on the seed alone.
 
     Args:
         model: changed in place; its trunk is the one that looked.
-        sets: pictures as seen, and the classes of them that may be trained on.
+        sets: pictures as seen, labelled with the classes that may be trained on.
         config: settings.
         name: of the run, for the progress bar.
     """
-    start_projection(model, [seen for seen, _ in sets])
-    streams = [(seen, Episodes(classes, seed=config.seed)) for seen, classes in sets]
+    start_projection(model, sets)
+    streams = [(seen, Episodes(seen.labelled, seed=config.seed)) for seen in sets]
     optimizer = config.optimizer_for(model.parameter_groups(config.lr))
     schedule = LambdaLR(optimizer, config.rate)
     model.train()

@@ -15,7 +15,7 @@ from likewise.data.scene_masks import SceneMasks
 from likewise.data.synthetic.config import SceneConfig
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
-from likewise.methods.fwb import FWB, FWB_LITE
+from likewise.methods.fwb import FWB, FWB_LITE, Config
 from likewise.recipes.fwb_frozen import SeenPictures, load_imagenet, train_on_seen
 from likewise.weights import read_checkpoint, save_checkpoint
 
@@ -29,6 +29,7 @@ class FwbLite(TrainConfig):
             ``grocery_iconic``'s cut-outs are used in scenes.
         out: gets ``model.safetensors``.
         fold: train on the 18 base classes of this fold alone, without scenes; None: on everything.
+        baseline: without weighting and without boosting, to compare with; everything else is the same.
         scenes: rendered scenes, besides clothing's train split.
         head_steps: first, of what stands on the trunk alone, which stays as it is for them ...
         head_batch: ... with so many episodes each ...
@@ -39,6 +40,7 @@ class FwbLite(TrainConfig):
     data: Path
     out: Path = Path("runs/fwb-lite")
     fold: int | None = None
+    baseline: bool = False
     scenes: int = 250
     head_steps: int = 1000
     head_batch: int = 4
@@ -69,7 +71,7 @@ def fwb_lite(config: FwbLite) -> Path:
     sets: list[Labelled] = [LabelFolder(config.data / "clothing", "train", config.fold, part)]
     if config.fold is None and config.scenes:
         sets.append(SceneMasks(_scenes(config), config.scenes))
-    model = FWB(FWB_LITE.config)
+    model = FWB(_numbers(config))
     model.load_state_dict(read_checkpoint(_head(config, sets)).state)
     crop = EpisodeCrop(size=config.crop_size)
     data = EpisodeCrops([Episodes(each, seed=config.seed) for each in sets], crop)
@@ -81,8 +83,8 @@ def _head(config: FwbLite, sets: list[Labelled]) -> Path:
     path = config.out / "head.safetensors"
     if not path.is_file():
         torch.manual_seed(config.seed)
-        model = load_imagenet(FWB(replace(FWB_LITE.config, trunk_rate=0.0)), config.data)
-        seen = [(SeenPictures(each, model, progress=config.progress), each) for each in sets]
+        model = load_imagenet(FWB(replace(_numbers(config), trunk_rate=0.0)), config.data)
+        seen = [SeenPictures(each, model, progress=config.progress) for each in sets]
         settings = TrainConfig(
             steps=config.head_steps,
             batch_size=config.head_batch,
@@ -94,6 +96,11 @@ def _head(config: FwbLite, sets: list[Labelled]) -> Path:
         train_on_seen(model, seen, settings, "head")
         save_checkpoint(path, model)
     return path
+
+
+def _numbers(config: FwbLite) -> Config:
+    numbers: Config = FWB_LITE.config
+    return replace(numbers, weighting=False, boosting=0) if config.baseline else numbers
 
 
 def _scenes(config: FwbLite) -> SceneConfig:

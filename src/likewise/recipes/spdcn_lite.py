@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
+from torch import nn
 from torch.utils.data import Dataset
 
+from likewise import registry
 from likewise.data.folder import CountingFolder
 from likewise.data.sample import CountSample
 from likewise.data.streams import MixedDataset
 from likewise.data.transforms import Crop, TrainCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
-from likewise.registry import preset
+from likewise.weights import load_strict
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.
 BLOOD_KINDS = ("white blood cells", "platelets")
@@ -30,6 +33,7 @@ class SpdcnLite(TrainConfig):
         data: folder with the counting sets ``nuclei`` and ``blood``, and ``weights/mobilenetv2_100.safetensors``.
         scenes: rendered training scenes, from ``likewise data synth``.
         out: the run's folder.
+        weights: of an earlier run, to go on from rather than from ImageNet's.
         shares: how often scenes, nuclei and blood are drawn.
         crop_size: side of the training crops.
         negatives: probability that things of other kinds in a crop, if there are any, are shown as negatives; 0 and
@@ -40,6 +44,7 @@ class SpdcnLite(TrainConfig):
     data: Path
     scenes: Path
     out: Path = Path("runs/spdcn-lite")
+    weights: Path | None = None
     shares: tuple[float, float, float] = (0.86, 0.09, 0.05)
     crop_size: int = 256
     negatives: float = 0.4
@@ -72,10 +77,13 @@ def spdcn_lite(config: SpdcnLite) -> Path:
     Pictures are rescaled so that the exemplars measure 36 pixels times a jitter, cropped, and changed in colour from
     place to place, so that objects of a kind differ as they do in the world.
     """
-    lite = preset("spdcn-lite")
+    lite = registry.preset("spdcn-lite")
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = lite.model(replace(lite.config, negatives=config.negatives > 0 or config.ground > 0))
-    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+    if config.weights is None:
+        model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+    else:
+        go_on_from(model, config.weights)
     crop = Crop(
         size=config.crop_size,
         object_size=lite.config.preprocess.object_size,
@@ -85,6 +93,15 @@ def spdcn_lite(config: SpdcnLite) -> Path:
     data = MixedDataset(_sets(config, "train"), config.shares, config.seed, TrainCrop(crop))
     val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)
     return train(model, data, val, config, config.out)
+
+
+def go_on_from(model: nn.Module, weights: Path) -> None:
+    """Load earlier weights; where they were never shown negatives, the decoder begins by making nothing of them."""
+    state = registry.load_model(weights, task="count")[1].state_dict()
+    first = "decoder.0.0.weight"
+    new = model.state_dict()[first].shape[1] - state[first].shape[1]
+    state[first] = F.pad(state[first], (0, 0, 0, 0, 0, new))  # what is made of negatives is the last of its inputs
+    load_strict(model, state, str(weights))
 
 
 def _sets(config: SpdcnLite, split: str) -> list[Dataset[CountSample]]:
