@@ -83,6 +83,42 @@ def client(folder: Path) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from .browsing import opened
+
+    with opened() as browser:
+        yield browser
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Of a workbench on the coins, and three cuttings of them."""
+    from .browsing import served
+
+    folder = tmp_path / "coins"
+    folder.mkdir()
+    whole = np.repeat(data.coins()[..., None], 3, axis=2)
+    for name, pixels in {
+        "coins": whole,
+        "left": whole[:, :190],
+        "right": whole[:, 190:],
+        "turned": whole[::-1],
+    }.items():
+        (folder / f"{name}.png").write_bytes(encoded(pixels))
+    with served(build_app(folder)) as address:
+        yield address
+
+
+@pytest.fixture
+def person(browser: Any, address: str) -> Iterator[Any]:
+    from .browsing import Person
+
+    person = Person(browser, address)
+    yield person
+    person.leave()
+
+
 @pytest.fixture
 def ids(client: TestClient) -> dict[str, str]:
     """The folder's pictures: name -> id."""

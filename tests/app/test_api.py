@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from likewise.app.models import SCALE_STEPS, Models
+from likewise.ops.run_lengths import decode_rle, encode_rle
 from likewise.predict import Counter
 from likewise.results import RecognizeResult, SegmentResult
 
@@ -83,7 +84,7 @@ def test_examples_may_lie_in_another_picture_and_a_region_bounds(client: TestCli
         ({"exemplars": [[40, 5, 5, 40]]}, 422, "swapped corners"),
         ({"exemplars": [[5, 5, 40]]}, 422, "exemplars.0"),
         ({"exemplars": [[5, 5, 40, "NaN"]]}, 422, "finite"),
-        ({"exemplars": BOXES, "negatives": BOXES}, 422, "takes no negatives"),
+        ({"exemplars": BOXES, "text": "coins", "model": "spdcn-lite"}, 422, "takes no text"),
         ({"exemplar": BOXES}, 422, "exemplar: Extra inputs"),
         ({"exemplars": BOXES, "model": "spdcn"}, 409, "ships without weights"),
         ({"exemplars": BOXES, "model": "../weights.safetensors"}, 404, "there is no model"),
@@ -99,6 +100,17 @@ def test_what_cannot_be_counted_is_refused_with_a_reason(
     answer = client.post("/api/v1/count", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status
     assert message in answer.json()["error"]
+
+
+def test_negatives_are_taken_or_refused_by_name(client: TestClient, ids: dict[str, str]) -> None:
+    question = {"picture": ids["a2.png"], "exemplars": BOXES[:1], "negatives": BOXES[1:]}
+    answer = client.post("/api/v1/count", json=question)
+    (known,) = (m for m in client.get("/api/v1/models").json()["models"] if m["name"] == "spdcn-lite")
+    if "negatives" in known["prompts"]:
+        assert answer.json()["prompt"]["negatives"] == BOXES[1:]
+    else:
+        assert answer.status_code == 422
+        assert "takes no negatives" in answer.json()["error"]
 
 
 def test_a_broken_picture_says_so(client: TestClient, ids: dict[str, str]) -> None:
@@ -164,6 +176,8 @@ def test_segmenting_and_recognising(client: TestClient, ids: dict[str, str], mon
     assert drawn[20, 30]
     assert not drawn[20, 60]
     assert not drawn[60, 30]
+    mask = decode_rle(answer["segmentation"])
+    assert np.array_equal(mask, drawn)
     empty = {**question, "support": [{"picture": ids["a2.png"]}]}
     assert "nothing is marked" in client.post("/api/v1/segment", json=empty).json()["error"]
     known = client.post("/api/v1/recognize", json={"picture": ids["a2.png"]}).json()
@@ -174,6 +188,7 @@ def test_segmenting_and_recognising(client: TestClient, ids: dict[str, str], mon
         job = finished(client, client.post("/api/v1/jobs", json=body).json())
         assert [record["picture"] for record in job["records"]] == body["pictures"]
         assert all(record["model"] == "stub" for record in job["records"])
+        assert all("mask" not in record and "magnified" not in record for record in job["records"])
 
 
 def test_a_job_counts_every_picture_and_goes_on_past_a_broken_one(
@@ -243,6 +258,42 @@ def test_overlays_come_as_an_archive(client: TestClient, ids: dict[str, str]) ->
     assert archive.namelist() == ["a2_count.png"]
     drawn = Image.open(archive.open("a2_count.png"))
     assert drawn.size == (900, 650)
+
+
+def archived(client: TestClient, task: str, body: dict[str, Any]) -> zipfile.ZipFile:
+    job = finished(client, client.post(f"/api/v1/export/overlays?task={task}", json=body).json())
+    assert (job["state"], job["failed"]) == ("done", 0)
+    return zipfile.ZipFile(io.BytesIO(client.get(f"/api/v1/jobs/{job['id']}/file").content))
+
+
+def test_masks_and_labels_come_as_archives_too(
+    client: TestClient, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Models, "named", lambda *_: Stub())
+    mask = np.zeros((130, 180), dtype=bool)
+    mask[20:60, 30:90] = True
+    segmented = {"model": "stub", "area": 0.1, "segmentation": encode_rle(mask, compressed=True)}
+    recognized = {"model": "stub", "label": "coin", "probability": 0.75}
+    stroke = {"points": [[20, 20], [60, 20]], "width": 20}
+    pictures = [
+        {"name": "a2.png", "width": 180, "height": 130, "segmented": segmented, "recognized": recognized},
+        {"name": "a10.jpg", "width": 180, "height": 130, "strokes": [stroke]},
+    ]
+    body = {"format": 1, "pictures": pictures}
+    archive = archived(client, "segment", body)
+    assert archive.namelist() == ["a2_segment.png", "a2_mask.png", "a10_segment.png", "a10_mask.png"]
+    assert np.array_equal(np.asarray(Image.open(archive.open("a2_mask.png"))), mask)
+    drawn = np.asarray(Image.open(archive.open("a2_segment.png")).convert("RGB").resize((180, 130))).astype(int)
+    green = drawn[..., 1] - drawn[..., 0]
+    assert green[25:55, 35:85].mean() > 20
+    assert np.abs(green[100:]).mean() < 2
+    archive = archived(client, "recognize", body)
+    assert archive.namelist() == ["a2_recognize.png"]
+    nothing = client.post("/api/v1/export/overlays", json=body)
+    assert (nothing.status_code, nothing.json()["error"]) == (
+        422,
+        "there is nothing to draw yet; count in a picture first",
+    )
 
 
 def test_a_project_is_checked_against_the_pictures_that_are_here(client: TestClient, ids: dict[str, str]) -> None:

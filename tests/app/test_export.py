@@ -9,12 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from likewise.app.export import to_coco, to_csv
 from likewise.app.project import Project
 from likewise.data.folder import CountingFolder
+from likewise.ops.run_lengths import encode_rle
+from likewise.types import LikewiseError
 
 from .conftest import BOXES, coins, encoded
 
@@ -70,9 +73,87 @@ def test_areas_and_labels_have_tables_of_their_own() -> None:
     }
     project = Project.model_validate({"format": 1, "pictures": [picture]})
     (area,) = csv.DictReader(io.StringIO(to_csv(project, "segment"), newline=""))
-    assert (area["area"], area["parts"], area["model"]) == ("0.125000", "1", "fwb-lite")
+    assert (area["area"], area["parts"], area["by"], area["model"]) == ("0.125000", "1", "model", "fwb-lite")
     (label,) = csv.DictReader(io.StringIO(to_csv(project, "recognize"), newline=""))
     assert (label["label"], label["probability"]) == ("a lemon", "0.5000")
+
+
+MASK = np.zeros((10, 12), dtype=bool)
+MASK[2:5, 1:4] = MASK[6:9, 8:11] = True
+FOUND = {
+    "name": "found.png",
+    "width": 12,
+    "height": 10,
+    "segmented": {
+        "model": "fwb-lite",
+        "area": MASK.mean(),
+        "boxes": [[1, 2, 4, 5], [8, 6, 11, 9]],
+        "segmentation": encode_rle(MASK, compressed=True),
+    },
+}
+BRUSHED = {
+    "name": "brushed.png",
+    "width": 60,
+    "height": 40,
+    "strokes": [{"points": [[10, 10], [40, 10]], "width": 8}, {"points": [[40, 10]], "width": 8, "erase": True}],
+}
+NOTHING = {**FOUND, "name": "nothing.png"}
+NOTHING["segmented"] = {"model": "fwb-lite", "area": 0, "segmentation": {"size": [10, 12], "counts": "h3"}}
+
+
+def masks_project(*pictures: dict[str, Any]) -> Project:
+    return Project.model_validate({"format": 1, "pictures": [*pictures, UNCOUNTED]})
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own
+def test_masks_are_cocos_and_say_who_drew_them(tmp_path: Path) -> None:
+    pycocotools = pytest.importorskip("pycocotools.coco")
+    path = tmp_path / "masks.json"
+    path.write_text(json.dumps(to_coco(masks_project(FOUND, BRUSHED, NOTHING), "segment")))
+    with contextlib.redirect_stdout(io.StringIO()):
+        read = pycocotools.COCO(str(path))
+    assert [image["file_name"] for image in read.loadImgs([1, 2, 3])] == ["found.png", "brushed.png", "nothing.png"]
+    found, brushed = read.loadAnns([1, 2])
+    assert np.array_equal(read.annToMask(found).astype(bool), MASK)
+    assert (found["area"], found["bbox"], found["attributes"]) == (18, [1, 2, 10, 7], {"by": "model"})
+    assert (brushed["image_id"], brushed["attributes"]) == (2, {"by": "hand"})
+    assert brushed["area"] == pytest.approx(
+        30 * 8, rel=0.1
+    )  # a disc at one end is gone, half a disc at the other there
+    assert read.getAnnIds(imgIds=[3]) == []
+
+
+def test_brushed_pictures_are_in_the_table_of_areas() -> None:
+    found, brushed, nothing = csv.DictReader(
+        io.StringIO(to_csv(masks_project(FOUND, BRUSHED, NOTHING), "segment"), newline="")
+    )
+    assert (found["area"], found["parts"], found["by"], found["model"]) == ("0.150000", "2", "model", "fwb-lite")
+    assert (brushed["parts"], brushed["by"], brushed["model"]) == ("1", "hand", "")
+    assert float(brushed["area"]) == pytest.approx(30 * 8 / 2400, rel=0.1)
+    assert (nothing["area"], nothing["parts"]) == ("0.000000", "0")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 13}, "of another size"),
+        ({"segmented": {**FOUND["segmented"], "segmentation": {"size": [10, 12], "counts": "h30"}}}, None),
+        ({"segmented": {**FOUND["segmented"], "segmentation": {"size": [10, 12], "counts": "99"}}}, "do not fit"),
+        ({"width": 1 << 20, "height": 1 << 20}, "too many for a mask"),
+    ],
+)
+def test_a_mask_that_does_not_fit_its_picture_is_refused(change: dict[str, Any], message: str | None) -> None:
+    project = masks_project({**FOUND, **change})
+    if message is None:  # a run of no pixels at the end is one that fits
+        assert to_coco(project, "segment")["annotations"] == []
+        return
+    with pytest.raises(LikewiseError, match=message):
+        to_coco(project, "segment")
+
+
+def test_labels_are_no_coco_annotations() -> None:
+    with pytest.raises(LikewiseError, match="export a table"):
+        to_coco(masks_project(), "recognize")
 
 
 def check_coco(found: dict[str, Any]) -> None:
@@ -108,7 +189,7 @@ def check_coco(found: dict[str, Any]) -> None:
 
 
 def test_coco_keeps_the_rules_and_says_who_put_a_point(project: Project) -> None:
-    found = json.loads(json.dumps(to_coco(project)))
+    found = json.loads(json.dumps(to_coco(project, "count")))
     check_coco(found)
     assert [image["file_name"] for image in found["images"]] == ["a2.png", "b, with a comma.png"]
     assert [image["count"] for image in found["images"]] == [4.4, 3.4]
@@ -130,7 +211,7 @@ def test_a_result_itself_keeps_the_rules_too(client: TestClient, ids: dict[str, 
 def test_coco_is_read_by_pycocotools(project: Project, tmp_path: Path) -> None:
     pycocotools = pytest.importorskip("pycocotools.coco")
     path = tmp_path / "annotations.json"
-    path.write_text(json.dumps(to_coco(project)))
+    path.write_text(json.dumps(to_coco(project, "count")))
     with contextlib.redirect_stdout(io.StringIO()):
         read = pycocotools.COCO(str(path))
     assert len(read.getAnnIds(imgIds=[1])) == 4
@@ -141,7 +222,7 @@ def test_coco_is_read_by_pycocotools(project: Project, tmp_path: Path) -> None:
 def test_a_corrected_project_is_a_counting_data_set(project: Project, tmp_path: Path) -> None:
     only = project.model_copy(update={"pictures": project.pictures[:1]})
     (tmp_path / "a2.png").write_bytes(encoded(coins()))
-    (tmp_path / "annotations.json").write_text(json.dumps(to_coco(only)))
+    (tmp_path / "annotations.json").write_text(json.dumps(to_coco(only, "count")))
     sample = CountingFolder(tmp_path)[0]
     assert sample.exemplars.tolist() == BOXES
     assert sample.points.tolist() == [[20, 20], [100, 50], [150, 100], [10.5, 100]]
@@ -152,5 +233,5 @@ def test_the_api_exports_the_same(client: TestClient, project: Project) -> None:
     answer = client.post("/api/v1/export/csv", json=body)
     assert answer.text == to_csv(project, "count")
     assert 'filename="likewise-count.csv"' in answer.headers["content-disposition"]
-    assert client.post("/api/v1/export/coco", json=body).json() == to_coco(project)
+    assert client.post("/api/v1/export/coco", json=body).json() == to_coco(project, "count")
     assert client.post("/api/v1/export/csv?task=weigh", json=body).status_code == 422

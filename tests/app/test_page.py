@@ -1,160 +1,25 @@
-"""The page in a browser, used as a person uses it."""
+"""The page in a browser, used as a person uses it: counting, and what all modes share."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
-import shutil
-import threading
-import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
-from skimage import data
 
+from likewise.app.models import Models
 from likewise.app.server import build_app
 
+from .browsing import COINS, PATIENCE, Person, expect, needs_chromium, rows, served
 from .conftest import encoded
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the [dev] extra")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python, of [dev]")
-expect = sync_api.expect
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (on Debian: apt install chromium)")
-
-BOXES = [(81, 39, 120, 74), (189, 170, 237, 217), (305, 16, 364, 73)]
-PATIENCE = 60_000
-#: Where a place of the picture is on the screen, as long as all of the picture is shown.
-TO_SCREEN = """async ([width, height, x, y]) => {
-    const { Viewport } = await import("/viewport.js");
-    const frame = document.querySelector("#canvas").getBoundingClientRect();
-    const view = new Viewport();
-    view.resize(frame.width, frame.height);
-    view.show(width, height);
-    const place = view.toScreen(x, y);
-    return [frame.left + place.x, frame.top + place.y];
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """A workbench on the coins, and three cuttings of them."""
-    folder = tmp_path / "coins"
-    folder.mkdir()
-    coins = np.repeat(data.coins()[..., None], 3, axis=2)
-    for name, pixels in {
-        "coins": coins,
-        "left": coins[:, :190],
-        "right": coins[:, 190:],
-        "turned": coins[::-1],
-    }.items():
-        (folder / f"{name}.png").write_bytes(encoded(pixels))
-    server = uvicorn.Server(uvicorn.Config(build_app(folder), port=0, log_level="warning", access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-
-
-class Person:
-    """Somebody in front of the page."""
-
-    def __init__(self, browser: Any, address: str, **context: Any) -> None:
-        options = {"viewport": {"width": 1280, "height": 800}, "accept_downloads": True, **context}
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE)
-        self.problems: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.address = address
-        self.size = (384, 303)
-        self.open()
-
-    def open(self) -> None:
-        self.page.goto(self.address)
-        self.page.wait_for_selector("html[data-ready]")
-
-    def choose(self, name: str, width: int = 384, height: int = 303) -> None:
-        self.page.locator(".pick", has_text=name).click()
-        expect(self.page.locator("#canvas")).to_have_attribute("aria-label", name)
-        self.size = (width, height)
-        self.page.wait_for_timeout(400)
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        left, top = self.page.evaluate(TO_SCREEN, [*self.size, x, y])
-        return left, top
-
-    def drag(self, box: tuple[float, float, float, float]) -> None:
-        mouse = self.page.mouse
-        mouse.move(*self.at(*box[:2]))
-        mouse.down()
-        mouse.move(*self.at((box[0] + box[2]) / 2, box[3]))
-        mouse.move(*self.at(*box[2:]))
-        mouse.up()
-
-    def click(self, x: float, y: float) -> None:
-        self.page.mouse.click(*self.at(x, y))
-
-    def count(self) -> int:
-        shown = self.page.locator("#count")
-        expect(shown).to_have_text(re.compile(r"\d+"), timeout=PATIENCE)
-        return int(shown.text_content())
-
-    def show_what_to_count(self) -> int:
-        """Three boxes on the coins; the count."""
-        self.choose("coins.png")
-        for box in BOXES:
-            self.drag(box)
-        expect(self.page.locator(".samples:not(.negative) li")).to_have_count(3)
-        expect(self.page.locator("#busy")).to_be_hidden(timeout=PATIENCE)
-        return self.count()
-
-    def download(self, button: str) -> bytes:
-        with self.page.expect_download() as started:
-            self.page.click(button)
-        return Path(started.value.path()).read_bytes()
-
-    def table(self) -> dict[str, tuple[str, str]]:
-        rows = self.page.locator("#table tbody tr").all()
-        return {
-            r.locator(".pick").inner_text(): (r.locator(".value").inner_text(), r.locator(".hand").inner_text())
-            for r in rows
-        }
-
-
-@pytest.fixture
-def person(browser: Any, address: str) -> Iterator[Person]:
-    person = Person(browser, address)
-    yield person
-    person.context.close()
-    assert person.problems == []
-    assert all(url.startswith((address, "blob:" + address, "data:")) for url in person.asked)
-
-
-def rows(content: bytes) -> dict[str, dict[str, str]]:
-    return {row["image"]: row for row in csv.DictReader(io.StringIO(content.decode(), newline=""))}
+pytestmark = needs_chromium
 
 
 def test_boxes_a_count_corrections_and_the_table_read_back(person: Person) -> None:
@@ -203,6 +68,21 @@ def test_the_same_examples_in_every_picture(person: Person) -> None:
     assert sorted(archive.namelist()) == [f"{name}_count.png" for name in ("coins", "left", "right", "turned")]
 
 
+def test_pictures_with_boxes_of_their_own_are_left_alone(person: Person) -> None:
+    person.choose("left.png", 190)
+    person.drag(COINS[0])
+    own = person.count()
+    person.choose("coins.png")
+    person.drag(COINS[0])
+    person.count()
+    expect(person.page.locator("#panel")).to_contain_text("Counts the same in 2 other pictures")
+    person.page.click("#apply")
+    expect(person.page.locator("#total")).to_contain_text("in 4 pictures", timeout=PATIENCE)
+    person.choose("left.png", 190)
+    expect(person.page.locator(".samples:not(.negative) li")).to_have_count(1)
+    assert person.count() == own
+
+
 def test_a_job_can_be_cancelled(person: Person) -> None:
     person.show_what_to_count()
     person.page.route("**/api/v1/jobs", lambda route: route.continue_(post_data=many(route.request.post_data)))
@@ -242,7 +122,7 @@ def test_a_project_is_saved_and_opened_again(person: Person, tmp_path: Path) -> 
 
 def test_boxes_are_moved_resized_and_removed(person: Person) -> None:
     person.choose("coins.png")
-    person.drag(BOXES[0])
+    person.drag(COINS[0])
     sample = person.page.locator(".samples:not(.negative) canvas")
     expect(sample).to_have_attribute("aria-label", "example 1: 81, 39, 120, 74")
     person.drag((100, 56, 110, 76))  # from its middle: moved by 10, 20
@@ -310,7 +190,7 @@ def test_the_keyboard_alone_is_enough(person: Person) -> None:
     expect(person.page.locator(".samples:not(.negative) li")).to_have_count(1)
     assert person.count() >= 0
     person.page.locator("summary").click()
-    for name, value in zip(("x0", "y0", "x1", "y1"), BOXES[0], strict=True):
+    for name, value in zip(("x0", "y0", "x1", "y1"), COINS[0], strict=True):
         person.page.get_by_label(name, exact=True).fill(str(value))
     person.page.keyboard.press("Enter")
     expect(person.page.locator(".samples:not(.negative) li")).to_have_count(2)
@@ -330,58 +210,88 @@ def test_pictures_are_added_and_what_is_none_is_explained(person: Person, tmp_pa
     person.problems = [line for line in person.problems if "415" not in line]  # the browser logs every 4xx
 
 
-def test_what_the_models_cannot_do_is_said(person: Person) -> None:
-    person.show_what_to_count()
+def only(prompts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the page know of one model, which takes these prompts."""
+    known = Models.listed
+    monkeypatch.setattr(
+        Models,
+        "listed",
+        lambda self: [m | {"ready": m["name"] == "spdcn-lite", "prompts": prompts} for m in known(self)],
+    )
+
+
+def test_a_model_that_takes_no_counter_examples_is_not_asked_with_them(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(["exemplars"], monkeypatch)
+    person.open()
+    predicted = person.show_what_to_count()
     person.page.keyboard.down("Shift")
     person.drag((140, 120, 170, 140))
     person.page.keyboard.up("Shift")
     expect(person.page.locator("#negative-note")).to_contain_text("spdcn-lite takes no counter-examples")
-    assert person.count() > 0
+    assert person.count() == predicted
 
 
-def test_without_weights_the_other_modes_say_so(browser: Any, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from likewise.app.models import Models
+def test_one_that_takes_them_is(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(["exemplars", "negatives"], monkeypatch)
+    person.open()
+    bodies: list[dict[str, Any]] = []
 
-    known = Models.listed
-    monkeypatch.setattr(Models, "listed", lambda self: [m | {"ready": m["name"] == "spdcn-lite"} for m in known(self)])
-    person = Person(browser, address)
+    def answer(route: Any) -> None:
+        bodies.append(json.loads(route.request.post_data))
+        points = [] if "negatives" in bodies[-1] else [[20, 20], [60, 20]]
+        found = {"model": "spdcn-lite", "count": len(points), "points": points, "scores": [1] * len(points)}
+        route.fulfill(json={**found, "heat": None})
+
+    person.page.route("**/api/v1/count", answer)
+    person.choose("coins.png")
+    person.drag(COINS[0])
+    expect(person.page.locator("#count")).to_have_text("2")
+    person.page.keyboard.press("c")
+    person.click(180, 5)
+    expect(person.page.locator("#count")).to_have_text("3")
+    person.page.keyboard.press("b")
+    person.page.keyboard.down("Shift")
+    person.drag((140, 120, 170, 140))
+    person.page.keyboard.up("Shift")
+    expect(person.page.locator("#count")).to_have_text("0")  # another question: the correction is set aside
+    expect(person.page.locator("#notices")).to_contain_text("set aside")
+    assert np.abs(np.array(bodies[-1]["negatives"]) - [[140, 120, 170, 140]]).max() < 0.5
+    expect(person.page.locator("#panel")).to_contain_text("Counter-examples hold for this picture only")
+
+
+def test_without_weights_the_other_modes_say_so(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(["exemplars"], monkeypatch)
+    person.open()
     for tab, note in (("#tab-segment", "#segment-note"), ("#tab-recognize", "#recognize-note")):
         person.page.click(tab)
         expect(person.page.locator(note)).to_contain_text("is installed")
     person.page.click("#tab-count")
     person.page.get_by_role("button", name="By name").click()
     expect(person.page.locator("#name-note")).to_contain_text("No model that can count by name is installed")
-    person.context.close()
-    assert person.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anybody_out(browser: Any, address: str, scheme: str) -> None:
-    """axe-core's rules, in every mode, with the colours of day and night."""
+    """axe-core's rules, in every mode; by night those of colours, which the others do not depend on."""
+    options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
     # the checker is put into the page, which the page's own policy would forbid
     person = Person(browser, address, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
     person.show_what_to_count()
     for place in ("#tab-count", "#tab-segment", "#tab-recognize", "#help"):
         person.page.click(place)
         person.page.wait_for_timeout(200)
-        found = axe.Axe().run(person.page).response["violations"]
+        found = axe.Axe().run(person.page, options=options).response["violations"]
         assert [(f["id"], [n["html"][:90] for n in f["nodes"]]) for f in found] == [], place
     person.context.close()
 
 
 def test_an_empty_bench_says_how_to_begin(browser: Any) -> None:
-    server = uvicorn.Server(uvicorn.Config(build_app(), port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    person = Person(browser, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
-    expect(person.page.locator("#empty")).to_contain_text("Drop pictures here")
-    assert axe.Axe  # its rules are checked where there is more on the page
-    person.context.close()
-    server.should_exit = True
-    thread.join()
-    assert person.problems == []
+    with served(build_app()) as address:
+        person = Person(browser, address)
+        expect(person.page.locator("#empty")).to_contain_text("Drop pictures here")
+        person.leave()
 
 
 def test_the_switch_turns_the_colours(person: Person) -> None:

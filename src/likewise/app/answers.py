@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from likewise.app.shelf import Picture
 from likewise.draw import heat_layer
+from likewise.ops.run_lengths import encode_rle
 from likewise.results import CountResult, RecognizeResult, SegmentResult
 from likewise.results.recognize import MAGNIFIED
 
 #: Longest side of what is laid over the picture.
 LAYER = 1024
 #: Colour and opacity of a mask that is laid over the picture.
-MASK_COLOUR = (64, 224, 255, 120)
+MASK_COLOUR = (64, 224, 255, 110)
+#: Width of its opaque edge, pixels of the layer.
+EDGE = 1
 
 
 def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[str, Any]:
@@ -33,12 +37,17 @@ def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[s
 
 
 def segment_answer(picture: Picture, result: SegmentResult, *, layer: bool) -> dict[str, Any]:
-    """What ``likewise segment --json`` prints, and where asked for the mask as a layer."""
-    answer = {**result.to_dict(), "image": picture.name}
+    """What ``likewise segment --json`` prints, the mask in COCO's run lengths, and where asked as a layer."""
+    answer = {
+        **result.to_dict(),
+        "image": picture.name,
+        "segmentation": encode_rle(result.mask, compressed=True),
+    }
     if not layer:
         return answer
     mask = np.asarray(result.mask_picture().convert("L").resize(_layer_size(picture), Image.Resampling.BOX)) > 127
     coloured = np.where(mask[..., None], np.array(MASK_COLOUR, dtype=np.uint8), np.uint8(0))
+    coloured[mask & ~ndimage.binary_erosion(mask, iterations=EDGE, border_value=1), 3] = 255
     return {**answer, "mask": _png(Image.fromarray(coloured))}
 
 

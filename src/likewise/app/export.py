@@ -1,4 +1,4 @@
-"""A project in the forms other programs read: a table, a COCO data set, and overlays.
+"""A project in the forms other programs read: a table and a COCO data set.
 
 Convention
 ----------
@@ -12,18 +12,16 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from likewise.app.masks import Marked, marked
 from likewise.app.project import Project, ProjectPicture
-from likewise.draw import canvas, draw_badge, draw_boxes, draw_outline, draw_points, heat_overlay
-from likewise.results import CountResult
-from likewise.types import Prompt
+from likewise.ops.run_lengths import encode_rle
+from likewise.results import CountResult, SegmentResult
+from likewise.types import LikewiseError, Prompt
 
 COUNT_COLUMNS = ("image", "count", "predicted", "low", "high", "added", "removed", "points", "model", "seconds")
-SEGMENT_COLUMNS = ("image", "area", "parts", "model", "seconds")
+SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
 RECOGNIZE_COLUMNS = ("image", "label", "probability", "model", "seconds")
-#: Points that were added by hand, in overlays.
-ADDED_COLOUR = (255, 196, 64)
 
 
 def to_csv(project: Project, task: str) -> str:
@@ -43,14 +41,22 @@ def to_csv(project: Project, task: str) -> str:
     return lines.getvalue()
 
 
-def to_coco(project: Project) -> dict[str, Any]:
-    """A COCO data set of every counted picture: a keypoint and a box for each thing.
+def to_coco(project: Project, task: str) -> dict[str, Any]:
+    """A COCO data set of every picture that has an answer.
 
-    Each annotation says in ``attributes.by`` whether the model or a person put it there; what a person removed is
-    left out. ``images[].predicted`` is the model's own count.
+    Of counted pictures: a keypoint and a box for each thing, what a person removed left out; ``images[].predicted`` is
+    the model's own count. Of segmented ones: the mask in compressed run lengths, also that of pictures brushed by hand.
+    Each annotation says in ``attributes.by`` whether the "model" or a person ("hand") put it there.
+
+    Raises:
+        LikewiseError: a mask that does not fit its picture; labels, which COCO has no annotations for.
     """
+    merge = {"count": _merge_count, "segment": _merge_mask}.get(task)
+    if merge is None:
+        raise LikewiseError(f"COCO files hold points or masks, not what it takes to {task}; export a table (CSV)")
+    done = {"count": "counted", "segment": "segmented"}[task]
     merged: dict[str, Any] = {
-        "info": {"description": "counted with likewise", "version": project.likewise, "date_created": project.saved},
+        "info": {"description": f"{done} with likewise", "version": project.likewise, "date_created": project.saved},
         "licenses": [],
         "images": [],
         "annotations": [],
@@ -58,31 +64,12 @@ def to_coco(project: Project) -> dict[str, Any]:
     }
     names: dict[str, int] = {}
     for picture in project.pictures:
-        if picture.count is not None:
-            category = names.setdefault(picture.text or project.text or "object", len(names) + 1)
-            _merge(merged, picture, category)
-    point = {"supercategory": "", "keypoints": ["centre"], "skeleton": []}
-    merged["categories"] = [{"id": number, "name": name, **point} for name, number in names.items()]
+        name = picture.text or project.text or "object" if task == "count" else "object"
+        if merge(merged, picture, names.get(name, len(names) + 1)):
+            names.setdefault(name, len(names) + 1)
+    more = {"supercategory": ""} | ({"keypoints": ["centre"], "skeleton": []} if task == "count" else {})
+    merged["categories"] = [{"id": number, "name": name, **more} for name, number in names.items()]
     return merged
-
-
-def overlay(picture: ProjectPicture, result: CountResult) -> Image.Image:
-    """The picture with its density, boxes, the points as corrected, and the corrected count."""
-    inner, _ = canvas(result.image, least=1)
-    drawn, _ = canvas(np.asarray(heat_overlay(inner, result.grid)))
-    scale = np.array([inner.width / picture.width, inner.height / picture.height])
-    kept = np.array([point for point, _ in picture.kept]).reshape(-1, 2) * scale
-    added = np.array(picture.added).reshape(-1, 2) * scale
-    if picture.region is not None:
-        draw_outline(drawn, [tuple(corner) for corner in np.array(picture.region) * scale])
-    draw_points(drawn, kept)
-    draw_points(drawn, added, ADDED_COLOUR)
-    draw_boxes(drawn, [tuple(box) for box in np.array(picture.exemplars).reshape(-1, 4) * np.tile(scale, 2)])
-    by_hand = f", +{len(added)} -{picture.removals} by hand" if len(added) or picture.removals else ""
-    model = picture.prediction.model if picture.prediction else result.model
-    subtitle = f"{picture.prediction.count if picture.prediction else 0:.2f} by {model}{by_hand}"
-    draw_badge(drawn, f"{picture.count or 0:.0f}", subtitle, avoid=np.concatenate([kept, added]))
-    return drawn
 
 
 def _count_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
@@ -98,9 +85,24 @@ def _count_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
 
 def _segment_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
     found = picture.segmented
+    if picture.brushed:
+        hand = marked(picture)
+        return None if hand is None else (picture.name, *_measured(picture, hand), "hand", "", "")
     if found is None:
         return None
-    return picture.name, f"{found.area:.6f}", len(found.boxes), found.model, f"{found.seconds:.3f}"
+    return picture.name, f"{found.area:.6f}", len(found.boxes), "model", found.model, f"{found.seconds:.3f}"
+
+
+def _measured(picture: ProjectPicture, found: Marked) -> tuple[str, int]:
+    """Area and number of parts, as a result measures them."""
+    result = SegmentResult(
+        grid=found.mask.astype(np.float32),
+        size=(picture.width, picture.height),
+        model=found.model,
+        seconds=found.seconds,
+        image=np.zeros((1, 1, 3), dtype=np.uint8),
+    )
+    return f"{result.area:.6f}", len(result.boxes)
 
 
 def _recognize_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
@@ -110,8 +112,10 @@ def _recognize_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
     return picture.name, found.label, f"{found.probability:.4f}", found.model, f"{found.seconds:.3f}"
 
 
-def _merge(merged: dict[str, Any], picture: ProjectPicture, category: int) -> None:
-    """Add a picture to a data set, its ids following on."""
+def _merge_count(merged: dict[str, Any], picture: ProjectPicture, category: int) -> bool:
+    """Add a picture to a data set, its ids following on; False where it was not counted."""
+    if picture.count is None:
+        return False
     single = _as_result(picture).to_coco()
     image_id, first = len(merged["images"]) + 1, len(merged["annotations"]) + 1
     image = single["images"][0]
@@ -121,6 +125,32 @@ def _merge(merged: dict[str, Any], picture: ProjectPicture, category: int) -> No
         by = "model" if number < len(picture.kept) else "hand"
         ids = {"id": first + number, "image_id": image_id, "category_id": category}
         merged["annotations"].append({**annotation, **ids, "attributes": {"by": by}})
+    return True
+
+
+def _merge_mask(merged: dict[str, Any], picture: ProjectPicture, category: int) -> bool:
+    """The same for a mask; a picture in which nothing was found has no annotation, but is in the data set."""
+    found = marked(picture)
+    if found is None:
+        return False
+    image_id = len(merged["images"]) + 1
+    size = {"width": picture.width, "height": picture.height}
+    merged["images"].append({"id": image_id, "file_name": picture.name, **size})
+    if found.mask.any():
+        (x0, x1), (y0, y1) = (np.flatnonzero(found.mask.any(axis))[[0, -1]].tolist() for axis in (0, 1))
+        merged["annotations"].append(
+            {
+                "id": len(merged["annotations"]) + 1,
+                "image_id": image_id,
+                "category_id": category,
+                "segmentation": encode_rle(found.mask, compressed=True),
+                "area": int(found.mask.sum()),
+                "bbox": [x0, y0, x1 + 1 - x0, y1 + 1 - y0],
+                "iscrowd": 0,
+                "attributes": {"by": found.by},
+            }
+        )
+    return True
 
 
 def _as_result(picture: ProjectPicture) -> CountResult:

@@ -88,7 +88,7 @@ def _described(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "task": found.task,
-        "prompts": list(getattr(found.model, "prompts", ())),
+        "prompts": list(found.prompts),
         "ready": ready,
         "how_to": "" if ready else found.card.how_to,
         "notes": list(found.card.notes),

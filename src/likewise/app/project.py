@@ -36,12 +36,20 @@ class NamedLike(Body):
     exemplars: Boxes
 
 
+class RunLengths(Body):
+    """A mask in COCO's compressed run lengths; the size is (height, width)."""
+
+    size: tuple[int, int]
+    counts: Annotated[str, Field(max_length=8_000_000)]
+
+
 class Segmented(Body):
-    """What segmentation found: the share of the picture that shows the thing, and boxes round its parts."""
+    """What segmentation found: the share of the picture that shows the thing, boxes round its parts, and the mask."""
 
     model: Name
     area: Number
     boxes: Boxes = ()
+    segmentation: RunLengths | None = None
     seconds: Number = 0.0
 
 
@@ -72,6 +80,11 @@ class ProjectPicture(Body):
     strokes: Strokes = ()
     segmented: Segmented | None = None
     recognized: Recognized | None = None
+
+    @property
+    def brushed(self) -> bool:
+        """Whether a thing was marked by hand."""
+        return any(not stroke.erase for stroke in self.strokes)
 
     @property
     def kept(self) -> list[tuple[Point, float]]:

@@ -19,6 +19,7 @@ from likewise.app.project import Project, schema
 from likewise.app.questions import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
 from likewise.app.shelf import Picture, shown
 from likewise.app.workbench import Workbench
+from likewise.types import Task
 
 #: Pictures never change under their id.
 CACHED = {"Cache-Control": "private, max-age=3600, immutable"}
@@ -148,19 +149,19 @@ def _add_project_routes(api: APIRouter, bench: Workbench) -> None:
         return {"pictures": len(project.pictures), "missing": missing}
 
     @api.post("/export/csv", tags=["project"], response_class=Response)
-    def export_csv(project: Project, task: Literal["count", "segment", "recognize"] = "count") -> Response:
+    def export_csv(project: Project, task: Task = "count") -> Response:
         """A table with one row a picture."""
         return _download(to_csv(project, task), "text/csv; charset=utf-8", f"likewise-{task}.csv")
 
     @api.post("/export/coco", tags=["project"])
-    def export_coco(project: Project) -> dict[str, Any]:
-        """A COCO data set of the points, corrected ones included."""
-        return to_coco(project)
+    def export_coco(project: Project, task: Task = "count") -> dict[str, Any]:
+        """A COCO data set of the points, corrected ones included, or of the masks."""
+        return to_coco(project, task)
 
     @api.post("/export/overlays", status_code=202, tags=["project"])
-    async def export_overlays(project: Project) -> dict[str, Any]:
-        """Draw every counted picture into an archive: a job whose file is to be fetched."""
-        return bench.start_overlays(project).to_dict()
+    async def export_overlays(project: Project, task: Task = "count") -> dict[str, Any]:
+        """Draw every picture that has an answer into an archive, with its mask: a job whose file is to be fetched."""
+        return bench.start_overlays(project, task).to_dict()
 
 
 async def asked(bench: Workbench, function: Callable[[], Any]) -> Any:

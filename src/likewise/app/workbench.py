@@ -10,19 +10,19 @@ import secrets
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from likewise.app.answers import count_answer, recognize_answer, segment_answer
-from likewise.app.export import overlay
 from likewise.app.jobs import Job, Jobs
 from likewise.app.limits import Limits, RefusedError
+from likewise.app.masks import marked, mask_of
 from likewise.app.models import Models
+from likewise.app.overlays import count_overlay, mask_overlay
 from likewise.app.project import Project, ProjectPicture
 from likewise.app.questions import (
     Asked,
@@ -33,7 +33,6 @@ from likewise.app.questions import (
     RecognizeQuestion,
     SegmentJob,
     SegmentQuestion,
-    Stroke,
     Support,
 )
 from likewise.app.shelf import Picture, Shelf, pixels_of
@@ -99,27 +98,44 @@ class Workbench:
         steps = [(picture.id, _bound(ask, picture)) for picture in pictures]
         return self.jobs.start(Job(asked.task, steps, finish=lambda: None))
 
-    def start_overlays(self, project: Project) -> Job:
-        """Begin to draw every counted picture of a project into an archive."""
+    def start_overlays(self, project: Project, task: str) -> Job:
+        """Begin to draw every picture of a project that was counted, segmented or recognised into an archive.
+
+        Raises:
+            RefusedError: there is none.
+        """
+        drawn = [picture for picture in project.pictures if _has_answer(picture, task)]
+        if not drawn:
+            raise RefusedError(422, f"there is nothing to draw yet; {task} in a picture first")
         path = self._own / f"{secrets.token_hex(8)}.zip"
         archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)  # PNG does not shrink any more
+        stems = collections.Counter(Path(picture.name).stem for picture in drawn)
 
-        counted = [picture for picture in project.pictures if picture.prediction is not None]
-        stems = collections.Counter(Path(picture.name).stem for picture in counted)
-
-        def draw(drawn: ProjectPicture) -> dict[str, Any]:
-            picture = self._of_project(drawn.name)
-            image = overlay(drawn, self._counted(picture, self._asked_of(drawn)))
-            stem = Path(drawn.name).stem
-            with archive.open(f"{stem if stems[stem] == 1 else drawn.name}_count.png", "w") as file:
-                image.save(file, "PNG")
-            return {"image": drawn.name}
+        def draw(picture: ProjectPicture) -> dict[str, Any]:
+            stem = Path(picture.name).stem
+            for ending, image in self._drawn(picture, task):
+                with archive.open(f"{stem if stems[stem] == 1 else picture.name}_{ending}.png", "w") as file:
+                    image.save(file, "PNG")
+            return {"image": picture.name}
 
         def finish() -> Path:
             archive.close()
             return path
 
-        return self.jobs.start(Job("overlays", [(p.name, _bound(draw, p)) for p in counted], finish))
+        return self.jobs.start(Job("overlays", [(p.name, _bound(draw, p)) for p in drawn], finish))
+
+    def _drawn(self, drawn: ProjectPicture, task: str) -> list[tuple[str, Image.Image]]:
+        """What the archive holds of a picture, by the endings that the command line writes."""
+        picture = self._of_project(drawn.name)
+        if task == "count":
+            return [("count", count_overlay(drawn, self._counted(picture, self._asked_of(drawn))))]
+        if task == "recognize":
+            model = drawn.recognized.model if drawn.recognized else None
+            return [("recognize", self.models.named(model, "recognize").recognize(pixels_of(picture)).plot())]
+        found, pixels = marked(drawn), pixels_of(picture)
+        if found is None or found.mask.shape != pixels.shape[:2]:
+            raise RefusedError(422, f"{drawn.name}: its mask is not that of the picture that is here")
+        return [("segment", mask_overlay(drawn, found, pixels)), ("mask", Image.fromarray(found.mask))]
 
     def _counted(self, picture: Picture, asked: Asked) -> CountResult:
         counter = self._counter(asked)
@@ -185,27 +201,23 @@ class Workbench:
 
     def _asked_of(self, drawn: ProjectPicture) -> Asked:
         like = drawn.like and Like(picture=self._of_project(drawn.like.picture).id, exemplars=drawn.like.exemplars)
-        return Asked(
+        asked = Asked(
             exemplars=drawn.exemplars,
             text=None if drawn.exemplars or like else drawn.text,
             region=drawn.region,
             like=(like,) if like and not drawn.exemplars else (),
             model=drawn.prediction.model if drawn.prediction else None,
         )
+        takes = bool(drawn.exemplars) and "negatives" in self._counter(asked).model.prompts
+        return asked.model_copy(update={"negatives": drawn.negatives}) if takes else asked
 
 
-def mask_of(strokes: Sequence[Stroke], width: int, height: int) -> np.ndarray:
-    """(height, width) bool: what strokes of a round brush cover, in their order, erasing ones included."""
-    image = Image.new("1", (width, height))
-    pen = ImageDraw.Draw(image)
-    for stroke in strokes:
-        radius, ink = stroke.width / 2, 0 if stroke.erase else 1
-        path = list(stroke.points)
-        if len(path) > 1:
-            pen.line(path, fill=ink, width=max(1, round(stroke.width)), joint="curve")
-        for x, y in path:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
-    return np.array(image, dtype=bool)
+def _has_answer(picture: ProjectPicture, task: str) -> bool:
+    if task == "count":
+        return picture.prediction is not None
+    if task == "recognize":
+        return picture.recognized is not None
+    return picture.brushed or (picture.segmented is not None and picture.segmented.segmentation is not None)
 
 
 def _bound(function: Callable[[Any], dict[str, Any]], value: Any) -> Callable[[], dict[str, Any]]:

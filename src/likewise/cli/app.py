@@ -18,7 +18,7 @@ def app(
     port: int = 7878,
     no_browser: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> None:
-    """Open a page in which to count by pointing at things, correct the counts, and export them.
+    """Open a page in which to count, segment and recognise with the mouse, correct the counts, and export.
 
     Args:
         folder: Pictures to work on; others can be dropped into the page.

@@ -35,8 +35,8 @@ export const startJob = (job) => post("/jobs", job);
 export const followJob = (id, after) => get(`/jobs/${id}?after=${after}`);
 export const cancelJob = async (id) => answer(await call(`/jobs/${id}`, { method: "DELETE" }));
 export const checkProject = (project) => post("/project/check", project);
-export const exportCoco = (project) => post("/export/coco", project);
-export const startOverlays = (project) => post("/export/overlays", project);
+export const exportCoco = (project, task) => post(`/export/coco?task=${task}`, project);
+export const startOverlays = (project, task) => post(`/export/overlays?task=${task}`, project);
 export const imageUrl = (id) => `${BASE}/pictures/${id}/image`;
 export const thumbnailUrl = (id) => `${BASE}/pictures/${id}/thumbnail`;
 

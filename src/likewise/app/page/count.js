@@ -3,18 +3,19 @@
 import * as api from "./api.js";
 import { CountPanel } from "./count_panel.js";
 import { shown } from "./dom.js";
-import { complain } from "./notices.js";
+import { Mode } from "./mode.js";
 import { COLOURS, paintBox, paintCrosses, paintPoints, paintPolygon } from "./paint.js";
 import { loadImage } from "./stage.js";
 import { BoxTool, CorrectTool, RegionTool } from "./tools.js";
 
-export class CountMode {
+export class CountMode extends Mode {
   task = "count";
   heads = { value: "Count", hand: "By hand" };
   firstTool = "box";
 
   constructor(bench, busy) {
-    Object.assign(this, { bench, busy, show: { heat: true, points: true, boxes: true }, asking: false, problem: null });
+    super(bench, busy);
+    this.show = { heat: true, points: true, boxes: true };
     this.tools = { box: new BoxTool(bench), region: new RegionTool(bench), correct: new CorrectTool(bench) };
     this.labels = { box: ["Box", "B"], region: ["Region", "R"], correct: ["Correct", "C"] };
     this.panel = new CountPanel(this);
@@ -32,10 +33,6 @@ export class CountMode {
 
   takesNegatives() {
     return Boolean(this.bench.model("count", "exemplars")?.prompts.includes("negatives"));
-  }
-
-  answer(id = this.bench.selected) {
-    return this.bench.store.answer("count", this.question(id)) ?? null;
   }
 
   points(id = this.bench.selected) {
@@ -70,11 +67,6 @@ export class CountMode {
     return `${shown(sum)} in ${counts.length} pictures, ${shown(sum / counts.length)} on average`;
   }
 
-  /** The picture is on the stage. */
-  shown() {
-    this.update();
-  }
-
   update() {
     this.problem = null;
     this.ask();
@@ -83,34 +75,23 @@ export class CountMode {
     this.bench.stage.redraw();
   }
 
-  /** Ask about the chosen picture what is not known yet; while one answer is awaited, only the last question counts. */
-  async ask() {
-    const question = this.question();
-    const known = this.answer();
-    if (!question || (known && known.heat !== undefined) || this.asking) return;
-    this.asking = true;
-    this.busy(true);
-    try {
-      const { heat, ...found } = await api.count({ ...question, heat: true });
-      // what a file or a job has said by now stands; only the heat is missing there
-      const said = this.bench.store.answer("count", question);
-      this.bench.store.answered("count", question, said ? { heat } : { ...found, heat });
-    } catch (error) {
-      this.failed(question, error);
-      return;
-    } finally {
-      this.asking = false;
-      this.busy(false);
-    }
-    if (this.bench.mode === this) this.ask();
+  /** Which model is needed depends on the question: the answer says what is missing. */
+  ready() {
+    return true;
   }
 
-  failed(question, error) {
-    if (JSON.stringify(question) === JSON.stringify(this.question())) {
-      this.problem = error.message;
-      this.panel.update();
-    } else this.ask();
-    if (error.status === undefined || error.status >= 500) complain(error);
+  call(question) {
+    return api.count({ ...question, heat: true });
+  }
+
+  lacks(answer) {
+    return answer?.heat === undefined;
+  }
+
+  /** What a file or a job has said by now stands; only the heat is missing there. */
+  keep(question, { picture, image, heat, ...found }) {
+    const told = this.bench.store.answer("count", question) ? {} : found;
+    this.bench.store.answered("count", question, heat === undefined ? told : { ...told, heat });
   }
 
   async layHeat() {
@@ -148,26 +129,22 @@ export class CountMode {
     paintCrosses(context, view, removed, COLOURS.negative);
   }
 
-  /** The job that asks the same about every other picture; null where nothing is shown yet. Corrected ones are left alone. */
+  /** Whether a person has shown something in a picture, or corrected it: jobs leave it alone. */
+  own(id) {
+    const { exemplars, added, removed } = this.bench.entry(id);
+    return exemplars.length + added.length + removed.length > 0;
+  }
+
+  /** The job that asks the same about every other picture; null where nothing is shown yet. */
   job() {
     const { exemplars, text, like } = this.bench.entry();
     const from = this.bench.selected;
-    const corrected = (id) => this.bench.entry(id).added.length + this.bench.entry(id).removed.length > 0;
-    const others = [...this.bench.pictures.values()].filter((p) => p.id !== from && !p.error && !corrected(p.id));
+    const others = [...this.bench.pictures.values()].filter((p) => p.id !== from && !p.error && !this.own(p.id));
     const pictures = others.map((picture) => picture.id);
     if (text) return { body: { task: "count", pictures, text }, patch: { text, exemplars: [], like: null } };
     const shownAs = exemplars.length ? { picture: from, exemplars } : like;
     if (!shownAs) return null;
     const body = { task: "count", pictures: pictures.filter((id) => id !== shownAs.picture), like: [shownAs] };
     return { body, patch: { text: null, exemplars: [], like: shownAs } };
-  }
-
-  /** Take in what a job found about one picture. */
-  take(record) {
-    const question = this.question(record.picture);
-    if (question && !record.error) {
-      const { picture, image, error, heat, ...found } = record;
-      this.bench.store.answered("count", question, found);
-    }
   }
 }

@@ -1,6 +1,7 @@
 // The panel of Count mode: the number, what it is counted by, what is shown, and what to do with it.
 
 import { $, el, shown } from "./dom.js";
+import { exportBlock } from "./export_block.js";
 
 export class CountPanel {
   constructor(mode) {
@@ -42,12 +43,7 @@ export class CountPanel {
       el("div", { class: "block" },
         part("apply", el("button", { class: "primary wide", id: "apply", onclick: actions.apply, text: "Count in every picture" })),
         part("applyNote", el("p", { class: "quiet" }))),
-      el("div", { class: "block" },
-        el("h3", { text: "Export" }),
-        el("div", { class: "export" },
-          el("button", { id: "export-csv", onclick: actions.csv, text: "CSV", "aria-label": "Export counts as CSV" }),
-          el("button", { id: "export-coco", onclick: actions.coco, text: "COCO", "aria-label": "Export points as COCO JSON" }),
-          el("button", { id: "export-overlays", onclick: actions.overlays, text: "Overlays", "aria-label": "Export overlays as a zip archive" }))),
+      exportBlock(actions, { csv: "CSV: a table of the counts", coco: "COCO: the points, as JSON", overlays: "Overlays: every picture with its points, as a zip archive" }),
     ];
   }
 
@@ -127,9 +123,10 @@ export class CountPanel {
     const job = this.mode.job();
     const others = job?.body.pictures.length ?? 0;
     this.apply.disabled = others === 0;
+    const only = this.bench.entry().negatives.length && this.mode.takesNegatives() ? " Counter-examples hold for this picture only." : "";
     this.applyNote.textContent = !job ? "Show first what to count."
-      : others ? `Counts the same in ${others} other ${others === 1 ? "picture" : "pictures"}. Those corrected by hand are left alone.`
-      : "There are no other pictures to count in.";
+      : others ? `Counts the same in ${others} other ${others === 1 ? "picture" : "pictures"}. Those with boxes or corrections of their own are left alone.${only}`
+      : "There are no other pictures to count in, but those with boxes or corrections of their own.";
   }
 
   /** Small cuttings of the boxes, each with a button that takes it away. */

@@ -1,8 +1,9 @@
 // The keyboard: shortcuts, and a cross on the canvas that does with keys what a mouse does.
 
 export const KEYS = [
-  ["B", "draw boxes round examples"], ["Shift + drag", "draw a counter-example"], ["R", "draw a region"],
-  ["C", "correct points by clicks"], ["H", "show or hide the heat"], ["P", "show or hide the points"],
+  ["B", "draw boxes round examples; brush"], ["Shift + drag", "draw a counter-example"], ["R", "draw a region"],
+  ["C", "correct points by clicks"], ["H, P, M", "show or hide heat, points, mask"], ["E", "erase what is brushed"],
+  [", and .", "smaller, larger brush"],
   ["Wheel, pinch, + and -", "zoom"], ["Space + drag", "move the picture"], ["0", "show the whole picture"],
   ["[ and ]", "previous and next picture"], ["Delete", "remove the chosen box"], ["Escape", "let go"],
   ["Ctrl + Z, Ctrl + Shift + Z", "undo, redo"], ["Ctrl + S", "save the project"],

@@ -74,28 +74,30 @@ async function apply() {
   if (!job) return;
   if (job.patch) store.changeMany(job.body.pictures.map((id) => [id, job.patch]));
   const { mode } = bench;
+  const asked = new Map(job.body.pictures.map((id) => [id, mode.question(id)]));
   const take = (record) => {
-    mode.take(record);
+    mode.take(record, asked.get(record.picture));
     if (record.error) say(`${bench.picture(record.picture)?.name}: ${record.error}`, { bad: true });
   };
   await batch.run(WORDS[mode.task], () => api.startJob(job.body), take);
 }
 
-const project = () => toProject(bench, modes, version);
+const project = (...tasks) => toProject(bench, modes, version, ...tasks);
 
 async function save(form) {
   try {
     const { task } = bench.mode;
-    if (form === "csv") download(await api.exportCsv(project(), task), `likewise-${task}.csv`);
-    else download(new Blob([JSON.stringify(await api.exportCoco(project()), null, 1)], { type: "application/json" }), "annotations.json");
+    if (form === "csv") download(await api.exportCsv(project([task]), task), `likewise-${task}.csv`);
+    else download(new Blob([JSON.stringify(await api.exportCoco(project([task]), task), null, 1)], { type: "application/json" }), "annotations.json");
   } catch (error) {
     complain(error);
   }
 }
 
 async function overlays() {
-  const job = await batch.run("Drawing", () => api.startOverlays(project()), () => {});
-  if (job?.file) download(await api.jobFile(job.id), "likewise-overlays.zip");
+  const { task } = bench.mode;
+  const job = await batch.run("Drawing", () => api.startOverlays(project([task]), task), () => {});
+  if (job?.file) download(await api.jobFile(job.id), `likewise-${task}-overlays.zip`);
 }
 
 function saveProject() {
@@ -170,10 +172,11 @@ function turnTabs(event) {
 
 function shortcuts() {
   const tool = (name) => () => name in bench.mode.tools && bench.useTool(name);
-  const show = (key) => () => bench.mode.show && bench.mode.panel.toggle(key, !bench.mode.show[key]);
+  const show = (key) => () => key in (bench.mode.show ?? {}) && bench.mode.panel.toggle(key, !bench.mode.show[key]);
+  const brush = (factor) => () => bench.mode.scaleBrush?.(factor);
   return {
     b: () => bench.useTool(bench.mode.firstTool), r: tool("region"), c: tool("correct"), e: tool("erase"),
-    h: show("heat"), p: show("points"), "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: fit,
+    h: show("heat"), p: show("points"), m: show("mask"), ",": brush(1 / 1.25), ".": brush(1.25), "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: fit,
     "[": () => bench.selectBy(table.order, -1), "]": () => bench.selectBy(table.order, 1),
     delete: () => bench.tool?.remove?.(), backspace: () => bench.tool?.remove?.(),
     escape: () => { bench.tool?.cancel?.(); stage.redraw(); },
@@ -190,6 +193,7 @@ async function start() {
   try {
     const [{ models, version: running }, { pictures }] = await Promise.all([api.listModels(), api.listPictures()]);
     bench.models = models;
+    if (modes.count.takesNegatives()) store.prompt.add("negatives");
     version = running;
     const first = pictures.find((picture) => !picture.error);
     for (const picture of pictures) add(picture, picture === first);

@@ -2,16 +2,16 @@
 
 const round = (value, digits) => (value === undefined || value === null ? 0 : Number(value.toFixed(digits)));
 
-/** The whole bench as a project, in the form that likewise.app.project describes. */
-export function toProject(bench, modes, version) {
+/** The bench as a project, in the form that likewise.app.project describes: whole, or with the answers to one task only. */
+export function toProject(bench, modes, version, tasks = ["count", "segment", "recognize"]) {
   const pictures = [...bench.pictures.values()].filter((picture) => !picture.error);
   return {
     format: 1, likewise: version, saved: new Date().toISOString(),
-    pictures: pictures.map((picture) => toPicture(bench, modes, picture)),
+    pictures: pictures.map((picture) => toPicture(bench, modes, picture, tasks)),
   };
 }
 
-function toPicture(bench, modes, { id, name, width, height }) {
+function toPicture(bench, modes, { id, name, width, height }, tasks) {
   const { exemplars, negatives, text, region, like, strokes } = bench.entry(id);
   const { added, removed } = modes.count.points(id);
   const found = { name, width, height };
@@ -20,14 +20,18 @@ function toPicture(bench, modes, { id, name, width, height }) {
   if (text) found.text = text;
   if (region) found.region = region;
   if (like) found.like = { picture: bench.picture(like.picture)?.name ?? "", exemplars: like.exemplars };
-  const counted = modes.count.answer(id);
+  const answer = (task) => (tasks.includes(task) ? modes[task].answer(id) : null);
+  const counted = answer("count");
   if (counted) {
     const { model, count, low = null, high = null, warnings = [], points, scores, seconds } = counted;
     found.prediction = { model, count, low, high, warnings, points, scores, seconds: round(seconds, 3) };
   }
-  const segmented = modes.segment.answer(id);
-  if (segmented) found.segmented = { model: segmented.model, area: segmented.area, boxes: segmented.boxes, seconds: segmented.seconds };
-  const recognized = modes.recognize.answer(id);
+  const segmented = answer("segment");
+  if (segmented) {
+    const { model, area, boxes, segmentation = null, seconds } = segmented;
+    found.segmented = { model, area, boxes, segmentation, seconds };
+  }
+  const recognized = answer("recognize");
   if (recognized) {
     const { model, label, probability, top, seconds } = recognized;
     found.recognized = { model, label, probability, top, seconds };

@@ -2,38 +2,44 @@
 
 import * as api from "./api.js";
 import { el } from "./dom.js";
+import { exportBlock } from "./export_block.js";
+import { Mode } from "./mode.js";
 import { COLOURS, paintPoints } from "./paint.js";
 
-export class RecognizeMode {
+export class RecognizeMode extends Mode {
   task = "recognize";
-  heads = { value: "Label", hand: "Sure" };
+  heads = { value: "Label", hand: "Sure", words: true };
   firstTool = null;
 
   constructor(bench, busy) {
-    Object.assign(this, { bench, busy, tools: {}, labels: {}, asking: false, problem: null });
-    this.panel = { build: (actions) => this.build(actions), update: () => this.updatePanel() };
+    super(bench, busy);
+    Object.assign(this, { tools: {}, labels: {}, show: { points: true } });
+    this.panel = { build: (actions) => this.build(actions), update: () => this.updatePanel(), toggle: (key, on) => this.toggle(key, on) };
   }
 
   question(id = this.bench.selected) {
-    return id ? { picture: id } : null;
+    return id && !this.bench.picture(id).error ? { picture: id } : null;
   }
 
-  answer(id = this.bench.selected) {
-    return this.bench.store.answer("recognize", this.question(id)) ?? null;
+  call(question) {
+    return api.recognize(question);
+  }
+
+  /** The evidence of a picture that a job went through is fetched when the picture is looked at. */
+  lacks(answer) {
+    return answer?.peaks === undefined;
   }
 
   value(id) {
     const answer = this.answer(id);
     const sure = answer ? Math.round(100 * answer.probability) : 0;
-    return { text: answer?.label ?? "", words: true, sort: answer?.label ?? "", hand: answer ? `${sure} %` : "", handSort: sure };
+    return { text: answer?.label ?? "", sort: answer?.label ?? "", hand: answer ? `${sure} %` : "", handSort: sure };
   }
 
-  total() {
-    return "";
-  }
-
-  shown() {
-    this.update();
+  total(ids) {
+    const labels = ids.map((id) => this.answer(id)?.label).filter(Boolean);
+    const kinds = new Set(labels).size;
+    return labels.length > 1 ? `${kinds} ${kinds === 1 ? "label" : "labels"} in ${labels.length} pictures` : "";
   }
 
   update() {
@@ -44,25 +50,8 @@ export class RecognizeMode {
     this.bench.stage.redraw();
   }
 
-  async ask() {
-    const question = this.question();
-    if (!question || this.asking || this.answer()?.peaks || !this.bench.model("recognize")) return;
-    this.asking = true;
-    this.busy(true);
-    try {
-      this.bench.store.answered("recognize", question, await api.recognize(question));
-    } catch (error) {
-      this.problem = error.message;
-    } finally {
-      this.asking = false;
-      this.busy(false);
-      this.updatePanel();
-    }
-    if (!this.problem && this.bench.mode === this) this.ask();
-  }
-
   paint(context, view) {
-    paintPoints(context, view, this.answer()?.peaks ?? [], COLOURS.peak, 24);
+    if (this.show.points) paintPoints(context, view, this.answer()?.peaks ?? [], COLOURS.peak, 24);
   }
 
   job() {
@@ -70,24 +59,27 @@ export class RecognizeMode {
     return { body: { task: "recognize", pictures }, patch: null };
   }
 
-  take({ picture, error, ...found }) {
-    if (!error) this.bench.store.answered("recognize", { picture }, found);
+  toggle(key, on) {
+    this.show[key] = on;
+    this.check.checked = on;
+    this.bench.stage.redraw();
   }
 
   build(actions) {
-    this.label = el("output", { class: "big words", "aria-live": "polite", text: "–" });
+    this.label = el("output", { class: "big words", id: "label", "aria-live": "polite", text: "–" });
     this.parts = el("p", { class: "parts" });
     this.note = el("p", { class: "note", hidden: true, id: "recognize-note" });
     this.bars = el("ol", { class: "bars", "aria-label": "The likeliest labels" });
     this.evidence = el("div", { class: "evidence" });
-    this.apply = el("button", { class: "primary wide", onclick: actions.apply, text: "Recognise every picture" });
+    this.check = el("input", { type: "checkbox", checked: this.show.points, onchange: (e) => this.toggle("points", e.target.checked) });
+    this.apply = el("button", { class: "primary wide", id: "apply", onclick: actions.apply, text: "Recognise every picture" });
     return [
       el("div", { class: "block" }, el("div", { class: "figure" }, this.label, this.parts), this.note),
-      el("div", { class: "block" }, el("h3", { text: "The likeliest" }), this.bars),
-      el("div", { class: "block" }, el("h3", { text: "What told" }), this.evidence),
+      (this.likeliest = el("div", { class: "block" }, el("h3", { text: "The likeliest" }), this.bars)),
+      (this.told = el("div", { class: "block" }, el("h3", { text: "What it looked at" }), this.evidence,
+        el("label", { class: "check" }, this.check, "Points it responded to"))),
       el("div", { class: "block" }, this.apply),
-      el("div", { class: "block" }, el("h3", { text: "Export" }),
-        el("button", { onclick: actions.csv, text: "CSV", "aria-label": "Export labels as CSV" })),
+      exportBlock(actions, { csv: "CSV: a table of the labels", overlays: "Overlays: every picture with its labels and evidence, as a zip archive" }),
     ];
   }
 
@@ -96,11 +88,13 @@ export class RecognizeMode {
     const ready = this.bench.model("recognize");
     const answer = this.answer();
     this.label.textContent = answer?.label ?? "–";
-    this.parts.textContent = answer ? `${Math.round(100 * answer.probability)} % by ${answer.model}` : this.asking ? "looking …" : "nothing recognised yet";
+    this.parts.textContent = answer ? `${Math.round(100 * answer.probability)} % sure, by ${answer.model}` : this.asking ? "looking …" : "nothing recognised yet";
     const note = ready ? this.problem : this.bench.whyNone("recognize", "recognise");
     this.note.hidden = !note;
     this.note.textContent = note ?? "";
     this.apply.disabled = !ready || this.bench.pictures.size === 0;
+    this.likeliest.hidden = !answer;
+    this.told.hidden = !answer?.magnified?.length;
     this.bars.replaceChildren(...(answer?.top ?? []).slice(0, 5).map(([label, probability]) => this.bar(label, probability)));
     this.evidence.replaceChildren(...(answer?.magnified ?? []).map(({ what, image }) =>
       el("figure", {}, el("img", { src: image, alt: `magnified: ${what}` }), el("figcaption", { text: what }))));

@@ -1,89 +1,83 @@
 // Segment mode: brush over a thing in one picture, or in a few, and find it in the others.
 
 import * as api from "./api.js";
-import { el } from "./dom.js";
+import { Mode } from "./mode.js";
+import { SegmentPanel } from "./segment_panel.js";
 import { loadImage } from "./stage.js";
 import { BrushTool } from "./tools.js";
 
-const INK = "#40e0ff";
+const INK = "#ffc440";
+const [SMALLEST, LARGEST] = [2, 400];
 
-export class SegmentMode {
+export class SegmentMode extends Mode {
   task = "segment";
   heads = { value: "Area", hand: "Brushed" };
   firstTool = "brush";
+  largest = LARGEST;
 
   constructor(bench, busy) {
-    Object.assign(this, { bench, busy, settings: { width: 40 }, asking: false, problem: null, mask: null });
+    super(bench, busy);
+    Object.assign(this, { settings: { width: 40 }, show: { mask: true, strokes: true }, mask: null });
     this.tools = { brush: new BrushTool(bench, this.settings, false), erase: new BrushTool(bench, this.settings, true) };
     this.labels = { brush: ["Brush", "B"], erase: ["Erase", "E"] };
     this.sheet = document.createElement("canvas");
-    this.panel = { build: (actions) => this.build(actions), update: () => this.updatePanel() };
+    this.panel = new SegmentPanel(this);
+  }
+
+  brushed(id = this.bench.selected) {
+    return this.bench.entry(id).strokes.some((stroke) => !stroke.erase);
   }
 
   support() {
-    const marked = [...this.bench.pictures.keys()].filter((id) => this.bench.entry(id).strokes.some((s) => !s.erase));
+    const marked = [...this.bench.pictures.keys()].filter((id) => this.brushed(id));
     return marked.map((picture) => ({ picture, strokes: this.bench.entry(picture).strokes }));
   }
 
+  /** What is brushed is what the others are asked with; it is not asked about itself. */
   question(id = this.bench.selected) {
-    const support = this.support();
-    return support.length && !support.some((each) => each.picture === id) ? { picture: id, support } : null;
+    const support = id && !this.bench.picture(id).error && !this.brushed(id) ? this.support() : [];
+    return support.length ? { picture: id, support } : null;
   }
 
-  answer(id = this.bench.selected) {
-    return this.bench.store.answer("segment", this.question(id)) ?? null;
+  call(question) {
+    return api.segment(question);
+  }
+
+  /** The mask of a picture that a job went through is fetched when the picture is looked at. */
+  lacks(answer) {
+    return answer?.mask === undefined;
   }
 
   value(id) {
     const area = this.answer(id)?.area;
-    const strokes = this.bench.entry(id).strokes.length;
+    const brushed = this.brushed(id);
     return {
       text: area === undefined ? "" : `${(100 * area).toFixed(1)} %`, sort: area ?? -1,
-      hand: strokes ? "yes" : "", handSort: strokes,
+      hand: brushed ? "yes" : "", handSort: Number(brushed),
     };
   }
 
-  total() {
-    return "";
-  }
-
-  shown() {
-    this.update();
+  total(ids) {
+    const found = ids.map((id) => this.answer(id)?.area).filter((area) => area !== undefined);
+    if (!found.length) return "";
+    return `Found in ${found.filter((area) => area > 0).length} of the ${found.length} looked at`;
   }
 
   update() {
     const { stage, selected } = this.bench;
     if (this.sized !== selected && stage.picture) {
       this.sized = selected;
-      this.setWidth(Math.max(2, Math.round(Math.max(stage.view.width, stage.view.height) / 25)));
+      this.setWidth(Math.round(Math.max(stage.view.width, stage.view.height) / 25));
     }
-    this.layMask();
-    this.updatePanel();
-    this.bench.stage.redraw();
-  }
-
-  async ask() {
-    const question = this.question();
-    if (!question || this.asking) return;
-    this.asking = true;
     this.problem = null;
-    this.busy(true);
-    try {
-      this.bench.store.answered("segment", question, await api.segment(question));
-    } catch (error) {
-      this.problem = error.message;
-    } finally {
-      this.asking = false;
-      this.busy(false);
-      this.updatePanel();
-    }
+    this.ask();
+    this.layMask();
+    this.panel.update();
+    stage.redraw();
   }
 
-  /** The mask of a picture that a job went through is fetched when the picture is looked at. */
   async layMask() {
-    const answer = this.answer();
-    if (answer && answer.mask === undefined && !this.problem) this.ask();
-    const mask = answer?.mask ?? null;
+    const mask = (this.show.mask && this.answer()?.mask) || null;
     if (this.mask === mask && this.bench.stage.layer) return;
     this.mask = mask;
     const layer = mask ? await loadImage(mask) : null;
@@ -96,15 +90,21 @@ export class SegmentMode {
   paint(context, view) {
     const strokes = this.bench.entry().strokes;
     const drawn = this.bench.tool?.stroke ? [...strokes, this.bench.tool.stroke] : strokes;
-    if (drawn.length) {
-      this.sheet.width = view.screenWidth;
-      this.sheet.height = view.screenHeight;
+    if (drawn.length && this.show.strokes) {
+      const density = window.devicePixelRatio || 1;
+      this.sheet.width = Math.round(view.screenWidth * density);
+      this.sheet.height = Math.round(view.screenHeight * density);
       const pen = this.sheet.getContext("2d");
+      pen.scale(density, density);
       pen.lineCap = pen.lineJoin = "round";
       for (const stroke of drawn) this.trace(pen, view, stroke);
+      context.save();
+      context.beginPath(); // what is brushed beyond the picture's edge is not part of it
+      context.rect(view.x, view.y, view.width * view.scale, view.height * view.scale);
+      context.clip();
       context.globalAlpha = 0.55;
-      context.drawImage(this.sheet, 0, 0);
-      context.globalAlpha = 1;
+      context.drawImage(this.sheet, 0, 0, view.screenWidth, view.screenHeight);
+      context.restore();
     }
     this.bench.tool?.paint(context, view);
   }
@@ -127,49 +127,18 @@ export class SegmentMode {
     return support.length ? { body: { task: "segment", pictures, support }, patch: null } : null;
   }
 
-  take({ picture, error, ...found }) {
-    if (!error) this.bench.store.answered("segment", this.question(picture), found);
-  }
-
   setWidth(width) {
-    this.settings.width = width;
-    if (this.slider) this.slider.value = width;
+    this.settings.width = Math.min(Math.max(width, SMALLEST), LARGEST);
+    this.panel.showWidth(this.settings.width);
     this.bench.stage.redraw();
   }
 
-  build(actions) {
-    this.area = el("output", { class: "big", "aria-live": "polite", text: "–" });
-    this.parts = el("p", { class: "parts" });
-    this.note = el("p", { class: "note", hidden: true, id: "segment-note" });
-    this.slider = el("input", { type: "range", min: 2, max: 400, value: this.settings.width, id: "brush-size", oninput: (e) => this.setWidth(Number(e.target.value)) });
-    this.apply = el("button", { class: "primary wide", onclick: actions.apply, text: "Find it in every other picture" });
-    this.applyNote = el("p", { class: "quiet" });
-    this.here = el("button", { class: "wide", onclick: () => this.ask(), text: "Find it in this picture" });
-    return [
-      el("div", { class: "block" }, el("div", { class: "figure" }, this.area, this.parts), this.note),
-      el("div", { class: "block" },
-        el("label", { for: "brush-size", text: "Size of the brush" }), this.slider,
-        el("button", { onclick: () => this.bench.change({ strokes: [] }), text: "Clear what is brushed here" })),
-      el("div", { class: "block" }, this.here, this.apply, this.applyNote),
-      el("div", { class: "block" }, el("h3", { text: "Export" }),
-        el("button", { onclick: actions.csv, text: "CSV", "aria-label": "Export areas as CSV" })),
-    ];
+  scaleBrush(factor) {
+    const wished = this.settings.width * factor;
+    this.setWidth(factor > 1 ? Math.ceil(wished) : Math.floor(wished));
   }
 
-  updatePanel() {
-    if (!this.area) return;
-    const ready = this.bench.model("segment");
-    const answer = this.answer();
-    const support = this.support();
-    const others = this.job()?.body.pictures.length ?? 0;
-    this.area.textContent = answer ? `${(100 * answer.area).toFixed(1)} %` : "–";
-    this.parts.textContent = answer ? `of the picture, by ${answer.model}` : this.asking ? "looking …"
-      : this.bench.entry().strokes.length ? "brushed by you: an example for the others" : "nothing found yet";
-    const note = ready ? this.problem : this.bench.whyNone("segment", "segment");
-    this.note.hidden = !note;
-    this.note.textContent = note ?? "";
-    this.here.disabled = !ready || !this.question();
-    this.apply.disabled = !ready || others === 0;
-    this.applyNote.textContent = support.length ? `Brushed in ${support.length}; looks for it in ${others} others.` : "Brush over the thing in one picture first.";
+  clear() {
+    if (this.bench.entry().strokes.length) this.bench.change({ strokes: [] });
   }
 }

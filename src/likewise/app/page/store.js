@@ -10,6 +10,7 @@ const STEPS = 500;
 export class Store {
   constructor() {
     Object.assign(this, { entries: new Map(), past: [], future: [], saved: 0, listeners: [] });
+    this.prompt = new Set(PROMPT);
     // The answer to every question that was asked, by the question: undo finds them again.
     this.answers = { count: new Map(), segment: new Map(), recognize: new Map() };
   }
@@ -28,7 +29,7 @@ export class Store {
     const step = patches.map(([id, patch]) => {
       const before = this.of(id);
       const corrections = before.added.length + before.removed.length;
-      if (corrections && PROMPT.some((key) => key in patch)) {
+      if (corrections && Object.keys(patch).some((key) => this.prompt.has(key))) {
         setAside += corrections;
         patch = { ...patch, added: [], removed: [] };
       }

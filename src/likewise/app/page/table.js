@@ -38,9 +38,8 @@ export class Table {
     for (const id of ids) {
       const cells = this.rows.get(id);
       if (!cells || this.bench.picture(id)?.error) continue;
-      const { text, hand, words } = this.bench.mode.value(id);
+      const { text, hand } = this.bench.mode.value(id);
       cells.value.textContent = text;
-      cells.value.classList.toggle("text", Boolean(words));
       cells.hand.textContent = hand;
     }
   }
@@ -54,7 +53,8 @@ export class Table {
     this.rows.get(id)?.row.scrollIntoView({ block: "nearest" });
   }
 
-  heads({ value, hand }) {
+  heads({ value, hand, words = false }) {
+    $("#table").classList.toggle("words", words);
     $("#value-head").textContent = value;
     $("#hand-head").textContent = hand;
   }

@@ -28,8 +28,9 @@ export class Viewport {
   }
 
   fitScale() {
-    const margin = Math.min(64, this.screenWidth * 0.06);
-    const scale = Math.min((this.screenWidth - 2 * margin) / this.width, (this.screenHeight - 2 * margin) / this.height);
+    const across = Math.min(64, this.screenWidth * 0.06);
+    const down = Math.min(72, this.screenHeight * 0.1); // the tools above and the hint below cover nothing
+    const scale = Math.min((this.screenWidth - 2 * across) / this.width, (this.screenHeight - 2 * down) / this.height);
     return Math.max(Math.min(scale, 8), 0.001);
   }
 

@@ -1,0 +1,78 @@
+// The panel of Segment mode: how much of the picture shows the thing, the brush, and what to do with it.
+
+import { $, el } from "./dom.js";
+import { exportBlock } from "./export_block.js";
+
+export class SegmentPanel {
+  constructor(mode) {
+    this.mode = mode;
+    this.bench = mode.bench;
+  }
+
+  build(actions) {
+    const { mode } = this;
+    this.area = el("output", { class: "big", id: "area", "aria-live": "polite", text: "–" });
+    this.parts = el("p", { class: "parts", id: "area-parts" });
+    this.note = el("p", { class: "note", hidden: true, id: "segment-note" });
+    this.slider = el("input", { type: "range", min: 2, max: mode.largest, value: mode.settings.width, id: "brush-size", oninput: (e) => mode.setWidth(Number(e.target.value)) });
+    this.width = el("output", { class: "quiet", for: "brush-size" });
+    this.showWidth(mode.settings.width);
+    this.clear = el("button", { onclick: () => mode.clear(), text: "Clear what is brushed here" });
+    this.apply = el("button", { class: "primary wide", id: "apply", onclick: actions.apply, text: "Find it in every other picture" });
+    this.applyNote = el("p", { class: "quiet" });
+    const check = (key, label) =>
+      el("label", { class: "check" },
+        el("input", { type: "checkbox", checked: mode.show[key], id: `show-${key}`, onchange: (e) => this.toggle(key, e.target.checked) }), label);
+    return [
+      el("div", { class: "block" }, el("div", { class: "figure" }, this.area, this.parts), this.note),
+      el("div", { class: "block" },
+        el("div", { class: "row spread" }, el("label", { for: "brush-size", text: "Size of the brush" }), this.width),
+        this.slider, this.clear),
+      el("div", { class: "block" },
+        el("h3", { text: "Show" }),
+        el("div", { class: "row" }, check("mask", "What was found"), check("strokes", "What is brushed"))),
+      el("div", { class: "block" }, this.apply, this.applyNote),
+      exportBlock(actions, { csv: "CSV: a table of the areas", coco: "COCO: the masks, as JSON", overlays: "Overlays: every mask, and every picture with its mask, as a zip archive" }),
+    ];
+  }
+
+  update() {
+    if (!this.area) return;
+    const { mode, bench } = this;
+    const ready = bench.model("segment");
+    const answer = mode.answer();
+    const brushed = mode.support().length;
+    const others = mode.job()?.body.pictures.length ?? 0;
+    this.area.textContent = answer ? `${(100 * answer.area).toFixed(1)} %` : "–";
+    this.parts.textContent = this.describe(answer);
+    const note = ready ? mode.problem : bench.whyNone("segment", "segment");
+    this.note.hidden = !note;
+    this.note.textContent = note ?? "";
+    this.clear.disabled = !bench.entry().strokes.length;
+    this.apply.disabled = !ready || others === 0;
+    this.applyNote.textContent = brushed
+      ? `${brushed} ${brushed === 1 ? "picture is" : "pictures are"} brushed; looks for the same in ${others} ${others === 1 ? "other" : "others"}. Where it is wrong, brush the thing there too.`
+      : "Brush over the thing in one picture first, then look at another.";
+  }
+
+  describe(answer) {
+    const { mode } = this;
+    if (mode.brushed()) return "brushed by you: an example for the others";
+    if (!answer) return mode.asking ? "looking …" : mode.question() ? "not looked for yet" : "nothing brushed yet";
+    const parts = answer.boxes.length;
+    return answer.area ? `of the picture, in ${parts} ${parts === 1 ? "part" : "parts"}, by ${answer.model}` : `not found here, says ${answer.model}`;
+  }
+
+  showWidth(width) {
+    if (!this.slider) return;
+    this.slider.value = width;
+    this.width.textContent = `${width} pixels`;
+  }
+
+  toggle(key, on) {
+    this.mode.show[key] = on;
+    $(`#show-${key}`).checked = on;
+    this.mode.layMask();
+    this.bench.stage.redraw();
+  }
+}
