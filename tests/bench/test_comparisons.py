@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from likewise.bench import deform_conv, lite, memory, spdcn
+from likewise.bench import app, deform_conv, lite, memory, spdcn
 from likewise.bench.deform_conv import QUICK_SHAPES, Problem, relative_error
 from likewise.bench.timing import Comparison
 from likewise.methods.spdcn import SPDCN_PAPER
@@ -51,6 +51,13 @@ def test_spdcn_lite_counts_the_coins_that_are_timed():
     assert pixels.shape == (310, 400, 3)
     assert load("spdcn-lite").count(pixels, boxes).count == pytest.approx(24, abs=3)
     assert np.mean([math.sqrt((x1 - x0) * (y1 - y0)) for x0, y0, x1, y1 in boxes]) == pytest.approx(lite.COIN, abs=3)
+
+
+def test_another_prompt_about_a_picture_is_answered_as_the_first_would_be():
+    rows = list(app.compare(1, quick=True))
+    check(rows)
+    assert [row.what for row in rows] == ["another prompt, spdcn-lite", "another name, countx-lite"]
+    assert all(row.error == 0 for row in rows)
 
 
 def test_the_full_run_asks_for_what_is_promised(monkeypatch: pytest.MonkeyPatch):
