@@ -314,6 +314,7 @@ SPDCN_LITE = Preset(
         roi_aligned=True,
         evidence=True,
         evidence_channels=32,
+        negatives=True,
         decoder=((96, 1), (96, 2), (64, 2)),
         loss="l2",
         loss_stride=2,
@@ -327,7 +328,7 @@ SPDCN_LITE = Preset(
         data="9000 rendered scenes (sprites, shapes, solids, grocery, clothing and nuclei cut-outs on grocery and "
         "clothing photographs), and the train splits of nuclei (CC0) and of blood's white cells and platelets (MIT)",
         file="spdcn-lite.safetensors",
-        sha256="67eabd4557cf976290b3c673d90f12e6141b6184c7a7570e87e71b0b41544535",
+        sha256="25dc39c6c67b1d6362f0499f207c64ecc2189ad55d3632d7c563e08b6994abe5",
         source="likewise train spdcn-lite, seed 0: 3600 steps of 16 crops without negatives, then 2000 with them; "
         "the trunk started from ImageNet MobileNetV2 (github.com/google-coral/test_data, Apache-2.0), every layer was "
         "trained",

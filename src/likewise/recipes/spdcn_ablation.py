@@ -85,6 +85,7 @@ def _train(config: SpdcnAblation, scenes: Dataset[CountSample], changes: dict[st
     lite = preset("spdcn-lite")
     base = replace(
         lite.config,
+        negatives=False,
         loss="generalized",
         loss_solver="log",
         loss_stride=4,
