@@ -102,24 +102,6 @@ def test_every_trained_parameter_has_a_gradient_and_stands_in_one_group(counter)
     assert sorted(held) == sorted(map(id, trained.values()))
 
 
-def test_relative_count_errors_come_when_names_are_known():
-    model = CounTX(replace(LITE, count_from=0.5, match_weight=0.0))
-    points = (torch.tensor([[20.0, 30.0]]), torch.zeros(0, 2))
-    sizes = (torch.tensor([16.0]), torch.zeros(0))
-    batch = CountBatch(torch.rand(2, 3, 64, 64), PromptBatch(text=("strawberry", "red apple")), points, sizes)
-    density = torch.rand(2, 1, 64, 64) / 100
-    losses = []
-    for fraction in (0.0, 0.49, 0.5):
-        model.begin_step(fraction)
-        losses.append(model.loss(density, batch))
-    early, still, late = losses
-    assert torch.equal(early["total"], early["density"])
-    assert torch.equal(still["total"], early["total"])
-    both = LITE.count_weight * late["count"] + LITE.block_weight * late["block"]
-    assert bool((both > 0).all())
-    assert torch.allclose(late["total"], late["density"] + both)
-
-
 def test_a_picture_without_a_text_is_refused(counter):
     with pytest.raises(LikewiseError, match="every picture needs a text"):
         counter(torch.rand(2, 3, 64, 64), PromptBatch())

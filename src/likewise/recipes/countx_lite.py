@@ -92,7 +92,7 @@ def countx_lite(config: CountxLite) -> Path:
         likewise data synth -n 900 -o many-more --preset assortment --size 448 --seed 32 (and the same folders)
         likewise data synth -n 120 -o fresh --preset two-kinds --size 512 --seed 13 (and the same folders)
         likewise train countx-lite --data DATA --scenes two --scenes two-more --scenes mixed --assortments many
-        --assortments many-more --val-scenes fresh --crop-size 224 --steps 3000
+        --assortments many-more --val-scenes fresh --crop-size 224 --steps 5000
     Time: not measured.
     Score: on the weights' card (``likewise models countx-lite``).
 
