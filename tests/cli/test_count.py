@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ KEYS = ["image", "model", "count", "low", "high", "points", "warnings", "seconds
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    return str(save_checkpoint(path, preset("spdcn-lite").build()))
+    lite = preset("spdcn-lite")
+    return str(save_checkpoint(path, lite.model(replace(lite.config, negatives=False))))
 
 
 @pytest.fixture
@@ -210,8 +212,6 @@ def test_the_table_has_interval_and_warnings(dishes: Path, count, model: str, tm
 
 
 def test_negatives_and_full_trust_are_passed_on(dishes: Path, count, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     lite = preset("spdcn-lite")
     torch.manual_seed(0)
     taking = lite.model(replace(lite.config, negatives=True))

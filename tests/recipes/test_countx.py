@@ -61,7 +61,7 @@ def test_the_lite_recipe_trains_and_its_weights_count_by_name(scenes, assortment
     with (tmp_path / "losses.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [1, 2]
-    assert all(math.isfinite(float(row[name])) for row in rows for name in ("loss", "block", "match", "naming"))
+    assert all(math.isfinite(float(row[name])) for row in rows for name in ("loss", "density", "match", "naming"))
     sample = CountingFolder(scenes)[0]
     counter = load(weights)
     assert math.isfinite(counter.count(sample.image, text=sample.prompt).count)
