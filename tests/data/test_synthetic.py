@@ -20,6 +20,7 @@ PRESETS = {
     "crowded": replace(SMALL, objects=(80, 200)),
     "wide-scale": replace(SceneConfig.wide_scale(), seed=3, side=(420, 480), objects=(40, 120), emoji=False),
     "two-kinds": replace(SceneConfig.two_kind_scenes(), seed=3, side=(256, 320), objects=(5, 20), emoji=False),
+    "crowds": replace(SceneConfig.crowds(), seed=3, side=(256, 320), objects=(40, 120), emoji=False),
     "assortment": replace(SceneConfig.assortment(), seed=3, side=(300, 340), kinds=(8, 12), emoji=False),
 }
 
@@ -217,3 +218,4 @@ def test_an_unknown_preset_is_told_with_the_nearest():
         SceneConfig.preset("wide-scal")
     assert SceneConfig.preset("two-kinds").two_kinds
     assert SceneConfig.preset("assortment").kinds is not None
+    assert SceneConfig.preset("crowds").objects[0] > 50

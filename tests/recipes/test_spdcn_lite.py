@@ -35,7 +35,7 @@ QUICK = {"steps": 2, "batch_size": 2, "crop_size": 96, "workers": 0, "progress":
 
 def test_the_lite_recipe_trains_and_its_weights_count(scenes, data_dir, tmp_path):
     lite = recipe("spdcn-lite")
-    weights = lite.run(lite.settings(data=data_dir, scenes=scenes, out=tmp_path, val_every=0, **QUICK))
+    weights = lite.run(lite.settings(data=data_dir, scenes=(scenes, scenes), out=tmp_path, val_every=0, **QUICK))
     with (tmp_path / "losses.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [1, 2]

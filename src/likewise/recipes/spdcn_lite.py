@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from likewise import registry
 from likewise.data.folder import CountingFolder
@@ -31,7 +31,7 @@ class SpdcnLite(TrainConfig):
 
     Attributes:
         data: folder with the counting sets ``nuclei`` and ``blood``, and ``weights/mobilenetv2_100.safetensors``.
-        scenes: rendered training scenes, from ``likewise data synth``.
+        scenes: rendered training scenes, from ``likewise data synth``; the option may be repeated.
         out: the run's folder.
         weights: of an earlier run, to go on from rather than from ImageNet's.
         shares: how often scenes, nuclei and blood are drawn.
@@ -42,7 +42,7 @@ class SpdcnLite(TrainConfig):
     """
 
     data: Path
-    scenes: Path
+    scenes: tuple[Path, ...]
     out: Path = Path("runs/spdcn-lite")
     weights: Path | None = None
     shares: tuple[float, float, float] = (0.86, 0.09, 0.05)
@@ -106,6 +106,6 @@ def go_on_from(model: nn.Module, weights: Path) -> None:
 
 
 def _sets(config: SpdcnLite, split: str) -> list[Dataset[CountSample]]:
-    scenes = CountingFolder(config.scenes, targets="all")
+    scenes: Dataset[CountSample] = ConcatDataset([CountingFolder(path, targets="all") for path in config.scenes])
     nuclei = CountingFolder(config.data / "nuclei", split, targets="all")
     return [scenes, nuclei, CountingFolder(config.data / "blood", split, BLOOD_KINDS, targets="all")]

@@ -89,14 +89,32 @@ class SceneConfig:
         return cls(size=(20.0, 110.0), kinds=(15, 40), wide_share=0.3)
 
     @classmethod
+    def crowds(cls) -> SceneConfig:
+        """Very many small things that touch and cover each other, where counts fall short first."""
+        packed = (
+            "anything",
+            "slide",
+            "glow",
+            "stained",
+            "thin walls",
+            "crowd",
+            "stands",
+            "heap",
+            "stack",
+            "lot",
+            "sky",
+        )
+        return cls(objects=(60, 900), size=(8.0, 64.0), second_share=0.3, settings=packed)
+
+    @classmethod
     def preset(cls, name: str) -> SceneConfig:
-        """A preset by name: "default", "wide-scale", "two-kinds" or "assortment".
+        """A preset by name: "default", "wide-scale", "two-kinds", "assortment" or "crowds".
 
         Raises:
             LikewiseError: an unknown name.
         """
         presets = {"default": cls.default, "wide-scale": cls.wide_scale, "two-kinds": cls.two_kind_scenes}
-        presets["assortment"] = cls.assortment
+        presets |= {"assortment": cls.assortment, "crowds": cls.crowds}
         if name not in presets:
             raise LikewiseError(f"preset {name!r} is unknown{nearest(name, presets)}")
         return presets[name]()
