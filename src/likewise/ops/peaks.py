@@ -63,18 +63,18 @@ def peak_basins(points: Tensor, shape: tuple[int, int], radius: float) -> Tensor
         (H, W) int64, the index of the point, or -1.
     """
     height, width = shape
-    owner = torch.full((height * width,), -1, dtype=torch.int64, device=points.device)
-    columns, rows = points.floor().long().unbind(1)
     offsets = _disc(radius, points.device)
-    for down, across in offsets[offsets.square().sum(1).argsort(stable=True)].tolist():
-        if down * down + across * across > radius * radius:
-            break
-        y, x = rows + down, columns + across
-        free = ((y >= 0) & (y < height) & (x >= 0) & (x < width)).nonzero()[:, 0]
-        places = y[free] * width + x[free]
-        free, places = free[owner[places] < 0], places[owner[places] < 0]
-        owner[places] = free
-    return owner.view(height, width)
+    offsets = offsets[offsets.square().sum(1) <= radius * radius]
+    # the nearest point has the lowest key, and of those equally near the first; keys say whose they are
+    count, nobody = len(points), torch.iinfo(torch.int64).max
+    lowest = torch.full((height * width,), nobody, dtype=torch.int64, device=points.device)
+    centres = points.floor().long().flip(1)
+    for index in torch.arange(count, device=points.device).split(max(1, _CHUNK // len(offsets))):
+        y, x = (centres[index, None] + offsets).unbind(2)
+        keys = offsets.square().sum(1) * count + index[:, None]
+        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        lowest.scatter_reduce_(0, (y * width + x)[inside], keys[inside], "amin")
+    return torch.where(lowest == nobody, -1, lowest % max(count, 1)).view(height, width)
 
 
 def smooth(density: Tensor, sigma: float) -> Tensor:
