@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from likewise.bench import app, deform_conv, lite, memory, spdcn
 from likewise.bench.deform_conv import QUICK_SHAPES, Problem, relative_error
+from likewise.bench.photographs import many_coins
 from likewise.bench.timing import Comparison
 from likewise.methods.spdcn import SPDCN_PAPER
 from likewise.ops.deform_conv import active_backend
@@ -47,7 +48,7 @@ def test_spdcn_lite_counts_the_coins_that_are_timed():
     rows = list(lite.compare(1, quick=True))
     check(rows)
     assert [row.against for row in rows] == ["one look of MobileNetV2"]
-    pixels, boxes = lite._coins(400, 310, 1.0)
+    pixels, boxes = many_coins(400, 310, 1.0)
     assert pixels.shape == (310, 400, 3)
     assert load("spdcn-lite").count(pixels, boxes).count == pytest.approx(24, abs=3)
     assert np.mean([math.sqrt((x1 - x0) * (y1 - y0)) for x0, y0, x1, y1 in boxes]) == pytest.approx(lite.COIN, abs=3)

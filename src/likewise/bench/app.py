@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
-from skimage import data
 from torch import Tensor
 
 from likewise.bench.deform_conv import relative_error
+from likewise.bench.photographs import many_coins
 from likewise.bench.timing import Comparison, aimed, interleave
 from likewise.predict import Counter, Seen
 from likewise.registry import load_model
@@ -27,11 +28,9 @@ from likewise.types import Box
 #: The words of a question, as `Counter.count` takes them.
 Prompting = dict[str, Any]
 
-#: How often scikit-image's photograph of 24 coins stands side by side and in rows, and how many times enlarged.
-PICTURES = ((3, 1.0), (3, 3.3))
-QUICK_PICTURES = ((1, 0.5),)
-#: Three coins of it.
-COINS = ((81, 39, 120, 74), (189, 170, 237, 217), (305, 16, 364, 73))
+#: (width, height) of the pictures of coins, and how many times enlarged they are.
+PICTURES = ((1152, 909, 1.0), (3802, 3000, 3.3))
+QUICK_PICTURES = ((192, 152, 0.5),)
 SCALE_STEPS = 4
 #: Asked in turn; what is there is no matter.
 NAMES: tuple[Prompting, ...] = tuple({"text": name} for name in ("coin", "button", "orange", "disc"))
@@ -45,9 +44,10 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
     """Two rows a picture, a JPEG file of many coins: three boxes, and a name."""
     by_box = Counter(load_model("spdcn-lite")[1], "spdcn-lite", device="cpu", scale_steps=SCALE_STEPS)
     by_name = Counter.load("countx-lite", device="cpu")
-    for repeats, factor in QUICK_PICTURES if quick else PICTURES:
-        file = _jpeg(repeats, factor)
-        boxes = [{"exemplars": [_grown(box, factor, turn) for box in COINS]} for turn in range(4)]
+    for width, height, factor in QUICK_PICTURES if quick else PICTURES:
+        pixels, coins = many_coins(width, height, factor)
+        file = _jpeg(pixels)
+        boxes = [{"exemplars": [_grown(box, factor * turn) for box in coins]} for turn in range(4)]
         yield _compared("another prompt, spdcn-lite", by_box, file, boxes, threads, quick=quick)
         yield _compared("another name, countx-lite", by_name, file, NAMES, threads, quick=quick)
 
@@ -81,15 +81,13 @@ def _later(seen: Seen, prompt: Prompting) -> Tensor:
     return torch.from_numpy(seen.count(**prompt).grid)
 
 
-def _grown(box: Box, factor: float, turn: int) -> Box:
-    """A box in the enlarged picture, drawn a little wider from turn to turn."""
-    x0, y0, x1, y1 = (factor * value for value in box)
-    return x0, y0, x1 + factor * turn, y1
+def _grown(box: Box, by: float) -> Box:
+    """A box drawn so much wider."""
+    x0, y0, x1, y1 = box
+    return x0, y0, x1 + by, y1
 
 
-def _jpeg(repeats: int, factor: float) -> io.BytesIO:
-    picture = Image.fromarray(np.tile(data.coins(), (repeats, repeats))).convert("RGB")
+def _jpeg(pixels: NDArray[np.uint8]) -> io.BytesIO:
     file = io.BytesIO()
-    size = (round(picture.width * factor), round(picture.height * factor))
-    picture.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
     return file

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from skimage import data
 from torch.utils.data import Dataset
 
 from likewise.data.images import read_image
 from likewise.data.sample import CountSample
+from likewise.types import Box
 
 #: Boxes and counts, by eye.
 TRUTH = Path(__file__).with_name("photographs.json")
@@ -42,6 +44,25 @@ class Photographs(Dataset[CountSample]):
             prompt=record["things"],
             truth=float(record["count"]),
         )
+
+
+def many_coins(width: int, height: int, factor: float) -> tuple[NDArray[np.uint8], list[Box]]:
+    """As many coins as there is room for, and boxes of three of them.
+
+    Args:
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        factor: how many times as large the coins are as in the photograph.
+
+    Returns:
+        (height, width, 3), and boxes in its pixels.
+    """
+    sample = Photographs()[0]
+    once = Image.fromarray(sample.image.permute(1, 2, 0).numpy())
+    resized = np.asarray(once.resize((round(once.width * factor), round(once.height * factor))))
+    repeats = (-(-height // resized.shape[0]), -(-width // resized.shape[1]), 1)
+    boxes = (factor * sample.exemplars.double()).tolist()
+    return np.tile(resized, repeats)[:height, :width], [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes]
 
 
 class FaceMosaics(Dataset[CountSample]):
