@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from likewise import registry
 from likewise.methods.spdcn import Description
@@ -48,6 +49,15 @@ def boxes(k):
     return BOXES[torch.arange(k) % len(BOXES)]
 
 
+def assert_constant_in_cells(density, cell):
+    def spread(side):
+        squares = F.pixel_unshuffle(density, side)
+        return float((squares.amax(1) - squares.amin(1)).max())
+
+    assert spread(cell) == 0
+    assert spread(2 * cell) > 0
+
+
 @pytest.mark.parametrize("size", [(96, 128), (128, 96), (97, 131), (75, 80)])
 def test_density_has_the_pictures_size_at_any_size(counter, size):
     with torch.inference_mode():
@@ -55,6 +65,12 @@ def test_density_has_the_pictures_size_at_any_size(counter, size):
     assert density.shape == (1, 1, *size)
     assert bool((density >= 0).all())
     assert bool(density.isfinite().all())
+
+
+def test_the_density_is_constant_in_its_cells_and_in_no_larger_squares(counter):
+    with torch.inference_mode():
+        density = counter(torch.rand(1, 3, 96, 128), PromptBatch((boxes(2),)))
+    assert_constant_in_cells(density, counter.cell)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 20])
@@ -132,6 +148,13 @@ def test_counting_by_name_sees_pictures_of_any_size_and_shape(named, size):
     turned = image.flip(3)
     with torch.inference_mode():
         assert not torch.equal(counter(turned, PromptBatch(text=names[:1])), density)
+
+
+def test_by_name_the_density_is_constant_in_its_cells_and_in_no_larger_squares(named):
+    counter, names = named
+    with torch.inference_mode():
+        density = counter(torch.rand(1, 3, 64, 96), PromptBatch(text=names[:1]))
+    assert_constant_in_cells(density, getattr(counter, "cell", 1))
 
 
 def test_by_name_a_batch_is_the_same_as_one_by_one(named):

@@ -116,6 +116,7 @@ def test_a_picture_in_tiles_is_counted_like_the_whole(counter):
         network = LITE.model(replace(CONFIG, preprocess=replace(CONFIG.preprocess, tile=tile)))
         network.load_state_dict(state)
         asked = Counter(network, "lite", device="cpu")
+        asked.settle = None  # which peaks of an untrained network's density count as one is a matter of chance
         counts.append([asked.count(picture, boxes, negatives=n).count for n in (negatives, negatives[:1])])
     whole, tiled = counts
     assert tiled == pytest.approx(whole, rel=0.03)

@@ -283,6 +283,21 @@ def test_a_large_picture_is_counted_in_tiles_and_kept_in_cells(monkeypatch: pyte
     assert max(result.image.shape) == PREVIEW
 
 
+def test_a_density_is_kept_in_the_networks_own_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    centres = lattice(400, 300, 61, 30)
+    picture, boxes = scene(400, 300, centres, 30), [box_at(*centres[0], 30)]
+    by_pixels, by_cells = counter(tile=256), counter(tile=256)
+    by_cells.model.cell = 4
+    whole, coarse = (c.count(picture, boxes) for c in (by_pixels, by_cells))
+    assert whole.grid.shape == (300, 400)
+    assert coarse.grid.shape == (75, 100)
+    squares = whole.grid.reshape(75, 4, 100, 4).sum((1, 3))
+    np.testing.assert_allclose(coarse.grid, squares, atol=1e-6)
+    inside = [(10.5, 20.0), (301.0, 33.0), (200.0, 288.0)]  # a region's edge may run through cells
+    parts = [c.count(picture, boxes, region=inside).count for c in (by_pixels, by_cells)]
+    assert parts[1] == pytest.approx(parts[0], rel=0.02)
+
+
 PICTURE = scene(100, 80, [(20, 20)], 20)
 
 

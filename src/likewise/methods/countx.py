@@ -129,6 +129,11 @@ class CounTX(nn.Module):
         self._colours = (config.preprocess.mean, config.preprocess.std)
         self._match: Match | None = None
 
+    @property
+    def cell(self) -> int:
+        """Side, in pixels, of the squares in which the density is constant."""
+        return 1 if self.tower is None else STRIDE // 2 ** (len(self.config.decoder) - 1)
+
     def forward(self, image: Shown, prompt: PromptBatch) -> Tensor:
         """Count in each picture what its text says.
 
@@ -188,7 +193,7 @@ class CounTX(nn.Module):
         if self.tower is None:
             return density_of_windows(begun, text, self._answer, stride=config.stride, blend=config.blend)
         cells = self._read(begun.content, text).float()
-        side = begun.fitted[1] // cells.shape[3]
+        side = self.cell
         pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
         return pixels[:, :, : begun.inside[0], : begun.inside[1]] / config.density_factor
 

@@ -14,6 +14,7 @@ Shapes: B batch, K exemplars of a picture, C channels, h w the grid of stride 8.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -132,6 +133,11 @@ class SPDCN(nn.Module):
         for name, values in (("mean", config.preprocess.mean), ("std", config.preprocess.std)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
+    @property
+    def cell(self) -> int:
+        """Side, in pixels, of the squares in which the density is constant."""
+        return STRIDE // math.prod(shuffle for _, shuffle in self.config.decoder)
+
     def forward(self, image: Shown, prompt: PromptBatch) -> Tensor:
         """Count what each picture's exemplars show.
 
@@ -231,7 +237,7 @@ class SPDCN(nn.Module):
         raw = self.decoder(torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last))
         # Summed over a picture, half precision would lose objects.
         cells = F.relu(raw.to(similarity.dtype)) / self.config.density_factor
-        side = STRIDE // (cells.shape[-1] // features.density.shape[-1])
+        side = self.cell
         pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2 if side > 1 else cells
         return pixels[:, :, : shape[2], : shape[3]]
 

@@ -36,8 +36,9 @@ class CounterModel(Protocol):
 
     What it may offer too: ``check(text)``, which refuses unknown names at once; ``prepare(image)``, what no prompt
     changes of looking at a picture, which is then given in the picture's place; ``answer(image, prompt)``, the density
-    and the descriptions in one; descriptions with ``alike()``, the mean cosine of every two exemplars. Its config may
-    have ``settle``, ``trust`` and ``trust_full``, as SPDCN's does.
+    and the descriptions in one; ``cell``, the side in pixels of the squares in which its densities are constant;
+    descriptions with ``alike()``, the mean cosine of every two exemplars. Its config may have ``settle``, ``trust``
+    and ``trust_full``, as SPDCN's does.
 
     Attributes:
         config: has a ``preprocess``.
@@ -152,7 +153,8 @@ class Densities:
         """
         side = mean_side(boxes) if boxes else None
         scale = zoom * network_scale(self.preprocess, side, seen.width, seen.height, steps)
-        cell = max(1, math.ceil(math.sqrt(seen.width * seen.height / MAX_GRID) * scale))
+        own = getattr(self.model, "cell", 1)
+        cell = own * max(1, math.ceil(math.sqrt(seen.width * seen.height / MAX_GRID) * scale / own))
         return Look(seen, View.of(seen.pixels, scale, cell), cell)
 
     def _is_whole(self, view: View) -> bool:
