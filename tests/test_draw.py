@@ -58,6 +58,14 @@ def test_no_density_leaves_the_picture_alone() -> None:
     assert np.array_equal(np.asarray(over), np.asarray(picture))
 
 
+def test_traces_of_density_look_like_traces():
+    density = np.zeros((12, 20), np.float32)
+    density[4:8, 6:10] = 1e-3
+    full, trace = (np.asarray(draw.heat_layer(density, (20, 12), faint=faint))[..., 3] for faint in (1e-4, 1e-1))
+    np.testing.assert_array_equal(full, np.asarray(draw.heat_layer(density, (20, 12)))[..., 3])
+    assert 0 < trace.max() < 0.1 * full.max()
+
+
 def test_a_heat_layer_laid_over_by_a_browser_is_the_overlay():
     density = np.zeros((6, 10), np.float32)
     density[2, 3], density[4, 8] = 1.0, 0.4

@@ -65,16 +65,21 @@ def heat_colours(values: np.ndarray) -> np.ndarray:
     return np.round(HEAT[below] * (1 - share) + HEAT[below + 1] * share).astype(np.uint8)
 
 
-def heat_overlay(picture: Image.Image, density: np.ndarray, *, strength: float = 0.72) -> Image.Image:
+def heat_overlay(
+    picture: Image.Image, density: np.ndarray, *, strength: float = 0.72, faint: float = 0.0
+) -> Image.Image:
     """Lay a density (h, w) over a picture: see `heat_layer`; a map without density leaves the picture as it is."""
-    layer = heat_layer(density, picture.size, strength=strength)
+    layer = heat_layer(density, picture.size, strength=strength, faint=faint)
     return Image.composite(layer.convert("RGB"), picture, layer.getchannel("A"))
 
 
-def heat_layer(density: np.ndarray, size: tuple[int, int], *, strength: float = 0.72) -> Image.Image:
+def heat_layer(
+    density: np.ndarray, size: tuple[int, int], *, strength: float = 0.72, faint: float = 0.0
+) -> Image.Image:
     """A density (h, w) as RGBA of ``size`` (width, height): the denser, the brighter and the more opaque.
 
-    The colours end at the density's 99.8th percentile, so that one sharp peak does not hide the rest.
+    The colours end at the density's 99.8th percentile, so that one sharp peak does not hide the rest, but not below
+    ``faint``, so that traces of density look like traces.
     """
     small = Image.fromarray(np.ascontiguousarray(density, dtype=np.float32))
     shrinking = small.width > size[0] or small.height > size[1]
@@ -83,7 +88,7 @@ def heat_layer(density: np.ndarray, size: tuple[int, int], *, strength: float = 
     present = heat[heat > 0.02 * heat.max(initial=0)]
     if present.size == 0:
         return Image.new("RGBA", size)
-    level = (heat / np.percentile(present, 99.8)).clip(0, 1)
+    level = (heat / max(np.percentile(present, 99.8), faint)).clip(0, 1)
     opacity = np.round(255 * strength * level**0.6).astype(np.uint8)
     return Image.fromarray(np.dstack([heat_colours(level), opacity]))
 

@@ -141,6 +141,15 @@ def test_saving_writes_what_it_says(tmp_path: Path) -> None:
     assert r.save(tmp_path, "named").name == "named_count.png"
 
 
+def test_an_even_density_holds_one_object_in_a_box() -> None:
+    shown = result(object_size=(20.0, 10.0))
+    cell = shown.size[0] * shown.size[1] / shown.grid.size
+    assert shown.even * 20 * 10 / cell == pytest.approx(1)
+    assert result(object_size=None).even * shown.grid.size == pytest.approx(
+        100
+    )  # a hundredth of the picture where nobody knows
+
+
 def test_the_overlay_says_how_sure_the_count_is(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr("likewise.results.count.draw_badge", lambda picture, title, line, avoid: said.append(line))

@@ -21,7 +21,7 @@ DRAWN = 1600
 def count_overlay(picture: ProjectPicture, result: CountResult) -> Image.Image:
     """A counted picture with its density, boxes, the points as corrected, and the corrected count."""
     inner, _ = canvas(result.image, least=1)
-    drawn, _ = canvas(np.asarray(heat_overlay(inner, result.grid)))
+    drawn, _ = canvas(np.asarray(heat_overlay(inner, result.grid, faint=result.even)))
     scale = np.array([inner.width / picture.width, inner.height / picture.height])
     kept = np.array([point for point, _ in picture.kept]).reshape(-1, 2) * scale
     added = np.array(picture.added).reshape(-1, 2) * scale

@@ -106,8 +106,10 @@ def evaluate(
                 f"the suite {suite!r}" if own is SUITE[1] else f"a model that is there to {loaded.task}, as {model} is"
             )
             raise LikewiseError(f"--{option} is not for {whom}")
+    if given.pop("sum"):
+        loaded.settle = None  # type: ignore[union-attr]  # only counters take the option
     module, name = where.split(":")
-    chosen = {option: given[option] for option in own if given[option] is not None}
+    chosen = {option: given[option] for option in own if given.get(option) is not None}
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:
         measured = getattr(importlib.import_module(module), name)(
             loaded, data, split=split, limit=limit, progress=advance, **chosen

@@ -26,7 +26,6 @@ def measure(
     prompts: Literal["classes", "texts"] | None = None,
     both: bool = False,
     trust: Literal["fast", "full"] | None = None,
-    sum: bool = False,  # noqa: A002  # the option's own name
 ) -> Measured:
     """Count every picture of a data set and compare with the truth."""
     from likewise.data.folder import CountingFolder
@@ -34,8 +33,6 @@ def measure(
     from likewise.engine.count_eval import evaluate, takes
     from likewise.engine.sensitivity import prompt_sensitivity
 
-    if sum:
-        counter.settle = None
     dataset = open_counting(data, split, category, prompts=prompts)
     report = evaluate(counter, dataset, limit, exemplars=exemplars, both=both, trust=trust, progress=progress)
     several = isinstance(dataset, CountingFolder) and len(dataset.categories) > 1

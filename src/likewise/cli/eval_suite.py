@@ -23,15 +23,12 @@ def measure(
     progress: Callable[[int, int], None] | None,
     suite: Literal["generalisation"],
     trust: Literal["fast", "full"] | None = None,
-    sum: bool = False,  # noqa: A002  # the option's own name
 ) -> Measured:
     """Count every set of the suite and compare with the truth; sets and splits are the suite's own."""
     from likewise.bench import generalisation
 
     if split is not None:
         raise LikewiseError(f"--split {split}: the suite {suite!r} has splits of its own")
-    if sum:
-        counter.settle = None
     peer = generalisation.the_peer()
     found = generalisation.run(counter, generalisation.sets(data), limit, peer=peer, trust=trust, progress=progress)
     caption = "" if peer else "without template matching beside it: pip install opencv-python-headless"

@@ -90,13 +90,22 @@ class CountResult:
         """(H, W) float32, objects per pixel of the caller's picture; sums to the count."""
         return resize_sum(self.grid, self.size[1], self.size[0])
 
+    @property
+    def even(self) -> float:
+        """What a cell of the grid holds of one object that is spread evenly over its box.
+
+        Where no exemplar tells its size: over a hundredth of the picture.
+        """
+        width, height = self.object_size or (self.size[0] / 10, self.size[1] / 10)
+        return self.size[0] * self.size[1] / (self.grid.size * width * height)
+
     def plot(self) -> Image.Image:
         """The picture with the density as heat, the exemplars' boxes, the points and the count.
 
         Its longest side is between 900 and 1600 pixels, whatever the picture's.
         """
         inner, _ = canvas(self.image, least=1)
-        picture = heat_overlay(inner, self.grid)
+        picture = heat_overlay(inner, self.grid, faint=self.even)
         picture, _ = canvas(np.asarray(picture))
         scale = np.array([inner.width / self.size[0], inner.height / self.size[1]])
         boxes = np.reshape(self.prompt.exemplars, (-1, 4)) * np.tile(scale, 2)
