@@ -95,9 +95,8 @@ class Preset:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The kinds of prompt it takes; its network's, and "negatives" where its config says so."""
-        kinds: tuple[str, ...] = tuple(getattr(self.model, "prompts", ()))
-        return (*kinds, "negatives") if getattr(self.config, "negatives", False) else kinds
+        """The kinds of prompt it takes: its config's ``prompts`` where that has any, else its network's."""
+        return tuple(getattr(self.config, "prompts", getattr(self.model, "prompts", ())))
 
     def build(self) -> nn.Module:
         """The network with fresh random weights."""

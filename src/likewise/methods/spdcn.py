@@ -100,6 +100,11 @@ class Config:
     trust: Trust | None = None
     trust_full: Trust | None = None
 
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The kinds of prompt that the network takes."""
+        return ("exemplars", "negatives") if self.negatives else ("exemplars",)
+
 
 class SPDCN(nn.Module):
     """The counter: pictures and exemplar boxes in, a density whose sum is the count out."""
@@ -114,10 +119,9 @@ class SPDCN(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        if config.negatives:
-            if not config.evidence:
-                raise LikewiseError("negatives=True needs evidence=True: they are part of it")
-            self.prompts = ("exemplars", "negatives")
+        if config.negatives and not config.evidence:
+            raise LikewiseError("negatives=True needs evidence=True: they are part of it")
+        self.prompts = config.prompts
         self.trunk = ScalePriorTrunk(config.trunk, config.scale_prior, config.offset_channels)
         joined = [self.trunk.infos[i] for i in self.trunk.joined]
         width = sum(channels_at_stride(info, STRIDE) for info in joined)
