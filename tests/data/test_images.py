@@ -170,6 +170,15 @@ def test_a_mask_is_what_is_neither_black_nor_transparent(tmp_path: Path, kind: s
         assert np.array_equal(read_mask(source), MARKED)
 
 
+@pytest.mark.parametrize("quality", [30, 75, 95])
+def test_a_mask_survives_being_a_jpeg(tmp_path: Path, quality: int):
+    large = MARKED.repeat(7, 0).repeat(7, 1)  # JPEG has blocks of 8
+    path = saved(tmp_path, "mask.jpg", Image.fromarray(large), quality=quality)
+    assert np.count_nonzero(np.asarray(Image.open(path))) > large.sum()  # traces beside it
+    assert np.count_nonzero(read_mask(path) != large) < 0.005 * large.size
+    assert not read_mask(saved(tmp_path, "black.jpg", Image.new("L", (40, 24)))).any()
+
+
 def test_a_mask_is_turned_as_its_exif_says_and_refused_as_pictures_are(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 6

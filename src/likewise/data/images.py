@@ -18,6 +18,9 @@ from likewise.types import LikewiseError
 #: Files that are looked for in folders of pictures.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 
+#: Pillow's names of formats that do not keep black black.
+LOSSY = ("JPEG", "MPO")
+
 #: Pictures with more pixels than this are refused before they are decoded: 3 bytes a pixel, so 1.5 GB.
 MAX_PIXELS = 500_000_000
 
@@ -52,6 +55,8 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[
 
 def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
     """Where a picture is neither black nor transparent, (H, W); EXIF rotation is applied.
+
+    JPEG's compression leaves traces round everything: there, where it is at least half as bright as anywhere.
 
     Args:
         source: a path or a Pillow picture of any kind: black and white, labels in any number of bits, a cut-out.
@@ -99,7 +104,9 @@ def _decode(image: Image.Image, name: str, max_pixels: int, make: _Making) -> ND
             "cut or shrink it first"
         )
     try:
-        return make(ImageOps.exif_transpose(image), name)
+        turned = ImageOps.exif_transpose(image)
+        turned.format = image.format
+        return make(turned, name)
     except (OSError, SyntaxError, ValueError) as error:
         raise LikewiseError(f"{name} cannot be read as a picture: {error}") from error
 
@@ -115,6 +122,10 @@ def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
 def _marked(image: Image.Image, name: str) -> NDArray[np.bool_]:
     if _is_deep(image):  # scaled to 8 bits, the first of many labels would be 0
         return np.asarray(image) != 0
+    if image.format in LOSSY:
+        grey = np.asarray(image.convert("L"))
+        bright: NDArray[np.bool_] = (grey >= grey.max() / 2) & (grey > 0)
+        return bright
     values = np.asarray(image.convert("RGBA"))
     found: NDArray[np.bool_] = (values[..., :3] != 0).any(2) & (values[..., 3] != 0)
     return found
