@@ -19,6 +19,7 @@ from likewise.data.synthetic.furnish import FURNITURE, leaves
 from likewise.data.synthetic.layout import Field, Placement
 from likewise.data.synthetic.microscopy import GlowKind, MembraneKind, build_walls, membrane_stamps, microscopic_kinds
 from likewise.data.synthetic.photos import PhotoBank
+from likewise.data.synthetic.plain_kinds import PlainKind, plain_kinds
 from likewise.data.synthetic.settings import SETTINGS, TISSUE, draw_setting
 from likewise.data.synthetic.solid_kinds import FINISHES, Light, lambert, solid_kinds
 from likewise.data.synthetic.solids import BODIES, REACH, ball, look_at, rotation, tumbled
@@ -169,6 +170,31 @@ def test_settings_can_be_named_and_a_wrong_name_gets_the_nearest(rng):
         draw_setting(rng, replace(SMALL, settings=("shelff",)), families)
     with pytest.raises(LikewiseError, match="at home in stands"):
         draw_setting(rng, replace(SMALL, settings=("stands",)), frozenset({"car"}))
+
+
+def test_the_plain_world_is_what_its_names_say():
+    """What is called red is nearer to red than to other hues, but for one in thirty: instances differ a little."""
+    config = replace(SceneConfig.plain(), seed=4, side=(160, 200), emoji=False)
+    paints = {kind.name: np.array(kind.shape.paint.colour) for kind in plain_kinds()}
+    assert len(paints) == 64
+    hues = {name.split()[0]: paint / paint.sum() for name, paint in paints.items() if "black" not in name}
+    right = []
+    for index in range(12):
+        scene = make_scene(config, index)
+        assert len(scene.names) == 2
+        assert set(scene.names) <= set(paints)
+        for i, thing in enumerate(scene.objects):
+            colour, name = np.median(scene.image[scene.mask(i)], axis=0), thing.kind.split()[0]
+            nearest = min(hues, key=lambda n: np.abs(hues[n] - colour / colour.sum()).sum())
+            right.append(colour.max() < 60 if name == "black" else nearest == name)
+        ground = scene.image[scene.owner == 0].astype(float)
+        assert np.median(np.abs(ground - np.median(ground, axis=0))) < 12
+    assert np.mean(right) > 29 / 30
+
+
+def test_no_other_world_shows_plain_shapes():
+    bank, rng = bank_of(SMALL), np.random.default_rng(3)
+    assert not any(isinstance(bank.draw(rng, frozenset(), slide=False), PlainKind) for _ in range(300))
 
 
 # --- every setting gives true labels ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from likewise.data.synthetic.config import SceneConfig, kind_split
 from likewise.data.synthetic.drawn import drawn_kinds
 from likewise.data.synthetic.microscopy import microscopic_kinds
 from likewise.data.synthetic.photos import PhotoBank, cutout_kinds, photo_bank
+from likewise.data.synthetic.plain_kinds import plain_kinds
 from likewise.data.synthetic.shapes import ShapeKind, shape_kinds
 from likewise.data.synthetic.solid_kinds import solid_kinds
 from likewise.data.synthetic.sprites import emoji_kinds
@@ -36,7 +37,7 @@ class Kind(Protocol):
 
     @property
     def source(self) -> str:
-        """Where it comes from: "emoji", "shape", "cutout", "solid", "drawn", "glow", "nucleus" or "membrane"."""
+        """Where it comes from: "emoji", "shape", "cutout", "solid", "drawn", "plain" or, of slides, "glow", ..."""
 
     def portraits(self, rng: Generator, count: int, variety: float, photos: PhotoBank) -> list[Image.Image]:
         """``count`` RGBA pictures of instances, or more, that differ by ``variety`` in [0, 1]."""
@@ -106,6 +107,7 @@ def load_bank(split: str, emoji: bool, cutouts: tuple[str, ...], backgrounds: tu
         "cutout": cutout_kinds(cutouts),
         "solid": solid_kinds(),
         "drawn": drawn_kinds(),
+        "plain": plain_kinds(),
         **{source: [k for k in microscopic if k.source == source] for source in ("glow", "nucleus", "membrane")},
     }
     kinds = {source: tuple(k for k in found if split_of(k) == split) for source, found in every.items()}

@@ -215,9 +215,10 @@ def _unlike(rng: Generator, plan: Plan, target: Role, *, far: bool = False, low:
     high = max(low + 1, target.count * float(rng.uniform(0.3, 1.6)))
     count = round(float(np.exp(rng.uniform(np.log(low), np.log(high)))))
     relative = float(np.exp(rng.uniform(-0.3, 0.3) if far else rng.uniform(-0.6, 0.6)))
-    at_home = plan.setting.slide or rng.random() < _AT_HOME
+    closed = plan.setting.slide or plan.setting.clean
+    at_home = closed or rng.random() < _AT_HOME
     for attempt in itertools.count():
-        kind = plan.draw_kind(rng, anybody=not at_home or attempt > _TRIES)
+        kind = plan.draw_kind(rng, anybody=not at_home or (attempt > _TRIES and not plan.setting.clean))
         if kind.name == target.kind.name or family_of(kind) == family_of(target.kind) != "":
             # another of the family could pass for one of the target where those differ
             continue

@@ -107,14 +107,27 @@ class SceneConfig:
         return cls(objects=(60, 900), size=(8.0, 64.0), second_share=0.3, settings=packed)
 
     @classmethod
+    def plain(cls) -> SceneConfig:
+        """Two kinds of pure colours and simple shapes on bare ground: what a small network learns in minutes."""
+        return cls(
+            objects=(4, 40),
+            size=(14.0, 48.0),
+            two_kinds=True,
+            second_share=1.0,
+            wide_share=0.0,
+            small_share=0.0,
+            settings=("paper",),
+        )
+
+    @classmethod
     def preset(cls, name: str) -> SceneConfig:
-        """A preset by name: "default", "wide-scale", "two-kinds", "assortment" or "crowds".
+        """A preset by name: "default", "wide-scale", "two-kinds", "assortment", "crowds" or "plain".
 
         Raises:
             LikewiseError: an unknown name.
         """
         presets = {"default": cls.default, "wide-scale": cls.wide_scale, "two-kinds": cls.two_kind_scenes}
-        presets |= {"assortment": cls.assortment, "crowds": cls.crowds}
+        presets |= {"assortment": cls.assortment, "crowds": cls.crowds, "plain": cls.plain}
         if name not in presets:
             raise LikewiseError(f"preset {name!r} is unknown{nearest(name, presets)}")
         return presets[name]()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from likewise.data.synthetic.arrangements import LAYOUTS
 from likewise.data.synthetic.bank import bank_of
-from likewise.data.synthetic.camera import draw_camera, photograph
+from likewise.data.synthetic.camera import Camera, draw_camera, photograph
 from likewise.data.synthetic.cast import Plan, Role, draw_cast
 from likewise.data.synthetic.compose import Canvas
 from likewise.data.synthetic.config import SceneConfig
@@ -128,22 +128,23 @@ def _attempt(rng: Generator, config: SceneConfig, seed: tuple[int, ...]) -> Scen
     bank = bank_of(config)
     setting = draw_setting(rng, config, bank.families)
     slide, layout = setting.slide, draw_layout(rng, config, setting)
+    bare = slide or setting.clean
     roles = draw_cast(rng, Plan(config, bank, setting, layout))
     field = draw_field(rng, config, setting, roles, layout)
     canvas = Canvas(draw_background(rng, bank, setting, roles, field))
-    shadow = None if slide or rng.random() < 0.4 else draw_shadow(rng)
-    if not slide and rng.random() < _CLUTTER_SHARE:
+    shadow = None if bare or rng.random() < 0.4 else draw_shadow(rng)
+    if not bare and rng.random() < _CLUTTER_SHARE:
         strew_clutter(rng, bank, canvas, field, int(rng.integers(1, 4)))
-    if not slide and not config.two_kinds and rng.random() < _LOOKALIKE_SHARE:
+    if not bare and not config.two_kinds and rng.random() < _LOOKALIKE_SHARE:
         strew_lookalikes(rng, bank, canvas, field, roles[0])
     if layout == TISSUE:
         roles, owners = fill_with_cells(rng, canvas, bank, roles[0], field)
     else:
         owners = place_roles(rng, config, canvas, setting, roles, LAYOUTS[layout], field, shadow)
-    if not slide and not config.two_kinds and rng.random() < _OCCLUDER_SHARE:
+    if not bare and not config.two_kinds and rng.random() < _OCCLUDER_SHARE:
         strew_clutter(rng, bank, canvas, field, int(rng.integers(1, 3)))
     twins = len({role.kind.name for role in roles}) < len(roles)
-    camera = draw_camera(rng, field.size, slide=slide, colour=twins)
+    camera = Camera() if setting.clean else draw_camera(rng, field.size, slide=slide, colour=twins)
     image = photograph(rng, canvas.pixels, camera)
     objects, owner = _objects(canvas, roles, owners, config.min_visible)
     names = tuple(r.name for r in roles if any(o.kind == r.name for o in objects) or r is roles[0])

@@ -14,6 +14,7 @@ from numpy.random import Generator
 from likewise.data.names import nearest
 from likewise.data.synthetic.backgrounds import SLIDES, TABLES
 from likewise.data.synthetic.config import SceneConfig
+from likewise.data.synthetic.plain_kinds import PLAIN_FAMILIES
 from likewise.types import LikewiseError
 
 #: The layout of things that fill the picture with no gap; it is no `Layout`, see `tissue`.
@@ -39,6 +40,7 @@ class Setting:
         furniture: what things stand on or lie in, a key of `FURNITURE`; "": nothing.
         overgrown: leaves lie over things.
         variety: how much instances differ, instead of the usual draw.
+        clean: nothing lies about, nobody else comes by, and light and camera are perfect.
     """
 
     share: float
@@ -55,6 +57,7 @@ class Setting:
     furniture: str = ""
     overgrown: bool = False
     variety: tuple[float, float] | None = None
+    clean: bool = False
 
 
 _UPRIGHT, _TILTED, _ANY = (0.8, 0.2, 0.0, 0.0), (0.3, 0.7, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0)
@@ -295,8 +298,19 @@ SETTINGS: dict[str, Setting] = {
         (0.15, 0.9),
         others=0.5,
     ),
-    # never drawn unless it is named
+    # never drawn unless they are named
     "receding": Setting(0.0, {"ground": 0.25, "avenue": 0.25, "stands": 0.25, "crowd": 0.25}, objects=(10, 400)),
+    "paper": Setting(
+        0.0,
+        {"scatter": 0.5, "grid": 0.2, "clusters": 0.3},
+        PLAIN_FAMILIES,
+        ("plain",),
+        _ANY,
+        cover=(0.1, 0.5),
+        photos=0.0,
+        variety=(0.0, 0.3),
+        clean=True,
+    ),
 }
 #: Settings in which any kind can be put anywhere, for configs that ask for something particular.
 _PLAIN = ("anything", "slide")
