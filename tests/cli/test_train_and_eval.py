@@ -98,6 +98,7 @@ def test_train_lists_recipes_and_settings(only_pretend: None, capsys: pytest.Cap
     assert "Command: likewise train pretend --data DIR" in told
     assert "--batch-size" in told
     assert "to be given" in told
+    assert told.index("to be given") < told.index("--batch-size")  # what has to be said comes first
 
 
 def test_train_knows_its_real_recipes(capsys: pytest.CaptureFixture[str]):

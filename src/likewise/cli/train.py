@@ -84,11 +84,14 @@ def _tell(recipe: Recipe) -> None:
     from rich.table import Table
 
     table = Table("setting", "type", "value", box=None, padding=(0, 2, 0, 0))
-    for each in fields(recipe.settings):
-        made = each.default if each.default_factory is MISSING else each.default_factory()
+    settings = [
+        (each, each.default if each.default_factory is MISSING else each.default_factory())
+        for each in fields(recipe.settings)
+    ]
+    for each, made in sorted(settings, key=lambda pair: pair[1] is not MISSING):
         kind = each.type if isinstance(each.type, str) else getattr(each.type, "__name__", str(each.type))
         value = "[bold]to be given[/]" if made is MISSING else escape(str(made))
         table.add_row(f"--{each.name.replace('_', '-')}", escape(kind), value)
     console = Console(highlight=False)
-    console.print(escape(recipe.about), "\n")
+    console.print(escape(recipe.about), "\n", soft_wrap=True)  # commands are there to be copied
     console.print(table)
