@@ -79,6 +79,19 @@ def test_weights_learn_how_far_off_they_are(
     assert report["coverage"] >= 0.75
 
 
+def test_peaks_are_read_as_counts_best(
+    sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "read.safetensors"
+    assert run("calibrate", model, "--data", sets[0], "--data", sets[1], "--settle", "-o", out) == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = {line.split(",")[0].split(":")[0]: float(line.split()[-1]) for line in lines[:3]}
+    assert list(said) == ["sums as they are", "before", "best"]
+    assert said["best"] == min(said.values())
+    chosen = load(out).model.config.settle
+    assert chosen is None or f"one from {chosen[0]:g} to {chosen[1]:g}" in lines[2]
+
+
 def test_one_set_is_not_enough(
     sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

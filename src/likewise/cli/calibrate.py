@@ -12,6 +12,9 @@ from cyclopts import Parameter
 from likewise.types import LikewiseError
 
 if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+    from likewise.data.sample import CountSample
     from likewise.engine.calibration import Case
     from likewise.predict import Counter
 
@@ -25,6 +28,7 @@ def calibrate(
     limit: int | None = None,
     exemplars: int | None = 3,
     full: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    settle: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> None:
     """Measure how far off a counter's counts are, and write its weights with what was learnt.
 
@@ -38,6 +42,7 @@ def calibrate(
         limit: Only the first so many pictures of each set.
         exemplars: At most so many exemplars a picture.
         full: Learn also what looking at every picture twice more tells; three times as long.
+        settle: First choose, on the same pictures, which peaks of the density count as one thing each.
     """
     from likewise.engine.calibration import fit_trust
     from likewise.predict import Counter
@@ -47,8 +52,10 @@ def calibrate(
     counter = Counter.load(model)
     if not hasattr(counter.model.config, "trust"):
         raise LikewiseError(f"{model} has no place for what is learnt; expected weights of spdcn or spdcn-lite")
+    if settle:
+        counter.settle = _settled(counter, data, limit, exemplars)
     cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
-    config = replace(counter.model.config, trust=fit_trust(cases, tuple(SIGNS)))
+    config = replace(counter.model.config, settle=counter.settle, trust=fit_trust(cases, tuple(SIGNS)))
     if full:
         config = replace(config, trust_full=fit_trust(cases, (*SIGNS, *AGAIN)))
     counter.model.config = config
@@ -61,16 +68,35 @@ def calibrate(
     print(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
 
 
+def _settled(
+    counter: Counter, data: Sequence[str], limit: int | None, exemplars: int | None
+) -> tuple[float, float] | None:
+    """The bounds that count best, and what comes of them and of others on stdout."""
+    from likewise.engine.settling import BOUNDS, errors_by_bounds
+
+    compared = tuple(dict.fromkeys((*BOUNDS, counter.settle)))
+    errors = errors_by_bounds(counter, [_opened(where) for where in data], limit, exemplars, compared)
+    best = min(errors, key=lambda bounds: errors[bounds])
+    for name, bounds in (("sums as they are", None), ("before", counter.settle), ("best", best)):
+        told = "" if bounds is None else f", one from {bounds[0]:g} to {bounds[1]:g}"
+        print(f"{name}{told}: mean relative error {errors[bounds]:.3f}")
+    return best
+
+
+def _opened(where: str) -> Dataset[CountSample]:
+    from likewise.data.layouts import open_counting
+
+    folder, _, split = where.partition(":")
+    return open_counting(Path(folder), split or None, None)
+
+
 def _counted(
     counter: Counter, where: str, limit: int | None, exemplars: int | None, trust: Literal["fast", "full"]
 ) -> list[Case]:
-    from likewise.data.layouts import open_counting
     from likewise.engine.calibration import cases_of
     from likewise.engine.count_eval import evaluate
 
-    folder, _, split = where.partition(":")
-    dataset = open_counting(Path(folder), split or None, None)
-    report = evaluate(counter, dataset, limit, exemplars=exemplars, trust=trust)
+    report = evaluate(counter, _opened(where), limit, exemplars=exemplars, trust=trust)
     for image, error in report.errors:
         print(f"left out: {image}: {error}")
     return cases_of(where, report)
