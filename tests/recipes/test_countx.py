@@ -20,8 +20,9 @@ from likewise.methods.countx import COUNTX_LITE_CONFIG, Config, CounTX
 from likewise.nn.clip import ClipConfig
 from likewise.predict import load
 from likewise.recipes import countx_fsc147, recipe
-from likewise.recipes.countx_lite import start_from_statistics
-from likewise.types import LikewiseError
+from likewise.recipes.countx_lite import go_on_from, start_from_statistics, vocabulary_of
+from likewise.types import LikewiseError, PromptBatch
+from likewise.weights import save_checkpoint
 
 QUICK = {"steps": 2, "batch_size": 2, "workers": 0, "progress": False, "accelerator": "cpu", "val_every": 2}
 SMALL = Config(
@@ -122,3 +123,19 @@ def test_countx_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch, prom
     assert path.parent == tmp_path
     assert (tmp_path / "val.csv").read_text().startswith("step,loss,mae")
     assert {text.startswith("the ") for text in asked} == {prompts == "texts"}
+
+
+def test_a_run_goes_on_from_earlier_weights_with_words_and_inputs_that_are_new(scenes, tmp_path):
+    torch.manual_seed(0)
+    old = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=("red apple", "coin"), width=32, examples=False)).eval()
+    path = save_checkpoint(tmp_path / "old.safetensors", old)
+    new = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=("red apple", "coin", "airship"), width=32)).eval()
+    go_on_from(new, path)
+    image = torch.rand(1, 3, 96, 128)
+    with torch.inference_mode():
+        for text in ("red apple", "coins"):
+            prompt = PromptBatch(text=(text,))
+            torch.testing.assert_close(new(image, prompt), old(image, prompt))
+    assert new.knows("airships")
+    settings = recipe("countx-lite").settings(data=tmp_path, scenes=(scenes,), weights=path)
+    assert set(vocabulary_of(settings.weights)) == {"red apple", "coin"}

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
 from likewise.nn.doubling import DoublingDecoder, doubled
+from likewise.nn.found_examples import alike_found
 from likewise.nn.interaction import EPS, InteractionLayer, Mixing, sincos_positions
 from likewise.nn.name_similarity import Match, Similarity
 from likewise.nn.small_tower import STRIDE, SmallTower
@@ -56,6 +57,8 @@ class Config:
         gated: the text scales the hidden units of the interaction's MLPs (not in the paper).
         similarity: the decoder sees features gated by, and beside them, how well each place matches the text (not in
             the paper).
+        examples: with MobileNetV2 and ``similarity``, the decoder also sees how alike each place is to those that match
+            the text best (`likewise.nn.found_examples`; not in the paper).
         expansion: of the interaction's MLPs.
         decoder: channels of the decoder's 3x3 convolutions, each but the last followed by twice as many places.
         normed: whether each is followed by GroupNorm(8), whose statistics are those of a whole window.
@@ -73,6 +76,9 @@ class Config:
         loss_stride: the squared error is that of sums over squares of this many pixels.
         match_weight: weight of each of the losses of `likewise.ops.name_matching` on the similarity map.
         preprocess: how pictures become inputs.
+
+    Raises:
+        LikewiseError: ``examples`` without what they are found by.
     """
 
     image_tower: Literal["clip", "mobilenetv2"] = "clip"
@@ -85,6 +91,7 @@ class Config:
     mixing: Mixing = "attention"
     gated: bool = False
     similarity: bool = False
+    examples: bool = False
     expansion: int = 4
     decoder: tuple[int, ...] = (256, 256, 256, 256)
     normed: bool = True
@@ -100,6 +107,10 @@ class Config:
     loss_stride: int = 1
     match_weight: float = 0.0
     preprocess: Preprocess = field(default=Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
+
+    def __post_init__(self) -> None:
+        if self.examples and not (self.similarity and self.image_tower == "mobilenetv2"):
+            raise LikewiseError("examples=True needs similarity=True and image_tower='mobilenetv2'")
 
 
 class CounTX(nn.Module):
@@ -125,7 +136,9 @@ class CounTX(nn.Module):
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width, eps=EPS)
-        self.decoder = DoublingDecoder(width + 2 * config.similarity, config.decoder, normed=config.normed)
+        self._widths = [width, *(self.tower.widths if self.tower is not None and config.examples else [])]
+        shown = width + 2 * config.similarity + len(self._widths) * config.examples
+        self.decoder = DoublingDecoder(shown, config.decoder, normed=config.normed)
         self._colours = (config.preprocess.mean, config.preprocess.std)
         self._match: Match | None = None
 
@@ -175,7 +188,8 @@ class CounTX(nn.Module):
         MobileNetV2 sees each picture as one window.
         """
         if self.tower is not None:
-            features = self.tower(self.normalised(image))
+            stacked = self.tower.stacked(self.normalised(image))
+            features = torch.cat([self.tower.joined(stacked), *[stacked] * self.config.examples], dim=1)
             padded = (STRIDE * features.shape[2], STRIDE * features.shape[3])
             return Windows(features, image.shape, padded, (image.shape[2], image.shape[3]))
 
@@ -251,7 +265,8 @@ class CounTX(nn.Module):
 
     def _read(self, features: Tensor, text: Tensor) -> Tensor:
         """Features (B, C, h, w), told texts (B, C), as the decoder's raw output."""
-        grid = (features.shape[2], features.shape[3])
+        stages = features.split(self._widths, dim=1)
+        features, grid = stages[0], (features.shape[2], features.shape[3])
         text = text.to(features.dtype)
         match = None if self.similarity is None else self.similarity(features, text)
         self._match = match if torch.is_grad_enabled() else None
@@ -267,6 +282,8 @@ class CounTX(nn.Module):
             logits = match.logits().detach() if self.config.match_weight else match.logits()
             gate = logits.sigmoid()
             told = torch.cat([told * gate, gate, logits / 8], dim=1)
+            if self.config.examples:
+                told = torch.cat([told, alike_found(stages, logits)], dim=1)
         if self.config.image_tower == "clip":
             told = F.interpolate(told, (self.config.decoder_grid,) * 2, mode="bilinear")
         raw: Tensor = self.decoder(told)
@@ -343,6 +360,7 @@ COUNTX_LITE_CONFIG = Config(
     mixing="convolution",
     gated=True,
     similarity=True,
+    examples=True,
     expansion=2,
     decoder=(64, 32),
     normed=False,

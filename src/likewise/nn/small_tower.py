@@ -24,12 +24,17 @@ class SmallTower(nn.Module):
     def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
         self.stages, infos = mobilenetv2_stages(deep=True)
-        self.join = nn.Conv2d(sum(channels_at_stride(info, STRIDE) for info in infos[1:]), width, 1)
+        self.widths = [channels_at_stride(info, STRIDE) for info in infos[1:]]
+        self.join = nn.Conv2d(sum(self.widths), width, 1)
         self.around = InteractionLayer(width, 1, mixing="convolution", texted=False, expansion=expansion)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised pictures (B, 3, H, W) -> (B, C, h, w), on the grid of `stacked`."""
-        joined = self.join(self.stacked(x))
+        return self.joined(self.stacked(x))
+
+    def joined(self, stacked: Tensor) -> Tensor:
+        """The features (B, C, h, w) that are made of stages (B, D, h, w)."""
+        joined = self.join(stacked)
         grid, tokens = (joined.shape[2], joined.shape[3]), joined.flatten(2).transpose(1, 2)
         return self.around(tokens, None, grid).transpose(1, 2).unflatten(2, grid)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from likewise import registry
 from likewise.data.asked import AskedByName, known_names
 from likewise.data.folder import CountingFolder
 from likewise.data.naming import vocabulary
@@ -23,6 +25,7 @@ from likewise.methods.countx import COUNTX_LITE_CONFIG, CounTX
 from likewise.nn.small_tower import STRIDE, SmallTower
 from likewise.ops.discriminant import discriminants, word_vectors
 from likewise.types import LikewiseError
+from likewise.weights import load_strict
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.
 BLOOD_KINDS = ("white blood cells", "platelets")
@@ -41,6 +44,7 @@ class CountxLite(TrainConfig):
         assortment_share: of the training crops that are cut from them.
         val_scenes: the same to validate on; none: no validation.
         out: the run's folder.
+        weights: of an earlier run, to go on from rather than from ImageNet's and statistics.
         start_pictures: of the assortments, from whose statistics the network begins to know names.
         absent: share of the questions that ask for what is not in the picture.
         crop_size: side of the training crops.
@@ -57,6 +61,7 @@ class CountxLite(TrainConfig):
     assortment_share: float = 0.5
     val_scenes: tuple[Path, ...] = ()
     out: Path = Path("runs/countx-lite")
+    weights: Path | None = None
     start_pictures: int = 1800
     absent: float = 0.15
     crop_size: int = 256
@@ -104,16 +109,38 @@ def countx_lite(config: CountxLite) -> Path:
     folders = [CountingFolder(path, targets="all") for path in config.scenes]
     folders.append(CountingFolder(config.data / "nuclei", "train", targets="all"))
     folders.append(CountingFolder(config.data / "blood", "train", BLOOD_KINDS, targets="all"))
-    known = vocabulary(known_names([*folders, *many]))
+    known = vocabulary([*known_names([*folders, *many]), *vocabulary_of(config.weights)])
     chosen = {"width": config.width, "layers": config.layers, "match_weight": config.match_weight}
     model = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=known, **chosen))  # type: ignore[arg-type]  # fields by name
-    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
-    if many:
-        start_from_statistics(model, AskedByName(many, seed=config.seed, absent=0.0), config.start_pictures)
+    if config.weights is not None:
+        go_on_from(model, config.weights)
+    else:
+        model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+        if many:
+            start_from_statistics(model, AskedByName(many, seed=config.seed, absent=0.0), config.start_pictures)
     crop = SceneCrop(Crop(size=config.crop_size, jitter=config.jitter, at_object=config.at_object, look=TRUE_COLOURS))
     shares = _shares(folders, many, config.assortment_share)
     data = AskedByName([*folders, *many], shares, config.seed, absent=config.absent, transform=crop)
     return train(model, data, _val(config, model), config, config.out)
+
+
+def go_on_from(model: CounTX, weights: Path) -> None:
+    """Load earlier weights; what they never met, new words and inputs of the decoder, begins at next to nothing."""
+    earlier = registry.load_model(weights, task="count")[1]
+    state, own = earlier.state_dict(), model.state_dict()
+    first, words = "decoder.convs.0.weight", "words.embedding.weight"
+    state[first] = F.pad(state[first], (0, 0, 0, 0, 0, own[first].shape[1] - state[first].shape[1]))  # new ones last
+    vectors = 0.02 * torch.randn_like(own[words])
+    places = model.words.index  # type: ignore[union-attr]  # it has words
+    for word, row in earlier.words.index.items():
+        vectors[places[word]] = state[words][row]
+    load_strict(model, {**state, words: vectors}, str(weights))
+
+
+def vocabulary_of(weights: Path | None) -> tuple[str, ...]:
+    """The names that earlier weights were taught; none where there are no such weights."""
+    found: tuple[str, ...] = () if weights is None else registry.load_model(weights)[1].config.vocabulary
+    return found
 
 
 def start_from_statistics(model: CounTX, data: AskedByName, pictures: int) -> None:
