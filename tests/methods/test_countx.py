@@ -205,3 +205,9 @@ def test_what_cannot_be_loaded_is_said():
         CounTX(LITE).load_clip()
     with pytest.raises(LikewiseError, match="no MobileNetV2"):
         CounTX(PAPER).load_trunk({})
+
+
+def test_examples_need_a_trunk_and_a_match_to_be_found_by():
+    for changes in ({"similarity": False}, {"image_tower": "clip"}):
+        with pytest.raises(LikewiseError, match="examples=True needs"):
+            replace(COUNTX_LITE_CONFIG, **changes)
