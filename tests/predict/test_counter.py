@@ -283,7 +283,7 @@ def test_a_large_picture_is_counted_in_tiles_and_kept_in_cells(monkeypatch: pyte
     assert max(result.image.shape) == PREVIEW
 
 
-def test_a_density_is_kept_in_the_networks_own_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_density_is_kept_in_the_networks_own_cells() -> None:
     centres = lattice(400, 300, 61, 30)
     picture, boxes = scene(400, 300, centres, 30), [box_at(*centres[0], 30)]
     by_pixels, by_cells = counter(tile=256), counter(tile=256)

@@ -33,9 +33,9 @@ def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[s
         "prompt": result.prompt.to_dict(),
         "object_size": result.object_size,
     }
-    return (
-        {**answer, "heat": _png(heat_layer(result.grid, _layer_size(picture), faint=result.even))} if heat else answer
-    )
+    if not heat:
+        return answer
+    return {**answer, "heat": _png(heat_layer(result.grid, _layer_size(picture), faint=result.even))}
 
 
 def segment_answer(picture: Picture, result: SegmentResult, *, layer: bool) -> dict[str, Any]:

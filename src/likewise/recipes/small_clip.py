@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.data.naming import unanswered
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map
+from likewise.nn.name_similarity import BIAS, Match
 from likewise.nn.prompts import sentences
-from likewise.ops.name_matching import naming_loss, place_loss
 from likewise.types import CountBatch, LikewiseError, PromptBatch
 
 
@@ -59,21 +58,10 @@ class SmallClip(nn.Module):
         things = batch.things
         if things is None or batch.prompt.text is None:
             raise LikewiseError("a small CLIP learns from named things: expected samples of AskedByName")
-        scale = self.log_scale.exp().clamp(max=100)
-        wrong = torch.tensor(unanswered(things.names, things.asked), device=places.device)
-        naming = naming_loss(
-            places, self._say(things.asked), things.points, things.kinds, wrong, stride=self.config.patch, scale=scale
-        )
-        # in units in which the other parameters' rate moves it
-        place = place_loss(
-            places,
-            self._say(batch.prompt.text),
-            batch.points,
-            batch.sizes,
-            stride=self.config.patch,
-            scale=scale,
-            bias=10 * self.bias,
-        )
+        known, asked = self._say(things.asked), self._say(batch.prompt.text)
+        match = Match(places, asked, self.log_scale.exp().clamp(max=100), BIAS * self.bias)
+        naming = match.naming_loss(known, things, self.config.patch)
+        place = match.place_loss(batch, self.config.patch)
         return {"naming": naming, "place": place, "total": naming + place}
 
     def _say(self, names: tuple[str, ...]) -> Tensor:
