@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -175,6 +176,11 @@ def renamed(name: str, renames: Sequence[tuple[str, str]]) -> str:
         if re.match(pattern, name):
             return re.sub(pattern, new, name)
     return name
+
+
+def with_new_inputs(weight: Tensor, like: Tensor) -> Tensor:
+    """A convolution's weight (O, I, h, w) with as many inputs as another's: new ones come last and begin at nothing."""
+    return F.pad(weight, (0, 0, 0, 0, 0, like.shape[1] - weight.shape[1]))
 
 
 def load_strict(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,7 +24,7 @@ from likewise.methods.countx import COUNTX_LITE_CONFIG, CounTX
 from likewise.nn.small_tower import STRIDE, SmallTower
 from likewise.ops.discriminant import discriminants, word_vectors
 from likewise.types import LikewiseError
-from likewise.weights import load_strict
+from likewise.weights import load_strict, with_new_inputs
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.
 BLOOD_KINDS = ("white blood cells", "platelets")
@@ -129,7 +128,7 @@ def go_on_from(model: CounTX, weights: Path) -> None:
     earlier = registry.load_model(weights, task="count")[1]
     state, own = earlier.state_dict(), model.state_dict()
     first, words = "decoder.convs.0.weight", "words.embedding.weight"
-    state[first] = F.pad(state[first], (0, 0, 0, 0, 0, own[first].shape[1] - state[first].shape[1]))  # new ones last
+    state[first] = with_new_inputs(state[first], own[first])
     vectors = 0.02 * torch.randn_like(own[words])
     places = model.words.index  # type: ignore[union-attr]  # it has words
     for word, row in earlier.words.index.items():

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
@@ -19,7 +18,7 @@ from likewise.data.streams import MixedDataset
 from likewise.data.transforms import Crop, TrainCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
-from likewise.weights import load_strict
+from likewise.weights import load_strict, with_new_inputs
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.
 BLOOD_KINDS = ("white blood cells", "platelets")
@@ -100,8 +99,7 @@ def go_on_from(model: nn.Module, weights: Path) -> None:
     """Load earlier weights; where they were never shown negatives, the decoder begins by making nothing of them."""
     state = registry.load_model(weights, task="count")[1].state_dict()
     first = "decoder.0.0.weight"
-    new = model.state_dict()[first].shape[1] - state[first].shape[1]
-    state[first] = F.pad(state[first], (0, 0, 0, 0, 0, new))  # what is made of negatives is the last of its inputs
+    state[first] = with_new_inputs(state[first], model.state_dict()[first])  # what is made of negatives comes last
     load_strict(model, state, str(weights))
 
 
