@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from likewise.nn.found_examples import alike_found
+from likewise.nn.found_examples import SecondLook, alike_found
 
 
 def test_the_best_match_is_the_example_where_it_stands_out():
@@ -31,3 +31,21 @@ def test_what_fits_alike_is_averaged_and_teaches_the_match_nothing():
     found.sum().backward()
     assert logits.grad is None
     assert stage.grad.abs().sum() > 0
+
+
+def test_a_second_look_can_begin_with_the_first_and_learns_what_only_comparison_tells():
+    torch.manual_seed(2)
+    look = SecondLook(1)
+    look.start_as_identity()
+    logits, alike = torch.randn(4, 1, 6, 6), torch.rand(4, 1, 6, 6)
+    torch.testing.assert_close(look(alike, logits), logits)
+    # every picture has an alikeness of its own for what is wanted: only what stands out of the rest tells it
+    stands_out = torch.rand(4, 1, 6, 6) > 0.7
+    alike = 0.1 * torch.arange(1.0, 5.0)[:, None, None, None] + 0.1 * stands_out
+    optimizer = torch.optim.Adam(look.parameters(), lr=1e-2)
+    for _ in range(200):
+        loss = F.binary_cross_entropy_with_logits(look(alike, torch.zeros(4, 1, 6, 6)), stands_out.float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert torch.equal(look(alike, torch.zeros(4, 1, 6, 6)) > 0, stands_out)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
 from likewise.nn.doubling import DoublingDecoder, doubled
-from likewise.nn.found_examples import alike_found
+from likewise.nn.found_examples import SecondLook, alike_found
 from likewise.nn.interaction import EPS, InteractionLayer, Mixing, sincos_positions
 from likewise.nn.name_similarity import Match, Similarity
 from likewise.nn.small_tower import STRIDE, SmallTower
@@ -57,8 +57,8 @@ class Config:
         gated: the text scales the hidden units of the interaction's MLPs (not in the paper).
         similarity: the decoder sees features gated by, and beside them, how well each place matches the text (not in
             the paper).
-        examples: with MobileNetV2 and ``similarity``, the decoder also sees how alike each place is to those that match
-            the text best (`likewise.nn.found_examples`; not in the paper).
+        examples: with MobileNetV2 and ``similarity``, a match is judged again by how alike each place is to those that
+            match the text best, which the decoder sees too (`likewise.nn.found_examples`; not in the paper).
         expansion: of the interaction's MLPs.
         decoder: channels of the decoder's 3x3 convolutions, each but the last followed by twice as many places.
         normed: whether each is followed by GroupNorm(8), whose statistics are those of a whole window.
@@ -70,9 +70,8 @@ class Config:
         stride: distance in pixels of the windows over a larger picture.
         blend: how overlapping windows are put together; "paper" as published (see `likewise.ops.windows`).
         density_factor: the decoder gives this many times the objects in a place.
-        sigma: of the target's Gaussians ...
-        sigma_unit: ... in pixels, or in object sizes (sqrt(width x height)) ...
-        least_sigma: ... but at least this many pixels, so that small objects do not rule the squared error.
+        sigma: of the target's Gaussians in ``sigma_unit``, pixels or object sizes (sqrt(width x height)), and at
+            least ``least_sigma`` pixels, so that small objects do not rule the squared error.
         loss_stride: the squared error is that of sums over squares of this many pixels.
         match_weight: weight of each of the losses of `likewise.ops.name_matching` on the similarity map.
         preprocess: how pictures become inputs.
@@ -137,6 +136,7 @@ class CounTX(nn.Module):
         )
         self.norm = nn.LayerNorm(width, eps=EPS)
         self._widths = [width, *(self.tower.widths if self.tower is not None and config.examples else [])]
+        self.second = SecondLook(len(self._widths)) if config.examples else None
         shown = width + 2 * config.similarity + len(self._widths) * config.examples
         self.decoder = DoublingDecoder(shown, config.decoder, normed=config.normed)
         self._colours = (config.preprocess.mean, config.preprocess.std)
@@ -228,18 +228,16 @@ class CounTX(nn.Module):
 
         The matching term needs the similarity behind the density: `forward` must have just made it, with gradients.
         """
-        config, match = self.config, self._match
+        config, match, things = self.config, self._match, batch.things
         units = (s if config.sigma_unit == "objects" else torch.ones_like(s) for s in batch.sizes)
         sigma = [(config.sigma * unit).clamp(min=config.least_sigma) for unit in units]
         total = l2_loss(density, batch.points, sigma=sigma, factor=config.density_factor, stride=config.loss_stride)
         terms = {"density": total}
         if config.match_weight and match is not None:
-            terms["match"] = match.place_loss(batch, STRIDE)
-            total = total + config.match_weight * terms["match"]
-            if batch.things is not None and self.similarity is not None:
-                known = self.similarity.unit(self.encode(batch.things.asked))
-                terms["naming"] = match.naming_loss(known, batch.things, STRIDE)
-                total = total + config.match_weight * terms["naming"]
+            names = None if things is None else self.similarity.unit(self.encode(things.asked))  # type: ignore[union-attr]
+            matching = match.losses(batch, names, STRIDE)
+            terms |= matching
+            total = total + config.match_weight * torch.stack(list(matching.values())).sum(0)
         return {**terms, "total": total}
 
     def parameter_groups(self, lr: float) -> list[dict[str, object]]:
@@ -269,7 +267,6 @@ class CounTX(nn.Module):
         features, grid = stages[0], (features.shape[2], features.shape[3])
         text = text.to(features.dtype)
         match = None if self.similarity is None else self.similarity(features, text)
-        self._match = match if torch.is_grad_enabled() else None
         tokens = features.flatten(2).transpose(1, 2)
         if self.config.mixing == "attention":
             tokens = tokens + sincos_positions(*grid, self.config.width).to(tokens)
@@ -278,12 +275,16 @@ class CounTX(nn.Module):
         told = as_map(self.norm(tokens), grid)
         gate = None
         if match is not None:
+            logits, alike = match.logits(), []
+            if self.second is not None:
+                alike = [alike_found(stages, logits)]
+                logits = self.second(alike[0], logits.detach())
+                match = match._replace(again=logits)
             # the matching alone teaches what texts mean, or counting would unteach it
-            logits = match.logits().detach() if self.config.match_weight else match.logits()
+            logits = logits.detach() if self.config.match_weight else logits
             gate = logits.sigmoid()
-            told = torch.cat([told * gate, gate, logits / 8], dim=1)
-            if self.config.examples:
-                told = torch.cat([told, alike_found(stages, logits)], dim=1)
+            told = torch.cat([told * gate, gate, logits / 8, *alike], dim=1)
+        self._match = match if torch.is_grad_enabled() else None
         if self.config.image_tower == "clip":
             told = F.interpolate(told, (self.config.decoder_grid,) * 2, mode="bilinear")
         raw: Tensor = self.decoder(told)
@@ -392,8 +393,8 @@ COUNTX_LITE = Preset(
             "a name that is not in the picture": "counted as 0.102 of the things that are; 0.083 on scenes like those",
         },
         notes=(
-            "It refuses names that it was not taught; open vocabulary needs CLIP (vlcounter, countx).",
-            "Counting by example is more exact: where you can draw a box, use spdcn-lite.",
+            "It refuses names that it was not taught; open vocabulary needs CLIP (vlcounter, countx). Counting by "
+            "example is more exact: where you can draw a box, use spdcn-lite.",
         ),
     ),
 )

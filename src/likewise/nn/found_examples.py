@@ -9,12 +9,45 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from likewise.ops.similarity import cosine_similarity_map
 
 #: The logits' differences are so many times as sharp as the shares of the examples.
-SOFTNESS = 2.0
+SOFTNESS = 1.0
+#: What logits are divided by where a network reads them.
+UNIT = 8.0
+
+
+class SecondLook(nn.Module):
+    """How sure each place's match is, judged again by the picture itself.
+
+    A name that fits its things loosely fits them all alike, so what is told apart best is told by comparison: with
+    the places that fit best, and with how alike the rest of the picture is to those.
+
+    Args:
+        stages: S features of a place that examples are compared by.
+        hidden: units that read a place's comparisons.
+    """
+
+    def __init__(self, stages: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.read = nn.Sequential(nn.Conv2d(2 * stages + 2, hidden, 1), nn.GELU(), nn.Conv2d(hidden, 1, 1))
+
+    @torch.no_grad()
+    def start_as_identity(self) -> None:
+        """Let the first look's logits pass as they are until training finds better."""
+        for parameter in self.read[2].parameters():
+            parameter.zero_()
+
+    def forward(self, alike: Tensor, logits: Tensor) -> Tensor:
+        """Alikeness (B, S, h, w) of `alike_found` and the first look's logits (B, 1, h, w) -> (B, 1, h, w)."""
+        mean, spread = alike.mean((2, 3), keepdim=True), alike.std((2, 3), keepdim=True)
+        against_the_rest = (alike - mean) / (spread + 0.01)
+        best = logits.amax((2, 3), keepdim=True).expand_as(logits)
+        seen = torch.cat([logits / UNIT, best / UNIT, alike, against_the_rest / 2], dim=1)
+        added: Tensor = self.read(seen)
+        return logits + UNIT * added.float()
 
 
 def alike_found(stages: Sequence[Tensor], logits: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.data.naming import unanswered
-from likewise.ops.name_matching import naming_loss, place_loss
+from likewise.ops.name_matching import naming_loss, place_loss, shown_loss
 from likewise.types import CountBatch, NamedThings
 
 #: One of `Similarity.bias` is so much of the logits.
@@ -21,18 +21,31 @@ BIAS = 10.0
 
 
 class Match(NamedTuple):
-    """Unit vectors of places (B, C, h, w) and of texts (B, C), and what their cosine is scaled and shifted by."""
+    """Unit vectors of places (B, C, h, w) and of texts (B, C), and what their cosine is scaled and shifted by.
+
+    ``again`` is what a second look makes of the logits (B, 1, h, w), where there is one.
+    """
 
     places: Tensor
     texts: Tensor
     scale: Tensor
     bias: Tensor
+    again: Tensor | None = None
 
     def logits(self) -> Tensor:
         """(B, 1, h, w): how sure it is that each place shows what its picture's text says."""
         with torch.autocast(self.places.device.type, enabled=False):
             cosine = torch.einsum("bchw,bc->bhw", self.places, self.texts)[:, None]
         return cosine * self.scale + self.bias
+
+    def losses(self, batch: CountBatch, names: Tensor | None, stride: int) -> dict[str, Tensor]:
+        """(B,) each: "match", "second" where there was a second look, "naming" where things have ``names`` (K, C)."""
+        found = {"match": self.place_loss(batch, stride)}
+        if self.again is not None:
+            found["second"] = shown_loss(self.again[:, 0], batch.points, batch.sizes, stride=stride)
+        if names is not None and batch.things is not None:
+            found["naming"] = self.naming_loss(names, batch.things, stride)
+        return found
 
     def place_loss(self, batch: CountBatch, stride: int) -> Tensor:
         """(B,): how badly the places told the batch's wanted things from all else; see `place_loss`."""

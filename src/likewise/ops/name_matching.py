@@ -74,6 +74,11 @@ def place_loss(
     compute = torch.promote_types(places.dtype, torch.float32)
     with torch.autocast(places.device.type, enabled=False):
         logits = torch.einsum("bdhw,bd->bhw", places.to(compute), names.to(compute)) * scale + bias
+    return shown_loss(logits, points, sizes, stride=stride)
+
+
+def shown_loss(logits: Tensor, points: Sequence[Tensor], sizes: Sequence[Tensor], *, stride: int) -> Tensor:
+    """`place_loss` of logits (B, h, w) that were come by in any way."""
     losses = []
     for own, centres, sides in zip(logits, points, sizes, strict=True):
         shown, none = places_of(centres, sides, (own.shape[0], own.shape[1]), stride)

@@ -129,11 +129,13 @@ def go_on_from(model: CounTX, weights: Path) -> None:
     state, own = earlier.state_dict(), model.state_dict()
     first, words = "decoder.convs.0.weight", "words.embedding.weight"
     state[first] = with_new_inputs(state[first], own[first])
+    if model.second is not None:
+        model.second.start_as_identity()
     vectors = 0.02 * torch.randn_like(own[words])
     places = model.words.index  # type: ignore[union-attr]  # it has words
     for word, row in earlier.words.index.items():
         vectors[places[word]] = state[words][row]
-    load_strict(model, {**state, words: vectors}, str(weights))
+    load_strict(model, {**own, **state, words: vectors}, str(weights))
 
 
 def vocabulary_of(weights: Path | None) -> tuple[str, ...]:
