@@ -121,3 +121,10 @@ def test_batches_move_with_all_their_tensors() -> None:
     assert batch.prompt.text == ("a", "b")
     assert batch.names == ("first", "second")
     assert PromptBatch(boxes).to("cpu").negatives is None
+
+
+def test_boxes_are_tightened_round_their_centres_but_never_to_less_than_three_fifths():
+    prompt = Prompt([(10, 20, 40, 30)], [(0, 0, 5, 4)]).tightened(3)
+    assert prompt.exemplars == ((11.5, 21.5, 38.5, 28.5),)
+    np.testing.assert_allclose(prompt.negatives, ((1.0, 0.8, 4.0, 3.2),))
+    assert Prompt([BOX]).tightened(0) == Prompt([BOX])

@@ -31,6 +31,10 @@ class LikewiseError(ValueError):
     """An error the caller can mend: says what was wrong, what was expected and the nearest valid thing."""
 
 
+#: A box is never tightened to less than this share of its width or height.
+TIGHTEST = 0.6
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What to look for in one picture, in the caller's pixels.
@@ -70,6 +74,11 @@ class Prompt:
             exemplars=tuple(_inside("exemplars", i, b, width, height) for i, b in enumerate(self.exemplars)),
             negatives=tuple(_inside("negatives", i, b, width, height) for i, b in enumerate(self.negatives)),
         )
+
+    def tightened(self, margin: float) -> Prompt:
+        """The same with boxes so many pixels less wide and high round the same centres, down to `TIGHTEST` of them."""
+        kept = tuple(tuple(_tight(box, margin) for box in boxes) for boxes in (self.exemplars, self.negatives))
+        return replace(self, exemplars=kept[0], negatives=kept[1])
 
     def to_dict(self) -> dict[str, Any]:
         """The prompt as plain JSON values, unset parts left out."""
@@ -312,6 +321,12 @@ def _box(name: str, index: int, box: Sequence[float]) -> Box:
         fixed = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
         raise LikewiseError(f"{what} has swapped corners; expected x0 < x1 and y0 < y1, did you mean {_show(fixed)}?")
     return x0, y0, x1, y1
+
+
+def _tight(box: Box, margin: float) -> Box:
+    x0, y0, x1, y1 = box
+    dx, dy = (min(margin, (1 - TIGHTEST) * side) / 2 for side in (x1 - x0, y1 - y0))
+    return x0 + dx, y0 + dy, x1 - dx, y1 - dy
 
 
 def _inside(name: str, index: int, box: Box, width: int, height: int) -> Box:

@@ -92,6 +92,13 @@ def test_peaks_are_read_as_counts_best(
     assert chosen is None or f"one from {chosen[0]:g} to {chosen[1]:g}" in lines[2]
 
 
+def test_a_margin_is_kept_with_the_weights(sets: list[Path], model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tight.safetensors"
+    assert run("calibrate", model, "--data", sets[0], "--data", sets[1], "--margin", 2.5, "-o", out) == 0
+    assert load(out).model.config.margin == 2.5
+    assert load(model).model.config.margin == 0
+
+
 def test_one_set_is_not_enough(
     sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

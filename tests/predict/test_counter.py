@@ -384,3 +384,20 @@ def test_the_rules_of_a_model_are_left_alone() -> None:
     model = ColourCounter(replace(rules))
     Counter(model, "colour", device="cpu").count(PICTURE, [(10, 10, 30, 30)])
     assert model.config.preprocess == rules
+
+
+def test_a_margin_makes_boxes_tighter_and_changes_no_scale():
+    picture = scene(200, 160, [(40.5, 40.5), (120.5, 90.5)], 30)
+    box, tight = (25.0, 25.0, 56.0, 56.0), (27.0, 27.0, 54.0, 54.0)
+    plain, knowing = (ColourCounter(Preprocess(object_size=20.0, multiple=8)) for _ in range(2))
+    knowing.config.margin = 4.0
+    loose = Counter(plain, "test", device="cpu").count(picture, [box])
+    result = Counter(knowing, "test", device="cpu").count(picture, [box])
+    assert knowing.looks == plain.looks
+    assert result.count == pytest.approx(loose.count * (31 / 27) ** 2, rel=1e-4)
+    assert result.prompt.exemplars == (box,)
+    assert result.object_size == (31.0, 31.0)
+    elsewhere = Counter(knowing, "test", device="cpu").count(picture, like=[(picture, box)])
+    assert elsewhere.count == pytest.approx(result.count, rel=1e-4)
+    plain.config.preprocess = Preprocess(object_size=20.0 * 27 / 31, multiple=8)
+    assert Counter(plain, "test", device="cpu").count(picture, [tight]).count == pytest.approx(result.count, rel=1e-4)

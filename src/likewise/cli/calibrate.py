@@ -29,6 +29,7 @@ def calibrate(
     exemplars: int | None = 3,
     full: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     settle: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    margin: Annotated[float | None, Parameter(show_default=False)] = None,
 ) -> None:
     """Measure how far off a counter's counts are, and write its weights with what was learnt.
 
@@ -42,6 +43,7 @@ def calibrate(
         limit: Only the first so many pictures of each set.
         exemplars: At most so many exemplars a picture.
         full: Learn also what looking at every picture twice more tells; three times as long.
+        margin: Take boxes to be so many pixels wider and higher than their things; as before, where it is not given.
         settle: First choose, on the same pictures, which peaks of the density count as one thing each.
     """
     from likewise.engine.calibration import fit_trust
@@ -52,6 +54,8 @@ def calibrate(
     counter = Counter.load(model)
     if not hasattr(counter.model.config, "trust"):
         raise LikewiseError(f"{model} has no place for what is learnt; expected weights of spdcn or spdcn-lite")
+    if margin is not None:
+        counter.model.config = replace(counter.model.config, margin=margin)
     if settle:
         counter.settle = _settled(counter, data, limit, exemplars)
     cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]

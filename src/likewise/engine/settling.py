@@ -59,7 +59,8 @@ def _errors(
             continue
         result = counter.count(sample.image, boxes)
         grid = torch.from_numpy(result.grid)
-        side = mean_side(boxes) * math.sqrt(grid.numel() / (result.size[0] * result.size[1]))
+        tight = result.prompt.tightened(counter.densities.margin).exemplars
+        side = mean_side(tight) * math.sqrt(grid.numel() / (result.size[0] * result.size[1]))
         points, _ = peaks_of(grid, side)
         for pair in bounds:
             read = grid if pair is None else settled(grid, points, side, pair)

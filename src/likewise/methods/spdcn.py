@@ -65,6 +65,8 @@ class Config:
         count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
         block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
         preprocess: how pictures become inputs.
+        margin: a box is taken to be so many of the caller's pixels wider and higher than its thing: a rim that is a
+            large part of a small thing's box (`Prompt.tightened`).
         settle: a peak whose density lies between these counts as one thing (`Counter.settle`); None: sums as they are.
         trust: how far off the counts of the weights are; None: not known.
         trust_full: the same for counts whose picture is looked at again, mirrored and at another scale.
@@ -96,6 +98,7 @@ class Config:
             mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), multiple=16, tile=0
         )
     )
+    margin: float = 0.0
     settle: tuple[float, float] | None = None
     trust: Trust | None = None
     trust_full: Trust | None = None

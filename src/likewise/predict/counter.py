@@ -123,9 +123,10 @@ class Counter:
         likeness = like if isinstance(like, Likeness) or len(like) == 0 else self.describe(like)
         elsewhere = likeness if isinstance(likeness, Likeness) else Likeness((), ())
         self.check(prompt, elsewhere)
-        boxes = prompt.exemplars or elsewhere.exemplars
+        asked = _in_order(prompt).tightened(self.densities.margin)
+        boxes = asked.exemplars or elsewhere.exemplars
         look = self.densities.look(seen, boxes, self.scale_steps)
-        answer = self.densities.answer(look, _in_order(prompt), elsewhere)
+        answer = self.densities.answer(look, asked, elsewhere)
         side = (mean_side(boxes) * look.view.scale if boxes else self.preprocess.object_size or USUAL_SIZE) / look.cell
         points, scores = peaks_of(answer.whole, side)
         whole = settled(answer.whole, points, side, self.settle) if self.settle else answer.whole
@@ -141,9 +142,9 @@ class Counter:
             seconds=0.0,
             image=seen.preview(),
             source=seen.source,
-            object_size=_mean_size(boxes) if boxes else None,
+            object_size=_mean_size(prompt.exemplars or boxes) if boxes else None,
         )
-        again = self._again(seen, _in_order(prompt), elsewhere) if trust == "full" else {}
+        again = self._again(seen, asked, elsewhere) if trust == "full" else {}
         judged = self._judged(result, answer, found, side, look, boxes, again)
         return replace(judged, seconds=time.perf_counter() - start)
 
@@ -177,7 +178,7 @@ class Counter:
         for picture, boxes in _by_picture(like):
             seen = Seen(self, picture)
             try:
-                prompt = _in_order(Prompt(boxes).inside(seen.width, seen.height))
+                prompt = _in_order(Prompt(boxes).inside(seen.width, seen.height)).tightened(self.densities.margin)
             except LikewiseError as error:
                 raise LikewiseError(f"like: {seen.source or 'picture'}: {error}") from error
             described += self.densities.described(

@@ -37,8 +37,8 @@ class CounterModel(Protocol):
     What it may offer too: ``check(text)``, which refuses unknown names at once; ``prepare(image)``, what no prompt
     changes of looking at a picture, which is then given in the picture's place; ``answer(image, prompt)``, the density
     and the descriptions in one; ``cell``, the side in pixels of the squares in which its densities are constant;
-    descriptions with ``alike()``, the mean cosine of every two exemplars. Its config may have ``settle``, ``trust``
-    and ``trust_full``, as SPDCN's does.
+    descriptions with ``alike()``, the mean cosine of every two exemplars. Its config may have ``margin``,
+    ``settle``, ``trust`` and ``trust_full``, as SPDCN's does.
 
     Attributes:
         config: has a ``preprocess``.
@@ -146,12 +146,18 @@ class Densities:
         found: Preprocess = self.model.config.preprocess
         return found
 
+    @property
+    def margin(self) -> float:
+        """How many of the caller's pixels a box is wider and higher than its thing, as the model takes it."""
+        return float(getattr(self.model.config, "margin", 0.0))
+
     def look(self, seen: Seen, boxes: Sequence[Box], steps: int, zoom: float = 1.0) -> Look:
         """The picture as the network sees it where things are as large as the boxes, or at that scale times a zoom.
 
+        Boxes are tight; the scale is that of the boxes as they were drawn.
         ``steps`` are those of `likewise.data.view.network_scale`.
         """
-        side = mean_side(boxes) if boxes else None
+        side = mean_side(boxes) + self.margin if boxes else None
         scale = zoom * network_scale(self.preprocess, side, seen.width, seen.height, steps)
         own = getattr(self.model, "cell", 1)
         cell = own * max(1, math.ceil(math.sqrt(seen.width * seen.height / MAX_GRID) * scale / own))
