@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -174,3 +175,17 @@ def test_the_published_settings_are_the_published_ones(name, split, colours):
     assert (settings.optimizer, settings.momentum, settings.lr, settings.weight_decay) == ("sgd", 0.9, 1e-2, 1e-4)
     assert (settings.batch_size, settings.epochs, settings.train_split) == (16, 60, split)
     assert "published top-1" in published.about
+
+
+def test_pack_shots_are_shown_beside_the_photographs_under_their_names(colours, tmp_path):
+    shots = tmp_path / "grocery_iconic"
+    shots.mkdir()
+    Image.new("RGB", (20, 20), (0, 0, 255)).save(shots / "0.png")
+    (shots / "index.json").write_text(json.dumps({"images": [{"image": "0.png", "text": "blue"}]}))
+    (tmp_path / "grocery").symlink_to(colours)
+    pictures = open_named(colours, "train")
+    settings = recipe("s3n-lite-grocery").settings(data=tmp_path, steps=1, pack_shots=3)
+    shown = settings.shown(pictures)
+    assert len(shown) == len(pictures) + 3
+    assert {pictures.labels[shown[len(pictures) + i].target] for i in range(3)} == {"blue"}
+    assert replace(settings, pack_shots=0).shown(pictures) is pictures

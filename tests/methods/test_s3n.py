@@ -208,3 +208,17 @@ def test_published_names_are_mapped_and_learned_radii_are_kept():
     }
     assert set(mapped) == {"origin.weight", "branches.discriminative.radius", "branches.complementary.radius"}
     assert convert_keys({})["branches.complementary.radius"].item() == pytest.approx(0.3)
+
+
+def test_dropout_is_for_training_alone():
+    torch.manual_seed(0)
+    model = build(dropout=0.5)
+    image = torch.rand(2, 3, 64, 64)
+    model.eval()
+    assert torch.equal(model(image).logits, model(image).logits)
+    trained = model(image).origin
+    model.train()
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eval()
+    assert not torch.equal(model(image).origin, trained)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +62,14 @@ class Look:
     noise_sigma: float = 0.05
     jpeg: float = 0.15
     jpeg_quality: int = 35
+
+    def stronger(self, times: float) -> Look:
+        """The same with every strength of light and colour multiplied; what happens how often stays."""
+        return replace(self, **{name: times * getattr(self, name) for name in LIGHT})
+
+
+#: The strengths of a `Look` that are about light and colour.
+LIGHT = ("gain", "tint", "offset", "brightness", "contrast", "saturation", "hue")
 
 
 def change_look(image: Tensor, look: Look, rng: np.random.Generator) -> Tensor:

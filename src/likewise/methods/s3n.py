@@ -67,6 +67,7 @@ class Config:
             complementary branch.
         first_stage: share of a run in which every peak goes to both maps: the published 20 of 60 epochs.
         trunk_rate: the trunk's learning rate, relative to that of what is new.
+        dropout: on the pooled features of each look while training, before they are classified; published: none.
         view: what is seen of a picture.
         preprocess: its colours.
     """
@@ -90,6 +91,7 @@ class Config:
     smoothing: float = 0.15
     first_stage: float = 1 / 3
     trunk_rate: float = 0.1
+    dropout: float = 0.0
     view: SquareView = field(default_factory=SquareView)
     preprocess: Preprocess = field(default_factory=Preprocess)
 
@@ -136,9 +138,8 @@ class S3N(nn.Module):
         self.names = tuple(name for name in BRANCHES if config.branches in (name, "both"))
         self.origin = nn.Linear(width, config.classes)
         radii = dict(zip(BRANCHES, config.radii, strict=True))
-        self.branches = nn.ModuleDict(
-            {name: Branch(width, config.classes, radii[name], depthwise=config.depthwise) for name in self.names}
-        )
+        self.branches = nn.ModuleDict({name: Branch(width, config, radii[name]) for name in self.names})
+        self.dropout = nn.Dropout(config.dropout)
         if self.names:
             self.joined = nn.Linear(width * (1 + len(self.names)), config.classes)
         self._early = True
@@ -164,7 +165,7 @@ class S3N(nn.Module):
         """The published network itself, on normalised pictures (B, 3, H, W)."""
         config = self.config
         features = self.trunk(image)
-        pooled = [features.mean((2, 3))]
+        pooled = [self.dropout(features.mean((2, 3)))]
         origin = self.origin(pooled[0])
         response, peaks = self._respond(features, origin)
         chosen = _selected(response, peaks, selection)
@@ -229,23 +230,24 @@ class Branch(nn.Module):
 
     Args:
         width: channels of the features.
-        classes: to tell apart.
+        config: its ``classes``, ``depthwise`` and ``dropout`` are read.
         radius: width of the bumps as a share of the map's side, learned from there.
-        depthwise: see `Config.depthwise`.
     """
 
-    def __init__(self, width: int, classes: int, radius: float, *, depthwise: bool) -> None:
+    def __init__(self, width: int, config: Config, radius: float) -> None:
         super().__init__()
+        groups = width if config.depthwise else 1
         self.radius = nn.Parameter(torch.tensor(radius))
-        self.conv = nn.Conv2d(width, width, 3, stride=2, padding=1, groups=width if depthwise else 1, bias=False)
-        if depthwise:
+        self.conv = nn.Conv2d(width, width, 3, stride=2, padding=1, groups=groups, bias=False)
+        if config.depthwise:
             nn.init.dirac_(self.conv.weight, groups=width)  # features are passed on as they are until it is learned
         self.norm = nn.BatchNorm2d(width)
-        self.classify = nn.Linear(width, classes)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classify = nn.Linear(width, config.classes)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C) and pooled features (B, D) of features (B, D, h, w)."""
-        pooled = F.relu(self.norm(self.conv(features))).mean((2, 3))
+        pooled = self.dropout(F.relu(self.norm(self.conv(features))).mean((2, 3)))
         return self.classify(pooled), pooled
 
     def saliency(self, response: Tensor, chosen: Chosen) -> Tensor:

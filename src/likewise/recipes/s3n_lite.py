@@ -1,16 +1,18 @@
 """S3N-lite: the bundled recogniser of groceries, and the same on anybody's folder of named pictures."""
 
 # No `from __future__ import annotations` here, for the reason that likewise.engine.config gives.
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from safetensors.torch import load_file
+from torch.utils.data import ConcatDataset, Dataset
 
 from likewise import registry
 from likewise.data.named_folders import open_named
-from likewise.data.named_pictures import FixedView, NamedPictures, TrainView
+from likewise.data.named_pictures import FixedView, NamedPictures, NamedSample, TrainView
 from likewise.data.photometric import Look
 from likewise.data.square_view import SquareCrop, SquareView
 from likewise.data.streams import ShuffledDataset, TransformedDataset
@@ -51,6 +53,8 @@ class S3nLite(TrainConfig):
         weights: of an earlier run with the same names, to go on from, such as one on smaller pictures.
         size: side in pixels of what the network sees.
         area: least share of a picture's area that a training crop shows.
+        light: how strongly light and colours differ in training, in units of what another camera would change.
+        dropout: on the pooled features of each look.
         branches: which sampled pictures are looked at; "none" is the plain trunk, the baseline.
         epochs: how often every training picture is seen; ``steps`` follows from it where it is not given.
     """
@@ -61,6 +65,8 @@ class S3nLite(TrainConfig):
     weights: Path | None = None
     size: int = S3N_LITE.config.view.size
     area: float = 0.3
+    light: float = 1.0
+    dropout: float = 0.0
     branches: Branches = "both"
     epochs: float = 6
     steps: int = 0
@@ -87,6 +93,10 @@ class S3nLite(TrainConfig):
         """The weights the trunk starts from; None: the bundled ones."""
         return self.trunk
 
+    def shown(self, pictures: NamedPictures) -> Dataset[NamedSample]:
+        """What an epoch shows, of a training split."""
+        return pictures
+
     def __post_init__(self) -> None:
         """As in `TrainConfig`; steps that are not given are those of the epochs."""
         if not self.steps:
@@ -102,9 +112,11 @@ class S3nLiteGrocery(S3nLite):
     Attributes:
         data: folder with the set ``grocery`` and ``weights/mobilenetv2_100.safetensors``.
         out: the run's folder.
+        pack_shots: how often an epoch shows each picture of the set ``grocery_iconic``, one a kind, on white.
     """
 
     out: Path = Path("runs/s3n-lite-grocery")
+    pack_shots: int = 0
 
     @property
     def pictures(self) -> Path:
@@ -115,6 +127,13 @@ class S3nLiteGrocery(S3nLite):
     def start(self) -> Path | None:
         """ImageNet weights, where no others are given."""
         return self.trunk or self.data / IMAGENET
+
+    def shown(self, pictures: NamedPictures) -> Dataset[NamedSample]:
+        """Photographs and pack shots."""
+        if not self.pack_shots:
+            return pictures
+        shots = open_pack_shots(self.data / "grocery_iconic").relabelled(pictures.labels)
+        return ConcatDataset([pictures, *[shots] * self.pack_shots])
 
 
 def s3n_lite(config: S3nLite) -> Path:
@@ -148,7 +167,8 @@ def train_lite(config: S3nLite) -> Path:
     pictures = open_named(config.pictures, "train")
     model = lite_network(config, pictures.labels)
     crop = SquareCrop(size=config.size, area=(config.area, 1.0))
-    data = ShuffledDataset(pictures, config.seed, TrainView(crop, OTHER_LIGHT))
+    view = TrainView(crop, OTHER_LIGHT.stronger(config.light))
+    data = ShuffledDataset(config.shown(pictures), config.seed, view)
     return train(model, data, _val(config, pictures, model.config.view), config, config.out)
 
 
@@ -159,7 +179,8 @@ def lite_network(config: S3nLite, labels: tuple[str, ...]) -> S3N:
         LikewiseError: no trunk was given and none is bundled.
     """
     view = replace(S3N_LITE.config.view, size=config.size)
-    numbers = replace(S3N_LITE.config, classes=len(labels), labels=labels, branches=config.branches, view=view)
+    chosen = {"branches": config.branches, "dropout": config.dropout, "view": view}
+    numbers = replace(S3N_LITE.config, classes=len(labels), labels=labels, **chosen)
     model = S3N(numbers)
     if config.weights is not None:
         load_strict(model, registry.load_model(config.weights, task="recognize")[1].state_dict(), str(config.weights))
@@ -171,6 +192,12 @@ def lite_network(config: S3nLite, labels: tuple[str, ...]) -> S3N:
         bundled = registry.load_model(S3N_LITE.name)[1]
         model.trunk.load_state_dict(bundled.trunk.state_dict(), strict=True)
     return model
+
+
+def open_pack_shots(root: Path) -> NamedPictures:
+    """The pictures of a folder whose ``index.json`` names one for each kind (images: image, text)."""
+    shots = json.loads((root / "index.json").read_text(encoding="utf-8"))["images"]
+    return NamedPictures(root, [s["image"] for s in shots], range(len(shots)), [s["text"] for s in shots])
 
 
 def _val(config: S3nLite, pictures: NamedPictures, view: SquareView) -> TransformedDataset | None:
