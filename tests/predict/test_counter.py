@@ -397,6 +397,7 @@ def test_a_margin_makes_boxes_tighter_and_changes_no_scale():
     assert result.count == pytest.approx(loose.count * (31 / 27) ** 2, rel=1e-4)
     assert result.prompt.exemplars == (box,)
     assert result.object_size == (31.0, 31.0)
+    assert (result.signs["limit"], result.signs["tiny"]) == (0.0, 0.0)
     elsewhere = Counter(knowing, "test", device="cpu").count(picture, like=[(picture, box)])
     assert elsewhere.count == pytest.approx(result.count, rel=1e-4)
     plain.config.preprocess = Preprocess(object_size=20.0 * 27 / 31, multiple=8)

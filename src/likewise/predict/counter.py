@@ -228,14 +228,14 @@ class Counter:
             grid=answer.inside(answer.whole).numpy(),
             size=result.size,
             exemplars=_within(result.prompt),
-            sides=tuple(mean_side([box]) for box in boxes),
+            sides=tuple(mean_side([box]) for box in result.prompt.exemplars or boxes),
             scores=result.scores,
             peaks=found.peaks,
             clear=found.clear,
             apart=None if found.apart is None else found.apart / side,
             alike=answer.alike,
             scale=look.view.scale,
-            wanted=None if goal is None or not boxes else goal / mean_side(boxes),
+            wanted=None if goal is None or not boxes else goal / (mean_side(boxes) + self.densities.margin),
             again=again,
         )
         signs = signs_of(looked)
