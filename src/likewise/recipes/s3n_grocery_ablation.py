@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from likewise.data.named_folders import open_named
+from likewise.engine.config import Precision
 from likewise.engine.recognize_eval import evaluate
 from likewise.methods.s3n import Branches
 from likewise.predict import Recognizer
@@ -40,7 +41,13 @@ class S3nGroceryAblation(S3nLiteGrocery):
     out: Path = Path("runs/s3n-grocery-ablation")
     seeds: int = 3
     size: int = 128
+    area: float = 0.3
+    light: float = 1.0
+    dropout: float = 0.0
+    pack_shots: int = 0
     epochs: float = 3
+    ema: float = 0.99
+    precision: Precision = "bf16-mixed"
     val_every: int = 0
 
 
