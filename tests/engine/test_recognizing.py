@@ -180,12 +180,14 @@ def test_the_published_settings_are_the_published_ones(name, split, colours):
 def test_pack_shots_are_shown_beside_the_photographs_under_their_names(colours, tmp_path):
     shots = tmp_path / "grocery_iconic"
     shots.mkdir()
-    Image.new("RGB", (20, 20), (0, 0, 255)).save(shots / "0.png")
-    (shots / "index.json").write_text(json.dumps({"images": [{"image": "0.png", "text": "blue"}]}))
+    for label, colour in COLOURS.items():
+        Image.new("RGB", (20, 20), colour).save(shots / f"{label}.png")
+    records = [{"image": f"{label}.png", "text": label} for label in reversed(COLOURS)]
+    (shots / "index.json").write_text(json.dumps({"images": records}))
     (tmp_path / "grocery").symlink_to(colours)
     pictures = open_named(colours, "train")
     settings = recipe("s3n-lite-grocery").settings(data=tmp_path, steps=1, pack_shots=3)
     shown = settings.shown(pictures)
-    assert len(shown) == len(pictures) + 3
-    assert {pictures.labels[shown[len(pictures) + i].target] for i in range(3)} == {"blue"}
+    assert len(shown) == len(pictures) + 3 * 2
+    assert [pictures.labels[shown[len(pictures) + i].target] for i in range(6)] == ["red", "blue"] * 3
     assert replace(settings, pack_shots=0).shown(pictures) is pictures
