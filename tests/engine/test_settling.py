@@ -21,10 +21,11 @@ class Blobs:
 
     def __init__(self, sums: list[float]) -> None:
         self.sums, self.settle = sums, (0.5, 1.5)
+        self.densities = SimpleNamespace(margin=2.0)
 
     def count(self, image: torch.Tensor, boxes: list[tuple[float, ...]]) -> SimpleNamespace:
         assert self.settle is None
-        assert boxes == [(8.0, 8.0, 24.0, 24.0)]
+        assert boxes == [(7.0, 7.0, 25.0, 25.0)]
         peaks = [gaussian_density(p[None], 0.12 * SIDE, (64, 128)) * s for p, s in zip(PLACES, self.sums, strict=True)]
         return SimpleNamespace(grid=torch.stack(peaks).sum(0).numpy(), size=(256, 128))
 
@@ -34,7 +35,7 @@ def sample(**changes: object) -> CountSample:
         "image": torch.zeros(3, 128, 256, dtype=torch.uint8),
         "points": PLACES * 2,
         "boxes": torch.full((10, 4), np.nan),
-        "exemplars": torch.tensor([[8.0, 8.0, 24.0, 24.0], [0.0, 0.0, 9.0, 9.0]]),
+        "exemplars": torch.tensor([[7.0, 7.0, 25.0, 25.0], [0.0, 0.0, 9.0, 9.0]]),
     }
     return CountSample(**{**fields, **changes})
 

@@ -14,7 +14,7 @@ from likewise.data.sample import CountSample
 from likewise.predict.counter import Counter
 from likewise.predict.densities import mean_side
 from likewise.predict.points import peaks_of, settled
-from likewise.types import LikewiseError
+from likewise.types import LikewiseError, Prompt
 
 #: What is counted as one: more than the first, less than the second; None: sums as they are.
 Bounds = tuple[float, float] | None
@@ -59,7 +59,7 @@ def _errors(
             continue
         result = counter.count(sample.image, boxes)
         grid = torch.from_numpy(result.grid)
-        tight = result.prompt.tightened(counter.densities.margin).exemplars
+        tight = Prompt(tuple(boxes)).tightened(counter.densities.margin).exemplars
         side = mean_side(tight) * math.sqrt(grid.numel() / (result.size[0] * result.size[1]))
         points, _ = peaks_of(grid, side)
         for pair in bounds:
