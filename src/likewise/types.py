@@ -145,6 +145,7 @@ class CountBatch:
         sizes: B tensors (N_i,): each object's sqrt(width x height).
         names: B picture names, for reports.
         things: everything in the pictures that can be named, where that is known.
+        boxes: B tensors (N_i, 4), xyxy: each object's box, NaN where it is not known; empty: none is.
     """
 
     image: Tensor
@@ -153,6 +154,7 @@ class CountBatch:
     sizes: tuple[Tensor, ...]
     names: tuple[str, ...] = ()
     things: NamedThings | None = None
+    boxes: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points)
@@ -166,6 +168,7 @@ class CountBatch:
             points=tuple(p.to(device, **kwargs) for p in self.points),
             sizes=tuple(s.to(device, **kwargs) for s in self.sizes),
             things=None if self.things is None else self.things.to(device, **kwargs),
+            boxes=tuple(b.to(device, **kwargs) for b in self.boxes),
         )
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from likewise.methods.countx import COUNTX_LITE_CONFIG, Config, CounTX, convert_keys
+from likewise.methods.countx import Config, CounTX, convert_keys
+from likewise.methods.countx_lite import COUNTX_LITE_CONFIG
 from likewise.nn.clip import ClipConfig
 from likewise.nn.interaction import InteractionLayer, sincos_positions
 from likewise.predict import Counter
@@ -70,11 +71,28 @@ def test_a_prepared_picture_has_the_same_density_under_any_name(counter):
         counter(begun, ask("watch"))
 
 
+def test_places_tell_boxes_and_how_well_they_fit_a_name(counter):
+    image = torch.rand(2, 3, 70, 131)
+    with torch.inference_mode():
+        text = counter.encode(("red bean", "watch"))
+        if counter.boxes is None:
+            with pytest.raises(LikewiseError, match="tells no boxes"):
+                counter.find(image, text)
+            return
+        found, swapped = counter.find(image, text), counter.find(counter.prepare(image), text.flip(0))
+    assert found.logits.shape == (2, 1, 12, 20)  # of 96 x 160 pixels, with the margin
+    assert found.boxes.shape == (2, 12, 20, 4)
+    assert bool((found.boxes[..., 2:] > found.boxes[..., :2]).all())
+    torch.testing.assert_close(found.boxes, swapped.boxes)  # they do not depend on the name
+    assert float((found.logits - swapped.logits).abs().max()) > 1e-3
+
+
 def test_a_second_name_does_not_look_at_the_picture_again(counter, monkeypatch):
     seen = []
     tower, begin = (counter.clip.image, "embed") if counter.tower is None else (counter.tower, "stacked")
     known = getattr(tower, begin)
     monkeypatch.setattr(tower, begin, lambda x, **more: seen.append(1) or known(x, **more))
+    monkeypatch.setattr(counter, "config", replace(counter.config, by_example=""))
     looked = Counter(counter, "small", device="cpu").look(torch.rand(3, 70, 131))
     counts = [looked.count(text=text).count for text in ("red bean", "watch", "red bean")]
     assert counts[0] == counts[2] != counts[1]
@@ -88,11 +106,12 @@ def test_every_trained_parameter_has_a_gradient_and_stands_in_one_group(counter)
     counter.train()
     texts = ("red bean", "blue beans", "watch")
     image, points = torch.rand(3, 3, 64, 64), (torch.rand(7, 2) * 60, torch.rand(3, 2) * 60, torch.zeros(0, 2))
-    batch = CountBatch(image, ask(*texts), points, tuple(torch.full((len(p),), 16.0) for p in points))
+    sizes, boxes = zip(*[(torch.full((len(p),), 16.0), torch.cat([p - 8, p + 8], 1)) for p in points], strict=True)
+    batch = CountBatch(image, ask(*texts), points, sizes, boxes=boxes)
     terms = counter.loss(counter(image, batch.prompt), batch)
     counter.eval()
     assert all(t.shape == (3,) for t in terms.values())
-    assert ("match" in terms) == (counter.config.match_weight > 0)
+    assert all((name in terms) == (counter.config.match_weight > 0) for name in ("match", "second", "box"))
     terms["total"].sum().backward()
     trained = {n: p for n, p in counter.named_parameters() if p.requires_grad}
     for name, parameter in trained.items():

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from likewise.ops.name_matching import naming_loss, place_loss, places_of
+from likewise.ops.name_matching import box_loss, naming_loss, place_loss, places_of, told_boxes
 
 ONE = torch.tensor(1.0)
 
@@ -93,3 +93,48 @@ def test_gradients_are_right():
         return shown + naming_loss(places, names, points, kinds, wrong, stride=8, scale=scale)
 
     assert torch.autograd.gradcheck(loss, given)
+
+
+#: Two things in the first picture, the second one without a known box; none in the second picture.
+BOXED = (torch.tensor([[20.0, 20.0], [50.0, 44.0]]), torch.zeros(0, 2))
+BOXES = (torch.tensor([[1.0, 5.0, 49.0, 37.0], [torch.nan] * 4]), torch.zeros(0, 4))
+
+
+def test_boxes_are_told_by_middle_and_sides():
+    raw = torch.zeros(1, 4, 3, 5)
+    raw[0, :, 1, 2] = torch.tensor([0.5, -0.25, 1.0, -1.0])
+    boxes = told_boxes(raw, 8)
+    width, height = 32 * torch.tensor([1.0, -1.0]).exp()
+    x, y = 20 + 0.5 * 32, 12 - 0.25 * 32  # the middle is told in units of sqrt(width x height), which is 32
+    expected = torch.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+    torch.testing.assert_close(boxes[0, 1, 2], expected)
+    torch.testing.assert_close(boxes[0, 0, 0], torch.tensor([-12.0, -12.0, 20.0, 20.0]))
+
+
+def test_the_box_error_is_that_of_the_places_that_show_something():
+    raw = torch.randn(2, 4, 8, 8, dtype=torch.float64, requires_grad=True)
+    loss = box_loss(raw, BOXED, BOXES, stride=8)
+    shown, _ = places_of(BOXED[0][:1], torch.tensor([1536.0]).sqrt(), (8, 8), 8)
+    errors = []
+    for row, column in shown.nonzero().tolist():
+        x, y, side = 8 * column + 4, 8 * row + 4, 1536**0.5
+        wanted = torch.tensor([(25 - x) / side, (21 - y) / side, 48 / 32, 32 / 32])
+        wanted[2:] = wanted[2:].log()
+        off = (raw[0, :, row, column].float() - wanted).abs()
+        errors.append(torch.where(off < 0.1, off.square() / 0.2, off - 0.05).sum())
+    assert len(errors) > 1
+    torch.testing.assert_close(loss, torch.stack([torch.stack(errors).mean(), torch.tensor(0.0)]))
+    loss.sum().backward()
+    assert torch.equal(raw.grad[0].abs().sum(0) > 0, shown)
+
+
+def test_told_boxes_can_be_learnt():
+    raw = torch.zeros(1, 4, 8, 8, requires_grad=True)
+    optimizer = torch.optim.Adam([raw], lr=0.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        box_loss(raw, BOXED[:1], BOXES[:1], stride=8).sum().backward()
+        optimizer.step()
+    shown, _ = places_of(BOXED[0][:1], torch.tensor([1536.0]).sqrt(), (8, 8), 8)
+    learnt = told_boxes(raw.detach(), 8)[0][shown]
+    torch.testing.assert_close(learnt, BOXES[0][:1].expand_as(learnt), atol=0.5, rtol=0)

@@ -59,6 +59,7 @@ ODD = {
     "faint": ({"peaks": 41}, math.log(2), "21 more places look a little like"),
     "crowded": ({"apart": 0.5}, math.log(4), None),
     "ragged": ({"scores": np.array([0.5, 1.25, 1.0, 1.25], np.float32)}, 0.25, None),
+    "unnamed": ({"alike_count": 41.0}, math.log(2), "Of 41 that look alike, only 20 seem to go by the name"),
     "many": ({"count": 2000.0}, math.log(20), "very many"),
     "mirror": ({"again": {"mirror": 41.0}}, math.log(2), "mirrored gives 41"),
     "zoom": ({"again": {"zoom": 9.5}}, math.log(2), "at another scale gives 10"),

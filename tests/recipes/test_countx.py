@@ -16,7 +16,8 @@ from likewise.data.asked import AskedByName, known_names
 from likewise.data.folder import CountingFolder
 from likewise.data.naming import vocabulary
 from likewise.data.synthetic import SceneConfig, write_scenes
-from likewise.methods.countx import COUNTX_LITE_CONFIG, Config, CounTX
+from likewise.methods.countx import Config, CounTX
+from likewise.methods.countx_lite import COUNTX_LITE_CONFIG
 from likewise.nn.clip import ClipConfig
 from likewise.predict import load
 from likewise.recipes import countx_fsc147, recipe
@@ -127,7 +128,9 @@ def test_countx_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch, prom
 
 def test_a_run_goes_on_from_earlier_weights_with_words_and_inputs_that_are_new(scenes, tmp_path):
     torch.manual_seed(0)
-    old = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=("red apple", "coin"), width=32, examples=False)).eval()
+    old = CounTX(
+        replace(COUNTX_LITE_CONFIG, vocabulary=("red apple", "coin"), width=32, examples=False, by_example="")
+    ).eval()
     path = save_checkpoint(tmp_path / "old.safetensors", old)
     new = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=("red apple", "coin", "airship"), width=32)).eval()
     go_on_from(new, path)

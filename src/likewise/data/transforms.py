@@ -39,6 +39,8 @@ class Crop:
         scale_range: smallest and largest rescaling of the picture.
         exemplars: fewest and most exemplars of a crop.
         box_jitter: each side of an exemplar moves by a normal error of this share of the box's size, as a hand does.
+        box_growth: all boxes of a crop are wider and higher than their things by a factor from this range: there are
+            hands, and programs, that draw loosely.
         turns: whether the crop is flipped and turned by quarter turns.
         reflect: probability of mirroring a picture smaller than the crop at its borders, objects and all, where no
             object is cut by them; otherwise the rest is black, the picture's mean colour, or its edge drawn out.
@@ -55,6 +57,7 @@ class Crop:
     scale_range: tuple[float, float] = (0.05, 4.0)
     exemplars: tuple[int, int] = (1, 5)
     box_jitter: float = 0.04
+    box_growth: tuple[float, float] = (1.0, 1.0)
     turns: bool = True
     reflect: float = 0.5
     at_object: float = 0.0
@@ -95,8 +98,9 @@ class TrainCrop:
         out = _cut(sample, chosen.boxes, cut, rng)
         out = _fill(out, cut, crop, rng)
         out = _turn(out, int(rng.integers(8))) if crop.turns else out
-        shaken = _shaken(out.exemplars, crop, rng)
-        out = _inside(replace(out, exemplars=shaken, negatives=_shaken(out.negatives, crop, rng)), crop.size)
+        growth = float(np.exp(rng.uniform(*np.log(crop.box_growth))))
+        exemplars, negatives = (_shaken(_grown(boxes, growth), crop, rng) for boxes in (out.exemplars, out.negatives))
+        out = _inside(replace(out, exemplars=exemplars, negatives=negatives), crop.size)
         return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
 
 
@@ -188,6 +192,7 @@ def collate(samples: Sequence[CountSample], *, text: bool = False, negatives: bo
         sizes=tuple(s.sizes() for s in samples),
         names=tuple(s.name for s in samples),
         things=_things(samples),
+        boxes=tuple(s.boxes for s in samples),
     )
 
 
@@ -347,6 +352,12 @@ def _inside(sample: CountSample, size: int) -> CountSample:
     keep = ((sample.points >= 0) & (sample.points < size)).all(dim=1)
     visible, kinds = (None if v is None else v[keep] for v in (sample.visible, sample.kinds))
     return replace(sample, points=sample.points[keep], boxes=sample.boxes[keep], visible=visible, kinds=kinds)
+
+
+def _grown(boxes: Tensor, factor: float) -> Tensor:
+    """Boxes about the same centres with sides so many times as long."""
+    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).repeat(1, 2)
+    return centres + (boxes - centres) * factor
 
 
 def _shaken(boxes: Tensor, crop: Crop, rng: np.random.Generator) -> Tensor:

@@ -16,7 +16,7 @@ Shapes: B pictures, N windows, C = ``width`` channels, h w grid of image feature
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,15 +26,16 @@ from torch import Tensor, nn
 
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
 from likewise.nn.doubling import DoublingDecoder, doubled
-from likewise.nn.found_examples import SecondLook, alike_found
+from likewise.nn.found_examples import Places, SecondLook, ToldBoxes, alike_found
 from likewise.nn.interaction import EPS, InteractionLayer, Mixing, sincos_positions
 from likewise.nn.name_similarity import Match, Similarity
 from likewise.nn.small_tower import STRIDE, SmallTower
 from likewise.nn.words import WordEncoder
 from likewise.ops.counting_loss import l2_loss
+from likewise.ops.name_matching import told_boxes
 from likewise.ops.windows import WindowBlend, Windows, density_of_windows, windows_of
 from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
-from likewise.weights import Preset, WeightCard, bundled_config, renamed
+from likewise.weights import Preset, WeightCard, renamed
 
 #: Pictures (B, 3, H, W) RGB in [0, 1], or what `CounTX.prepare` made of them.
 Shown = Tensor | Windows
@@ -59,6 +60,8 @@ class Config:
             the paper).
         examples: with MobileNetV2 and ``similarity``, a match is judged again by how alike each place is to those that
             match the text best, which the decoder sees too (`likewise.nn.found_examples`; not in the paper).
+        by_example: weights of a counter by example, to which `likewise.predict` shows the best matches as examples:
+            with ``examples``, places tell the box of what they show too. Empty: the network's own density is the count.
         expansion: of the interaction's MLPs.
         decoder: channels of the decoder's 3x3 convolutions, each but the last followed by twice as many places.
         normed: whether each is followed by GroupNorm(8), whose statistics are those of a whole window.
@@ -91,6 +94,7 @@ class Config:
     gated: bool = False
     similarity: bool = False
     examples: bool = False
+    by_example: str = ""
     expansion: int = 4
     decoder: tuple[int, ...] = (256, 256, 256, 256)
     normed: bool = True
@@ -110,6 +114,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.examples and not (self.similarity and self.image_tower == "mobilenetv2"):
             raise LikewiseError("examples=True needs similarity=True and image_tower='mobilenetv2'")
+        if self.by_example and not self.examples:
+            raise LikewiseError(f"by_example={self.by_example!r} needs examples=True")
 
 
 class CounTX(nn.Module):
@@ -137,6 +143,7 @@ class CounTX(nn.Module):
         self.norm = nn.LayerNorm(width, eps=EPS)
         self._widths = [width, *(self.tower.widths if self.tower is not None and config.examples else [])]
         self.second = SecondLook(len(self._widths)) if config.examples else None
+        self.boxes = ToldBoxes(sum(self._widths[1:])) if config.by_example else None
         shown = width + 2 * config.similarity + len(self._widths) * config.examples
         self.decoder = DoublingDecoder(shown, config.decoder, normed=config.normed)
         self._colours = (config.preprocess.mean, config.preprocess.std)
@@ -211,6 +218,16 @@ class CounTX(nn.Module):
         pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
         return pixels[:, :, : begun.inside[0], : begun.inside[1]] / config.density_factor
 
+    def find(self, image: Shown, text: Tensor) -> Places:
+        """Where pictures show what encoded texts (B, C) name, and its boxes; with ``config.by_example``."""
+        if self.boxes is None:
+            raise LikewiseError("this configuration of CounTX tells no boxes; it needs by_example='spdcn-lite'")
+        begun = image if isinstance(image, Windows) else self.prepare(image)
+        stages = begun.content.split(self._widths, dim=1)
+        match, _ = self._matched(stages, text.to(begun.content.dtype))
+        raw: Tensor = self.boxes(torch.cat(stages[1:], dim=1))
+        return Places(match.logits(), told_boxes(raw.float(), STRIDE), STRIDE)
+
     def look(self, windows: Tensor, text: Tensor) -> Tensor:
         """The published network itself, on windows.
 
@@ -266,7 +283,7 @@ class CounTX(nn.Module):
         stages = features.split(self._widths, dim=1)
         features, grid = stages[0], (features.shape[2], features.shape[3])
         text = text.to(features.dtype)
-        match = None if self.similarity is None else self.similarity(features, text)
+        match, alike = (None, []) if self.similarity is None else self._matched(stages, text)
         tokens = features.flatten(2).transpose(1, 2)
         if self.config.mixing == "attention":
             tokens = tokens + sincos_positions(*grid, self.config.width).to(tokens)
@@ -275,16 +292,13 @@ class CounTX(nn.Module):
         told = as_map(self.norm(tokens), grid)
         gate = None
         if match is not None:
-            logits, alike = match.logits(), []
-            if self.second is not None:
-                alike = [alike_found(stages, logits)]
-                logits = self.second(alike[0], logits.detach())
-                match = match._replace(again=logits)
             # the matching alone teaches what texts mean, or counting would unteach it
-            logits = logits.detach() if self.config.match_weight else logits
+            logits = match.logits().detach() if self.config.match_weight else match.logits()
             gate = logits.sigmoid()
             told = torch.cat([told * gate, gate, logits / 8, *alike], dim=1)
         self._match = match if torch.is_grad_enabled() else None
+        if self._match is not None and self.boxes is not None:
+            self._match = self._match._replace(boxes=self.boxes(torch.cat(stages[1:], dim=1)))
         if self.config.image_tower == "clip":
             told = F.interpolate(told, (self.config.decoder_grid,) * 2, mode="bilinear")
         raw: Tensor = self.decoder(told)
@@ -292,6 +306,15 @@ class CounTX(nn.Module):
             return raw
         bent = F.leaky_relu(raw.float(), 0.1 if self.training else 0.0)
         return bent if gate is None else bent * F.interpolate(gate, raw.shape[-2:], mode="bilinear")
+
+    def _matched(self, stages: Sequence[Tensor], text: Tensor) -> tuple[Match, list[Tensor]]:
+        """How texts (B, C) match what the stages show, and by what a second look judged that, where there is one."""
+        match: Match = self.similarity(stages[0], text)  # type: ignore[misc]  # only called with a similarity
+        if self.second is None:
+            return match, []
+        first = match.first()
+        alike = alike_found(stages, first)
+        return match._replace(again=self.second(alike, first.detach())), [alike]
 
     def _see(self, windows: Tensor) -> Tensor:
         """What CLIP sees in normalised windows (N, 3, S, S): (N, C, h, w)."""
@@ -349,52 +372,5 @@ COUNTX_PAPER = Preset(
             "FSC-147 test, descriptions (published)": "MAE 15.88, RMSE 106.29",
             "FSC-147 test, class names (published)": "MAE 15.73, RMSE 106.88",
         },
-    ),
-)
-
-COUNTX_LITE_CONFIG = Config(
-    image_tower="mobilenetv2",
-    text_tower="words",
-    width=128,
-    layers=2,
-    heads=4,
-    mixing="convolution",
-    gated=True,
-    similarity=True,
-    examples=True,
-    expansion=2,
-    decoder=(64, 32),
-    normed=False,
-    rectified=True,
-    density_factor=30.0,
-    sigma=0.12,
-    sigma_unit="objects",
-    least_sigma=3.0,
-    loss_stride=4,
-    match_weight=1.0,
-    preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(768, 768), multiple=32, tile=0),
-)
-
-COUNTX_LITE = Preset(
-    name="countx-lite",
-    model=CounTX,
-    config=bundled_config(Config, "countx-lite.safetensors", COUNTX_LITE_CONFIG),
-    card=WeightCard(
-        licence="Apache-2.0",
-        data="10900 rendered scenes of named things (sprites, shapes, grocery and nuclei cut-outs on photographs of "
-        "groceries and clothing); train splits of nuclei (CC0) and of blood's white cells and platelets (MIT)",
-        file="countx-lite.safetensors",
-        sha256="295d2b79b1b9324238a7742c55347f3514c1240dc308d5bf7bfdb282d8f298e7",
-        source="likewise train countx-lite, seed 0, 5000 steps of 16 crops, then 800 of seed 3; the trunk started "
-        "from ImageNet MobileNetV2 (github.com/google-coral/test_data, Apache-2.0), every layer was trained",
-        paper=PAPER,
-        scores={
-            "fresh scenes of two kinds": "120 pictures, NAE 0.368",
-            "a name that is not in the picture": "counted as 0.125 of the things that are",
-        },
-        notes=(
-            "It refuses names that it was not taught; open vocabulary needs CLIP (vlcounter, countx). Counting by "
-            "example is more exact: where you can draw a box, use spdcn-lite.",
-        ),
     ),
 )

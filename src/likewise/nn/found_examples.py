@@ -6,6 +6,7 @@ Shapes: B pictures, h w grid of places.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,18 @@ from likewise.ops.similarity import cosine_similarity_map
 SOFTNESS = 1.0
 #: What logits are divided by where a network reads them.
 UNIT = 8.0
+
+
+class Places(NamedTuple):
+    """What a name finds, place by place.
+
+    ``logits`` (B, 1, h, w): how sure it is that each place shows a thing of that name; ``boxes`` (B, h, w, 4) xyxy in
+    pixels of what it shows, whatever its name; ``stride``: pixels between two places.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    stride: int
 
 
 class SecondLook(nn.Module):
@@ -48,6 +61,24 @@ class SecondLook(nn.Module):
         seen = torch.cat([logits / UNIT, best / UNIT, alike, against_the_rest / 2], dim=1)
         added: Tensor = self.read(seen)
         return logits + UNIT * added.float()
+
+
+class ToldBoxes(nn.Sequential):
+    """What each place tells of the box of the thing it shows, whatever that is: see `likewise.ops.name_matching`.
+
+    Args:
+        channels: of the features (B, C, h, w) that it reads; it gives (B, 4, h, w).
+        hidden: units.
+    """
+
+    def __init__(self, channels: int, hidden: int = 64) -> None:
+        super().__init__(
+            nn.Conv2d(channels, hidden, 1),
+            nn.GELU(),
+            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(hidden, 4, 1),
+        )
 
 
 def alike_found(stages: Sequence[Tensor], logits: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.data.naming import unanswered
-from likewise.ops.name_matching import naming_loss, place_loss, shown_loss
+from likewise.ops.name_matching import box_loss, naming_loss, place_loss, shown_loss
 from likewise.types import CountBatch, NamedThings
 
 #: One of `Similarity.bias` is so much of the logits.
@@ -23,7 +23,8 @@ BIAS = 10.0
 class Match(NamedTuple):
     """Unit vectors of places (B, C, h, w) and of texts (B, C), and what their cosine is scaled and shifted by.
 
-    ``again`` is what a second look makes of the logits (B, 1, h, w), where there is one.
+    ``again`` is what a second look makes of the logits (B, 1, h, w), where there is one, and ``boxes`` what places
+    tell of boxes (B, 4, h, w), likewise.
     """
 
     places: Tensor
@@ -31,18 +32,31 @@ class Match(NamedTuple):
     scale: Tensor
     bias: Tensor
     again: Tensor | None = None
+    boxes: Tensor | None = None
 
     def logits(self) -> Tensor:
-        """(B, 1, h, w): how sure it is that each place shows what its picture's text says."""
+        """(B, 1, h, w): how sure it is that each place shows what its picture's text says, on a second look if any."""
+        return self.first() if self.again is None else self.again
+
+    def first(self) -> Tensor:
+        """`logits` as they are at first sight."""
         with torch.autocast(self.places.device.type, enabled=False):
             cosine = torch.einsum("bchw,bc->bhw", self.places, self.texts)[:, None]
         return cosine * self.scale + self.bias
 
     def losses(self, batch: CountBatch, names: Tensor | None, stride: int) -> dict[str, Tensor]:
-        """(B,) each: "match", "second" where there was a second look, "naming" where things have ``names`` (K, C)."""
+        """(B,) each: "match"; "second" and "box" where there was a second look, "naming" where things have ``names``.
+
+        Args:
+            batch: the truth.
+            names: (K, C), what the batch's things go by.
+            stride: pixels between two places.
+        """
         found = {"match": self.place_loss(batch, stride)}
         if self.again is not None:
             found["second"] = shown_loss(self.again[:, 0], batch.points, batch.sizes, stride=stride)
+        if self.boxes is not None and batch.boxes:
+            found["box"] = box_loss(self.boxes, batch.points, batch.boxes, stride=stride)
         if names is not None and batch.things is not None:
             found["naming"] = self.naming_loss(names, batch.things, stride)
         return found

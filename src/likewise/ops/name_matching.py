@@ -20,6 +20,8 @@ from torch import Tensor
 INSIDE = 0.3
 #: ... or if the object is so small that none is, within this share of the stride; it shows none beyond the latter.
 OUTSIDE = 0.9
+#: Pixels in which widths and heights are told.
+BOX_UNIT = 32.0
 
 
 def places_of(points: Tensor, sizes: Tensor, grid: tuple[int, int], stride: int) -> tuple[Tensor, Tensor]:
@@ -34,17 +36,21 @@ def places_of(points: Tensor, sizes: Tensor, grid: tuple[int, int], stride: int)
     Returns:
         Two masks (h, w): object, none.
     """
-    rows, columns = (torch.arange(n, device=points.device, dtype=points.dtype) + 0.5 for n in grid)
     if not len(points):
         none = torch.ones(grid, dtype=torch.bool, device=points.device)
         return ~none, none
-    centres = torch.cartesian_prod(rows, columns).flip(1) * stride
-    distance = torch.cdist(centres, points)
+    distance = torch.cdist(_centres(grid, stride, points), points)
     # half a place's diagonal: every object, however small, has a place whose centre is as near
     inside = (INSIDE * sizes).clamp(min=0.71 * stride)
     outside = (OUTSIDE * sizes).clamp(min=1.5 * stride)
     shown = (distance <= inside).any(1).view(grid)
     return shown, (distance > outside).all(1).view(grid)
+
+
+def _centres(grid: tuple[int, int], stride: int, like: Tensor) -> Tensor:
+    """X y of every place (h * w, 2), row by row, of the type of a tensor and where it is."""
+    rows, columns = (torch.arange(n, device=like.device, dtype=like.dtype) + 0.5 for n in grid)
+    return torch.cartesian_prod(rows, columns).flip(1) * stride
 
 
 def place_loss(
@@ -85,6 +91,53 @@ def shown_loss(logits: Tensor, points: Sequence[Tensor], sizes: Sequence[Tensor]
         both = [F.softplus(sign * own[mask]).mean() for sign, mask in ((-1, shown), (1, none)) if bool(mask.any())]
         losses.append(torch.stack(both).mean() if both else own.sum() * 0)
     return torch.stack(losses)
+
+
+def box_loss(raw: Tensor, points: Sequence[Tensor], boxes: Sequence[Tensor], *, stride: int) -> Tensor:
+    """Smooth L1 error of the boxes that places which show an object tell of it, in the terms of `told_boxes`.
+
+    Args:
+        raw: (B, 4, h, w).
+        points: B tensors (N_i, 2), x y of the named things.
+        boxes: B tensors (N_i, 4), xyxy; NaN where it is not known.
+        stride: pixels between two places.
+
+    Returns:
+        (B,) means over places; 0 where none shows an object whose box is known.
+    """
+    losses = []
+    for told, centres, corners in zip(raw.float(), points, boxes, strict=True):
+        known = corners.isfinite().all(1)
+        losses.append(_box_error(told, centres[known], corners[known], stride))
+    return torch.stack(losses)
+
+
+def _box_error(told: Tensor, points: Tensor, boxes: Tensor, stride: int) -> Tensor:
+    """`box_loss` of one picture, all of whose boxes are known."""
+    grid, sides = (told.shape[1], told.shape[2]), boxes[:, 2:] - boxes[:, :2]
+    middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, sides.prod(1).sqrt()
+    shown, _ = places_of(points, sizes, grid, stride)
+    if not bool(shown.any()):
+        return told.sum() * 0
+    places = _centres(grid, stride, told)[shown.flatten()]
+    nearest = (torch.cdist(places, middles) / sizes).argmin(1)
+    offset = (middles[nearest] - places) / sizes[nearest, None]
+    wanted = torch.cat([offset, (sides[nearest] / BOX_UNIT).log()], dim=1)
+    return F.smooth_l1_loss(told[:, shown].T, wanted, beta=0.1, reduction="none").sum(1).mean()
+
+
+def told_boxes(raw: Tensor, stride: int) -> Tensor:
+    """The boxes xyxy (B, h, w, 4) in pixels that places tell of the object they show.
+
+    ``raw`` (B, 4, h, w) holds where its middle lies, x and y from the place's centre in object sizes, and the
+    logarithms of its width and height in units of `BOX_UNIT` pixels.
+    """
+    grid = (raw.shape[2], raw.shape[3])
+    places = _centres(grid, stride, raw).view(*grid, 2)
+    offset, log_sides = raw.movedim(1, -1).split(2, dim=-1)
+    sides = BOX_UNIT * log_sides.clamp(-4, 4).exp()
+    middle = places + offset * sides.prod(-1, keepdim=True).sqrt()
+    return torch.cat([middle - sides / 2, middle + sides / 2], dim=-1)
 
 
 def naming_loss(

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from likewise.ops.polygon import inside_polygon
+from likewise.predict.by_name import Named, look_for
 from likewise.predict.densities import Answer, CounterModel, Densities, Likeness, Look, mean_side
 from likewise.predict.pictures import Picture
 from likewise.predict.points import Found, best_points, peaks_of, settled
@@ -54,6 +55,8 @@ class Counter:
     Attributes:
         settle: a peak whose density lies between these counts as one (`likewise.predict.points.settled`); None: the
             count is the plain sum of the density. The weights say it; it may be changed.
+        by_example: what counts the examples that a name finds (`likewise.predict.by_name`); None: the network itself
+            counts. The weights say it.
     """
 
     task: Task = "count"
@@ -67,6 +70,8 @@ class Counter:
         self.model: CounterModel = self.densities.model
         self.name = name
         self.settle: tuple[float, float] | None = getattr(model.config, "settle", None)
+        counts_examples = getattr(model.config, "by_example", "")
+        self.by_example = Counter.load(counts_examples, device=self.device) if counts_examples else None
 
     @classmethod
     def load(cls, name_or_path: str | Path, *, device: str | torch.device | None = None) -> Counter:
@@ -117,16 +122,37 @@ class Counter:
             raise LikewiseError(f"trust = {trust!r}: expected 'fast' or 'full'")
         start = time.perf_counter()
         seen = image if isinstance(image, Seen) else Seen(self, image)
-        width, height = seen.width, seen.height
         prompt = Prompt(tuple(exemplars), tuple(negatives), text, None if region is None else tuple(region))
-        prompt = prompt.inside(width, height)
+        prompt = prompt.inside(seen.width, seen.height)
         likeness = like if isinstance(like, Likeness) or len(like) == 0 else self.describe(like)
         elsewhere = likeness if isinstance(likeness, Likeness) else Likeness((), ())
         self.check(prompt, elsewhere)
+        judge = self.model.config
+        if self.by_example is None:
+            result = self._counted(seen, prompt, elsewhere, trust, judge)
+        else:
+            named = look_for(self.model, self.densities.look(seen, (), self.scale_steps), prompt.text or "")
+            shown = replace(prompt, exemplars=named.boxes, text=None)
+            found = self.by_example._counted(seen.shown_to(self.by_example), shown, elsewhere, trust, judge, named)
+            result = replace(found, prompt=prompt, model=self.name, source=seen.source, found=named.boxes)
+        return replace(result, seconds=time.perf_counter() - start)
+
+    def _counted(
+        self,
+        seen: Seen,
+        prompt: Prompt,
+        elsewhere: Likeness,
+        trust: Literal["fast", "full"],
+        judge: Any,
+        named: Named | None = None,
+    ) -> CountResult:
+        """`count` by what this network's density says, of what goes by a name; ``judge`` is a config with ``trust``."""
         asked = _in_order(prompt).tightened(self.densities.margin)
         boxes = asked.exemplars or elsewhere.exemplars
         look = self.densities.look(seen, boxes, self.scale_steps)
         answer = self.densities.answer(look, asked, elsewhere)
+        alike = answer.count
+        answer = answer if named is None else replace(answer, whole=named.over(answer.whole))
         side = (mean_side(boxes) * look.view.scale if boxes else self.preprocess.object_size or USUAL_SIZE) / look.cell
         points, scores = peaks_of(answer.whole, side)
         whole = settled(answer.whole, points, side, self.settle) if self.settle else answer.whole
@@ -134,8 +160,8 @@ class Counter:
         found = best_points(points, scores, grid.sum(dtype=torch.float64).item(), answer.corners)
         result = CountResult(
             grid=grid.numpy(),
-            size=(width, height),
-            points=(found.points * torch.tensor([width / grid.shape[1], height / grid.shape[0]])).numpy(),
+            size=(seen.width, seen.height),
+            points=(found.points * torch.tensor([seen.width / grid.shape[1], seen.height / grid.shape[0]])).numpy(),
             scores=found.scores.numpy(),
             prompt=prompt,
             model=self.name,
@@ -144,9 +170,9 @@ class Counter:
             source=seen.source,
             object_size=_mean_size(prompt.exemplars or boxes) if boxes else None,
         )
-        again = self._again(seen, asked, elsewhere) if trust == "full" else {}
-        judged = self._judged(result, answer, found, side, look, boxes, again)
-        return replace(judged, seconds=time.perf_counter() - start)
+        again = self._again(seen, asked, elsewhere, named) if trust == "full" else {}
+        looked = self._looked(result, answer, found, side, look, boxes, again)
+        return _judged(result, looked if named is None else replace(looked, alike_count=alike), judge)
 
     def look(self, image: Picture) -> Seen:
         """Get a picture ready to be asked about again and again.
@@ -211,7 +237,7 @@ class Counter:
         begin = getattr(self.model, "prepare", None)
         return tile if begin is None else begin(tile)
 
-    def _judged(
+    def _looked(
         self,
         result: CountResult,
         answer: Answer,
@@ -220,10 +246,10 @@ class Counter:
         look: Look,
         boxes: Sequence[Box],
         again: dict[str, float],
-    ) -> CountResult:
-        """The result with what its signs, and the weights' own record, make of it."""
+    ) -> Looked:
+        """What a result was made from."""
         goal = self.preprocess.object_size
-        looked = Looked(
+        return Looked(
             count=result.count,
             grid=answer.inside(answer.whole).numpy(),
             size=result.size,
@@ -238,24 +264,28 @@ class Counter:
             wanted=None if goal is None or not boxes else goal / (mean_side(boxes) + self.densities.margin),
             again=again,
         )
-        signs = signs_of(looked)
-        known: Trust | None = getattr(self.model.config, "trust_full" if again else "trust", None)
-        interval = None if known is None else known.interval(result.count, signs)
-        return replace(result, interval=interval, warnings=warnings_of(looked, signs, known), signs=signs)
 
-    def _again(self, seen: Seen, prompt: Prompt, elsewhere: Likeness) -> dict[str, float]:
+    def _again(self, seen: Seen, prompt: Prompt, elsewhere: Likeness, named: Named | None) -> dict[str, float]:
         """Counts of the picture mirrored, and at another scale."""
         boxes = prompt.exemplars or elsewhere.exemplars
         mirrored = Seen(self, np.ascontiguousarray(seen.pixels[:, ::-1]))
-        turned = self.densities.answer(
-            self.densities.look(mirrored, boxes, self.scale_steps), _mirrored(prompt, seen.width), elsewhere
-        )
-        return {
-            "mirror": turned.count,
-            "zoom": self.densities.answer(
-                self.densities.look(seen, boxes, self.scale_steps, ZOOM), prompt, elsewhere
-            ).count,
+        looks = {
+            "mirror": (self.densities.look(mirrored, boxes, self.scale_steps), _mirrored(prompt, seen.width)),
+            "zoom": (self.densities.look(seen, boxes, self.scale_steps, ZOOM), prompt),
         }
+        found = {how: self.densities.answer(look, asked, elsewhere) for how, (look, asked) in looks.items()}
+        if named is not None:
+            also = {"mirror": named.mirrored(), "zoom": named}
+            found = {how: replace(answer, whole=also[how].over(answer.whole)) for how, answer in found.items()}
+        return {how: answer.count for how, answer in found.items()}
+
+
+def _judged(result: CountResult, looked: Looked, judge: Any) -> CountResult:
+    """The result with what its signs, and the record of errors in a config, make of it."""
+    signs = signs_of(looked)
+    known: Trust | None = getattr(judge, "trust_full" if looked.again else "trust", None)
+    interval = None if known is None else known.interval(result.count, signs)
+    return replace(result, interval=interval, warnings=warnings_of(looked, signs, known), signs=signs)
 
 
 def _by_picture(like: Sequence[tuple[Picture, Box]]) -> list[tuple[Picture, tuple[Box, ...]]]:

@@ -43,6 +43,7 @@ class Seen:
         self._counter = counter
         self._most = kept_bytes
         self._preview: np.ndarray | None = None
+        self._others: dict[int, Seen] = {}
         self._prepared: OrderedDict[tuple[int, int, TileBox], Any] = OrderedDict()
 
     @property
@@ -72,6 +73,12 @@ class Seen:
         return self._counter.count(
             self, exemplars, negatives=negatives, text=text, region=region, like=like, trust=trust
         )
+
+    def shown_to(self, counter: Counter) -> Seen:
+        """This picture as another counter sees it, which is kept too."""
+        if id(counter) not in self._others:
+            self._others[id(counter)] = Seen(counter, self.pixels, self._most)
+        return self._others[id(counter)]
 
     def preview(self) -> np.ndarray:
         """(h, w, 3) uint8, the picture or a reduced copy of it, to draw on."""

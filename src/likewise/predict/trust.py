@@ -30,6 +30,7 @@ SIGNS = {
     "crowded": "log of 2 over the distance of the clear peaks from each other, in object sizes, where it is smaller",
     "mass": "|log| of the density found in an example's box",
     "ragged": "mean |score - 1| of the points",
+    "unnamed": "log of the density of what looks like the examples over that of what of it goes by the name",
     "few": "1 / sqrt(count + 1)",
     "many": "log of the count over 100, where it is larger",
 }
@@ -47,6 +48,9 @@ ROOM = 2.0
 _SLACK = 0.1
 #: From where on a sign is worth a warning whatever the weights.
 _UNLIKE, _SIZES, _LIMIT, _PIXELS, _BLUNT, _FAINT, _MASS, _DIFFER, _MANY = 0.5, 0.5, 0.3, 8.0, 0.5, 0.5, 0.5, 0.25, 1000
+_UNNAMED = 0.4
+#: What can be done about anything that is odd where a name found the examples.
+_BOX_INSTEAD = "Look at the overlay; a box drawn round one of them tells more than its name."
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,7 @@ class Looked:
         scale: of the picture as the network saw it.
         wanted: the scale that the examples ask for; None: they ask for none.
         again: counts of further looks, by the name of the sign.
+        alike_count: where a name found the examples, the density's sum before what goes by other names was taken out.
     """
 
     count: float
@@ -82,6 +87,7 @@ class Looked:
     scale: float
     wanted: float | None
     again: Mapping[str, float]
+    alike_count: float | None = None
 
     @property
     def total(self) -> float:
@@ -112,6 +118,7 @@ def signs_of(looked: Looked) -> dict[str, float]:
         "crowded": 0.0 if looked.apart is None else max(0.0, math.log(ROOM / max(looked.apart, 0.1))),
         "mass": 0.0 if mass is None else abs(math.log(min(max(mass, 0.1), 4.0))),
         "ragged": float(np.abs(looked.scores - 1).mean()) if len(looked.scores) else 0.0,
+        "unnamed": 0.0 if looked.alike_count is None else _apart(looked.alike_count, looked.total),
         "few": 1 / math.sqrt(max(count, 0.0) + 1),
         "many": max(0.0, math.log(max(count, 1.0) / 100)),
     }
@@ -120,13 +127,19 @@ def signs_of(looked: Looked) -> dict[str, float]:
 
 def warnings_of(looked: Looked, signs: Mapping[str, float], trust: Trust | None) -> tuple[str, ...]:
     """What speaks against a count, in sentences that say what to do; none where nothing does."""
-    said = [*_of_examples(looked, signs), *_of_density(looked, signs)]
+    odd = [*_of_examples(looked, signs), *_of_density(looked, signs)]
+    if looked.alike_count is None:
+        said = [f"{fact} {advice}" for fact, advice in odd]
+    else:
+        said = [fact for fact, _ in [*_of_name(looked, signs), *odd]]
     if trust is not None and trust.spread(signs) > trust.doubt:
         low, high = trust.interval(looked.count, signs)
         said.append(
             f"The count may be far off: anything from {low:.0f} to {high:.0f} would not be a surprise. "
             "Count a part of the picture by hand and compare."
         )
+    if said and looked.alike_count is not None:
+        said[0] += " " + _BOX_INSTEAD
     return tuple(said)
 
 
@@ -139,60 +152,62 @@ def box_sum(grid: np.ndarray, box: np.ndarray) -> float:
     return float(along[1] @ grid.astype(np.float64) @ along[0])
 
 
-def _of_examples(looked: Looked, signs: Mapping[str, float]) -> list[str]:
+def _of_examples(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What is odd, and what to do about it."""
     said = []
     sides = looked.sides
     if signs["unlike"] > _UNLIKE:
-        said.append(
-            "The examples do not look like each other. Box one kind of thing only, or count each kind by itself."
-        )
+        advice = "Box one kind of thing only, or count each kind by itself."
+        said.append(("The examples do not look like each other.", advice))
     if signs["sizes"] > _SIZES:
-        times = max(sides) / min(sides)
-        said.append(
-            f"The examples differ {times:.1f} times in size. Count near and far things separately, "
-            "each with examples of their own and a region."
-        )
+        fact = f"The examples differ {max(sides) / min(sides):.1f} times in size."
+        said.append((fact, "Count near and far things separately, each with examples of their own and a region."))
     if signs["limit"] > _LIMIT and looked.wanted is not None:
         small = looked.wanted > looked.scale
-        said.append(
-            f"The things are too {'small' if small else 'large'} for this model. "
-            f"Use a {'closer picture, or one with more pixels' if small else 'smaller copy of the picture'}."
-        )
+        advice = "closer picture, or one with more pixels" if small else "smaller copy of the picture"
+        said.append((f"The things are too {'small' if small else 'large'} for this model.", f"Use a {advice}."))
     elif sides and _mean(sides) < _PIXELS:
-        said.append(
-            f"The things are only {_mean(sides):.0f} pixels large in this picture. "
-            "A closer or sharper one is counted better."
-        )
+        fact = f"The things are only {_mean(sides):.0f} pixels large in this picture."
+        said.append((fact, "A closer or sharper one is counted better."))
     return said
 
 
-def _of_density(looked: Looked, signs: Mapping[str, float]) -> list[str]:
+def _of_density(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, str]]:
     said = []
-    count, mass = looked.count, looked.mass
+    count, mass, named = looked.count, looked.mass, looked.alike_count is not None
     if looked.sides and count < 0.5:
-        said.append("Next to nothing was found. Check that the boxes are tight round whole things.")
+        if not named:
+            said.append(("Next to nothing was found.", "Check that the boxes are tight round whole things."))
     elif signs["blunt"] > _BLUNT:
-        said.append(
-            f"The things run into each other: {looked.clear} stand out, the density sums to {looked.total:.0f}. "
-            "Look at the overlay, and add boxes round some that were missed."
-        )
+        fact = f"The things run into each other: {looked.clear} stand out, the density sums to {looked.total:.0f}."
+        said.append((fact, "Look at the overlay, and add boxes round some that were missed."))
     if signs["faint"] > _FAINT:
-        said.append(
-            f"{looked.peaks - looked.clear} more places look a little like the examples. "
-            "Add boxes round those that are to be counted, or negatives round those that are not."
-        )
+        fact = f"{looked.peaks - looked.clear} more places look a little like the examples."
+        advice = "Add boxes round those that are to be counted, or negatives round those that are not."
+        said.append((fact, advice))
     if mass is not None and count >= 0.5 and signs["mass"] > _MASS:
-        said.append(
+        fact = (
             f"The examples themselves are counted as {mass:.1f} each, so the count is probably too "
-            f"{'low' if mass < 1 else 'high'}. Draw the boxes tightly, and add some round other things of the kind."
+            f"{'low' if mass < 1 else 'high'}."
         )
+        said.append((fact, "Draw the boxes tightly, and add some round other things of the kind."))
     for name, other in looked.again.items():
         if signs[name] > _DIFFER:
             how = "mirrored" if name == "mirror" else "at another scale"
-            said.append(f"The same picture {how} gives {other:.0f}. Add boxes round things that look different.")
+            fact = f"The same picture {how} gives {other:.0f}."
+            said.append((fact, "Add boxes round things that look different."))
     if count > _MANY:
-        said.append("These are very many. Count a part with a region, by hand too, and compare.")
+        said.append(("These are very many.", "Count a part with a region, by hand too, and compare."))
     return said
+
+
+def _of_name(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What is odd about the examples that a name found."""
+    if looked.count < 0.5:
+        return [("Next to nothing goes by that name here.", "")]
+    if signs["unnamed"] <= _UNNAMED:
+        return []
+    return [(f"Of {looked.alike_count:.0f} that look alike, only {looked.total:.0f} seem to go by the name.", "")]
 
 
 def _apart(count: float, other: float) -> float:

@@ -38,6 +38,8 @@ class SpdcnLite(TrainConfig):
         negatives: probability that things of other kinds in a crop, if there are any, are shown as negatives; 0 and
             ``ground`` 0: the weights take none.
         ground: probability, where none are shown, that boxes of empty ground are.
+        box_jitter: how unsteadily boxes are drawn, see `Crop`.
+        box_growth: how loosely, likewise.
     """
 
     data: Path
@@ -48,6 +50,8 @@ class SpdcnLite(TrainConfig):
     crop_size: int = 256
     negatives: float = 0.4
     ground: float = 0.05
+    box_jitter: float = Crop.box_jitter
+    box_growth: tuple[float, float] = Crop.box_growth
     steps: int = 3600
     batch_size: int = 16
     lr: float = 1e-3
@@ -89,6 +93,8 @@ def spdcn_lite(config: SpdcnLite) -> Path:
         object_size=lite.config.preprocess.object_size,
         negatives=config.negatives,
         ground=config.ground,
+        box_jitter=config.box_jitter,
+        box_growth=config.box_growth,
     )
     data = MixedDataset(_sets(config, "train"), config.shares, config.seed, TrainCrop(crop))
     val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)

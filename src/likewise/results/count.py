@@ -29,7 +29,7 @@ from likewise.draw import (
 )
 from likewise.results.arrays import check, finite, rounded, xywh
 from likewise.results.saving import stem_in, write
-from likewise.types import Prompt
+from likewise.types import Box, Prompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,7 @@ class CountResult:
         image: (H', W', 3) uint8, the picture, or a reduced copy of it, to draw on.
         source: the picture's file name, where it has one.
         object_size: mean (width, height) of the exemplars, where there are any.
+        found: boxes of what matched a name best, by which the rest was counted; empty: nothing was counted in this way.
         interval: (low, high), between which the truth lies in nine of ten cases; None: not known for these weights.
         warnings: what speaks against the count, a sentence or two each.
         signs: what interval and warnings were judged by (`likewise.predict.trust`), by name.
@@ -66,6 +67,7 @@ class CountResult:
     image: np.ndarray
     source: str | None = None
     object_size: tuple[float, float] | None = None
+    found: tuple[Box, ...] = ()
     interval: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
     signs: Mapping[str, float] = field(default_factory=dict)
@@ -100,7 +102,7 @@ class CountResult:
         return self.size[0] * self.size[1] / (self.grid.size * width * height)
 
     def plot(self) -> Image.Image:
-        """The picture with the density as heat, the exemplars' boxes, the points and the count.
+        """The picture with the density as heat, the boxes of exemplars, given or found, the points and the count.
 
         Its longest side is between 900 and 1600 pixels, whatever the picture's.
         """
@@ -108,7 +110,7 @@ class CountResult:
         picture = heat_overlay(inner, self.grid, faint=self.even)
         picture, _ = canvas(np.asarray(picture))
         scale = np.array([inner.width / self.size[0], inner.height / self.size[1]])
-        boxes = np.reshape(self.prompt.exemplars, (-1, 4)) * np.tile(scale, 2)
+        boxes = np.reshape((*self.prompt.exemplars, *self.found), (-1, 4)) * np.tile(scale, 2)
         negatives = np.reshape(self.prompt.negatives, (-1, 4)) * np.tile(scale, 2)
         if self.prompt.region is not None:
             draw_outline(picture, [tuple(corner) for corner in np.asarray(self.prompt.region) * scale])
@@ -129,8 +131,8 @@ class CountResult:
     def save(self, directory: str | Path, name: str | None = None) -> Path:
         """Write the `plot`, the `density` and the numbers.
 
-        The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores, prompt and
-        signs.
+        The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores, prompt,
+        found boxes and signs.
 
         Args:
             directory: made where it is missing.
@@ -141,6 +143,7 @@ class CountResult:
         """
         stem = stem_in(directory, name, self.source)
         record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
+        record["found"] = rounded(np.reshape(self.found, (-1, 4)), 2)
         record["signs"] = {sign: round(value, 4) for sign, value in self.signs.items()}
         np.save(stem.with_name(f"{stem.name}_density.npy"), self.density)
         return write(stem, "count", record, self.plot())

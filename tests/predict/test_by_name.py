@@ -1,0 +1,122 @@
+"""Counting by a name through examples, with networks whose answers are known: one finds reds, one counts colours."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tests.predict.test_counter import BLUE, ColourCounter, lattice, scene
+from torch import Tensor, nn
+
+from likewise.nn.found_examples import Places
+from likewise.predict import Counter
+from likewise.predict.by_name import EXAMPLES, Named, best_boxes
+from likewise.types import Preprocess
+
+#: Pixels between the places of the finder.
+STRIDE = 8
+SIZE = 24
+
+
+class RedFinder(nn.Module):
+    """Knows one name, "red"; nothing goes by another, and reds come nearest. Boxes are of the true size."""
+
+    prompts = ("text",)
+
+    def __init__(self, **rules: object) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(preprocess=Preprocess(tile=0, **rules))
+
+    def encode(self, texts: tuple[str, ...]) -> Tensor:
+        return torch.tensor([[1.5, -1.0, -1.0] if text == "red" else [0.3, 0.0, 0.0] for text in texts])
+
+    def find(self, image: Tensor, text: Tensor) -> Places:
+        padded = nn.functional.pad(image, (0, -image.shape[3] % STRIDE, 0, -image.shape[2] % STRIDE))
+        seen = nn.functional.avg_pool2d(padded, STRIDE)
+        logits = 16 * torch.einsum("bchw,bc->bhw", seen, text)[:, None] - 12
+        rows, columns = (torch.arange(n) * STRIDE + STRIDE / 2 for n in logits.shape[2:])
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        boxes = torch.stack([x - SIZE / 2, y - SIZE / 2, x + SIZE / 2, y + SIZE / 2], dim=-1)
+        return Places(logits, boxes[None], STRIDE)
+
+
+def by_name(**rules: object) -> Counter:
+    counter = Counter(RedFinder(**rules), "finder", device="cpu")
+    counter.by_example = Counter(ColourCounter(Preprocess(tile=0)), "colour", device="cpu")
+    return counter
+
+
+CENTRES = lattice(300, 200, step=41.7, size=SIZE)
+REDS, BLUES = CENTRES[::2], CENTRES[1::2]
+PICTURE = np.maximum(scene(300, 200, REDS, SIZE), scene(300, 200, BLUES, SIZE, BLUE))
+
+
+def test_the_named_things_are_counted_by_examples_that_are_shown() -> None:
+    result = by_name().count(PICTURE, text="red")
+    # a place is 8 pixels, so that the rim of a disc of 24 fits the name only half
+    assert result.count == pytest.approx(len(REDS), rel=0.25)
+    assert (result.model, result.prompt.text, result.prompt.exemplars) == ("finder", "red", ())
+    assert len(result.found) == EXAMPLES
+    for x0, y0, x1, y1 in result.found:
+        assert (x1 - x0, y1 - y0) == (SIZE, SIZE)
+        assert min(np.hypot((x0 + x1) / 2 - x, (y0 + y1) / 2 - y) for x, y in REDS) < STRIDE
+    assert result.object_size == (SIZE, SIZE)
+    assert len(result.points) == round(result.count)
+    distance = np.linalg.norm(result.points[:, None] - np.array(CENTRES)[None], axis=-1)
+    assert {tuple(CENTRES[i]) for i in distance.argmin(1)} <= {tuple(c) for c in REDS}
+
+
+def test_a_name_that_fits_nothing_counts_next_to_nothing_and_says_so() -> None:
+    result = by_name().count(PICTURE, text="green")
+    assert result.count < 0.01 * len(REDS)
+    assert "goes by that name" in result.warnings[0]
+    assert "a box drawn" in result.warnings[0]
+
+
+def test_a_region_and_a_kept_picture_are_respected() -> None:
+    counter = by_name()
+    left = ((0.0, 0.0), (150.0, 0.0), (150.0, 200.0), (0.0, 200.0))
+    whole, part = counter.count(PICTURE, text="red"), counter.count(PICTURE, text="red", region=left)
+    assert part.count == pytest.approx(whole.density[:, :150].sum(), rel=1e-3)
+    kept = counter.look(PICTURE)
+    for _ in range(2):
+        again = kept.count(text="red")
+        assert again.count == whole.count
+        assert again.found == whole.found
+
+
+def test_looking_again_agrees() -> None:
+    full = by_name().count(PICTURE, text="red", trust="full")
+    assert full.signs["mirror"] < 0.15
+    assert full.signs["zoom"] < 0.15
+
+
+def test_a_picture_that_the_finder_sees_reduced_comes_back_at_its_own_scale() -> None:
+    result = by_name(fit=(100, 150)).count(PICTURE, text="red")
+    assert all(x1 - x0 == pytest.approx(2 * SIZE, rel=0.02) for x0, _, x1, _ in result.found if 0 < x0 < x1 < 300)
+
+
+@pytest.mark.parametrize("grid", [(7, 9), (31, 40), (200, 300)])
+def test_where_a_name_fits_counts_wherever_the_places_lie(grid: tuple[int, int]) -> None:
+    """The right third of the picture fits; a place is 8 pixels of a view of 50 x 90, whose last places overhang."""
+    fit = torch.zeros(7, 12)
+    fit[:, 7:] = 1  # from x = 60 on, up to rounding between two places
+    named = Named((), fit, (50 / 8, 90 / 8))
+    kept = named.over(torch.ones(grid))
+    centres = (torch.arange(grid[1]) + 0.5) / grid[1] * 90
+    assert bool((kept[:, centres >= 60] > 0.999).all())
+    assert bool((kept[:, centres <= 52] < 0.001).all())
+    ones = Named((), torch.ones(7, 12), (50 / 8, 90 / 8)).over(torch.ones(grid))
+    torch.testing.assert_close(ones, torch.ones(grid))
+
+
+def test_the_best_boxes_are_sure_apart_and_of_one_size() -> None:
+    boxes = torch.tensor(
+        [[0, 0, 20, 20], [2, 2, 22, 22], [100, 0, 120, 22], [0, 100, 80, 180], [200, 0, 221, 20], [300, 0, 320, 20.0]]
+    )
+    logits = torch.tensor([3.0, 2.9, 2.5, 2.8, 2.0, 0.5])
+    # the second is the first again, the fourth of another size, the last not sure
+    assert best_boxes(logits, boxes) == tuple(tuple(boxes[i].tolist()) for i in (0, 2, 4))
+    assert best_boxes(logits[-1:], boxes[-1:]) == (tuple(boxes[-1].tolist()),)
