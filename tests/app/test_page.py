@@ -120,6 +120,24 @@ def test_a_project_is_saved_and_opened_again(person: Person, tmp_path: Path) -> 
     expect(person.page.locator(".notice.bad")).to_contain_text("is not a project file")
 
 
+def test_what_a_name_found_becomes_boxes(person: Person) -> None:
+    person.choose("coins.png")
+    person.page.get_by_role("button", name="By name").click()
+    keep = person.page.locator("#keep-found")
+    expect(keep).to_be_hidden()
+    person.page.fill("#name", "coins")
+    person.page.get_by_role("button", name="Count", exact=True).click()
+    expect(keep).to_be_visible(timeout=PATIENCE)
+    person.count()
+    keep.click()
+    samples = person.page.locator(".samples:not(.negative) canvas")
+    expect(samples).to_have_count(3)
+    expect(keep).to_be_hidden()
+    person.page.locator(".samples:not(.negative) li button").first.click()
+    expect(samples).to_have_count(2)
+    assert person.count() > 0
+
+
 def test_boxes_are_moved_resized_and_removed(person: Person) -> None:
     person.choose("coins.png")
     person.drag(COINS[0])

@@ -34,7 +34,8 @@ def calibrate(
     """Measure how far off a counter's counts are, and write its weights with what was learnt.
 
     Counts then come with an interval that should hold the truth in nine of ten cases. Take sets whose truth is known,
-    of as many sorts of pictures as there are, none of which the weights are judged on later.
+    of as many sorts of pictures as there are, none of which the weights are judged on later. A counter by name is
+    asked by the names in the sets.
 
     Args:
         model: A name from 'likewise models', or a .safetensors file.
@@ -53,13 +54,18 @@ def calibrate(
 
     counter = Counter.load(model)
     if not hasattr(counter.model.config, "trust"):
-        raise LikewiseError(f"{model} has no place for what is learnt; expected weights of spdcn or spdcn-lite")
+        raise LikewiseError(
+            f"{model} has no place for what is learnt; expected weights of spdcn, countx or their -lite"
+        )
+    if (settle or margin is not None) and not hasattr(counter.model.config, "settle"):
+        raise LikewiseError(f"{model} counts through another counter; settle and margin are that one's")
     if margin is not None:
         counter.model.config = replace(counter.model.config, margin=margin)
     if settle:
         counter.settle = _settled(counter, data, limit, exemplars)
+        counter.model.config = replace(counter.model.config, settle=counter.settle)
     cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
-    config = replace(counter.model.config, settle=counter.settle, trust=fit_trust(cases, tuple(SIGNS)))
+    config = replace(counter.model.config, trust=fit_trust(cases, tuple(SIGNS)))
     if full:
         config = replace(config, trust_full=fit_trust(cases, (*SIGNS, *AGAIN)))
     counter.model.config = config

@@ -34,7 +34,7 @@ from likewise.nn.words import WordEncoder
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.name_matching import told_boxes
 from likewise.ops.windows import WindowBlend, Windows, density_of_windows, windows_of
-from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch
+from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch, Trust
 from likewise.weights import Preset, WeightCard, renamed
 
 #: Pictures (B, 3, H, W) RGB in [0, 1], or what `CounTX.prepare` made of them.
@@ -78,6 +78,8 @@ class Config:
         loss_stride: the squared error is that of sums over squares of this many pixels.
         match_weight: weight of each of the losses of `likewise.ops.name_matching` on the similarity map.
         preprocess: how pictures become inputs.
+        trust: how far off counts by name are, where ``likewise calibrate`` has learnt it.
+        trust_full: the same with the signs of two more looks.
 
     Raises:
         LikewiseError: ``examples`` without what they are found by.
@@ -110,6 +112,8 @@ class Config:
     loss_stride: int = 1
     match_weight: float = 0.0
     preprocess: Preprocess = field(default=Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
+    trust: Trust | None = None
+    trust_full: Trust | None = None
 
     def __post_init__(self) -> None:
         if self.examples and not (self.similarity and self.image_tower == "mobilenetv2"):

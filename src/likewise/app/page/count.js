@@ -45,6 +45,11 @@ export class CountMode extends Mode {
     return { kept, removed: removed.filter((p) => struck.some((s) => String(s) === String(p))), added };
   }
 
+  /** The boxes that a name found and was counted by. */
+  found(id = this.bench.selected) {
+    return this.bench.entry(id).text === null ? [] : this.answer(id)?.found ?? [];
+  }
+
   /** Prediction and corrections together; null where there is neither. */
   count(id = this.bench.selected) {
     const answer = this.answer(id);
@@ -117,6 +122,7 @@ export class CountMode extends Mode {
         const faint = text !== null || (kind === "negatives" && !this.takesNegatives());
         if (this.show.boxes && !held) paintBox(context, view, box, COLOURS[kind.slice(0, -1)], { chosen, faint });
       });
+    if (this.show.boxes) for (const box of this.found()) paintBox(context, view, box, COLOURS.exemplar);
     tool?.paint(context, view);
   }
 

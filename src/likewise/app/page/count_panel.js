@@ -68,7 +68,8 @@ export class CountPanel {
     this.byNameForm = el("form", { class: "block", hidden: true, onsubmit: (event) => this.ask(event) },
       el("label", { for: "name", text: "Name of the thing" }),
       el("div", { class: "row" }, this.name),
-      (this.nameButton = el("button", { class: "primary", text: "Count" })), this.nameNote);
+      (this.nameButton = el("button", { class: "primary", text: "Count" })), this.nameNote,
+      (this.keepFound = el("button", { type: "button", id: "keep-found", hidden: true, onclick: () => this.keep(), text: "Count by the examples it found" })));
     return this.byNameForm;
   }
 
@@ -116,6 +117,7 @@ export class CountPanel {
     this.nameNote.hidden = Boolean(ready);
     this.nameButton.disabled = !ready;
     if (!ready) this.nameNote.textContent = this.bench.whyNone("count", "count by name", "text");
+    this.keepFound.hidden = !byName || !this.mode.found().length;
     if (byName && document.activeElement !== this.name) this.name.value = text;
   }
 
@@ -178,6 +180,11 @@ export class CountPanel {
     event.preventDefault();
     const text = this.name.value.trim();
     if (text) this.bench.changePrompt({ text });
+  }
+
+  /** What the name found becomes boxes that can be moved, removed and joined by others. */
+  keep() {
+    this.bench.changePrompt({ exemplars: this.mode.found(), text: null, like: null });
   }
 
   toggle(key, on) {
