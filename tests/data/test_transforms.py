@@ -177,6 +177,18 @@ def test_hand_drawn_boxes_are_near_the_true_ones():
     assert spread.abs().max().item() < 0.2
 
 
+def test_loose_hands_draw_all_boxes_of_a_crop_larger_by_one_factor():
+    plain, loose = (TrainCrop(replace(PLAIN, turns=False, box_growth=g)) for g in ((1.0, 1.0), (1.4, 1.4)))
+    for seed in range(20):
+        tight, grown = (crop(scene(seed % 5), np.random.default_rng(seed)) for crop in (plain, loose))
+        middles = (tight.exemplars[:, :2] + tight.exemplars[:, 2:]) / 2
+        reach = 0.7 * (tight.exemplars[:, 2:] - tight.exemplars[:, :2])
+        expected = torch.cat([middles - reach, middles + reach], dim=1).clamp(0, PLAIN.size)
+        torch.testing.assert_close(grown.exemplars, expected)
+        assert torch.equal(grown.points, tight.points)
+        assert torch.equal(grown.boxes, tight.boxes)
+
+
 def test_pictures_without_boxes_or_points_are_refused():
     sample = scene(0)
     nothing = replace(sample, boxes=torch.full_like(sample.boxes, torch.nan), exemplars=sample.exemplars[:0])

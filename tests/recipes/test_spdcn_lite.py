@@ -18,8 +18,8 @@ from likewise.methods.spdcn import SPDCN
 from likewise.predict import load
 from likewise.recipes import recipe
 from likewise.recipes.spdcn_ablation import ROWS
-from likewise.recipes.spdcn_lite import go_on_from
-from likewise.types import PromptBatch
+from likewise.recipes.spdcn_lite import SpdcnLite, go_on_from, mixture
+from likewise.types import LikewiseError, PromptBatch
 from likewise.weights import save_checkpoint
 
 
@@ -43,6 +43,18 @@ def test_the_lite_recipe_trains_and_its_weights_count(scenes, data_dir, tmp_path
     sample = CountingFolder(scenes)[0]
     result = load(weights).count(sample.image, exemplars=sample.exemplars.tolist())
     assert math.isfinite(result.count)
+
+
+def test_what_is_held_out_is_never_drawn(scenes, data_dir):
+    def drawn(*held_out):
+        data = mixture(SpdcnLite(data=data_dir, scenes=(scenes,), held_out=held_out))
+        return {data.datasets[int(i)].root.name for i in data.shares.nonzero()[0][1:]}, data.shares.sum()
+
+    assert drawn() == ({"nuclei", "blood"}, 1.0)
+    assert drawn("nuclei") == ({"blood"}, 1.0)
+    assert drawn("nuclei", "blood") == (set(), 1.0)
+    with pytest.raises(LikewiseError, match="expected 'nuclei' or 'blood'"):
+        drawn("marrow")
 
 
 def test_going_on_from_earlier_weights_counts_as_they_did_and_takes_negatives(tmp_path):

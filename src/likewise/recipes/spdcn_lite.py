@@ -14,10 +14,11 @@ from torch.utils.data import ConcatDataset, Dataset
 from likewise import registry
 from likewise.data.folder import CountingFolder
 from likewise.data.sample import CountSample
-from likewise.data.streams import MixedDataset
+from likewise.data.streams import MixedDataset, Transform
 from likewise.data.transforms import Crop, TrainCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
+from likewise.types import LikewiseError
 from likewise.weights import load_strict, with_new_inputs
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.
@@ -34,6 +35,8 @@ class SpdcnLite(TrainConfig):
         out: the run's folder.
         weights: of an earlier run, to go on from rather than from ImageNet's.
         shares: how often scenes, nuclei and blood are drawn.
+        held_out: of "nuclei" and "blood", those that are not trained on, to see what is made of pictures of a new sort;
+            their share goes to the scenes. Render scenes without their cut-outs for it.
         crop_size: side of the training crops.
         negatives: probability that things of other kinds in a crop, if there are any, are shown as negatives; 0 and
             ``ground`` 0: the weights take none.
@@ -47,6 +50,7 @@ class SpdcnLite(TrainConfig):
     out: Path = Path("runs/spdcn-lite")
     weights: Path | None = None
     shares: tuple[float, float, float] = (0.86, 0.09, 0.05)
+    held_out: tuple[str, ...] = ()
     crop_size: int = 256
     negatives: float = 0.4
     ground: float = 0.05
@@ -96,7 +100,7 @@ def spdcn_lite(config: SpdcnLite) -> Path:
         box_jitter=config.box_jitter,
         box_growth=config.box_growth,
     )
-    data = MixedDataset(_sets(config, "train"), config.shares, config.seed, TrainCrop(crop))
+    data = mixture(config, TrainCrop(crop))
     val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)
     return train(model, data, val, config, config.out)
 
@@ -107,6 +111,19 @@ def go_on_from(model: nn.Module, weights: Path) -> None:
     first = "decoder.0.0.weight"
     state[first] = with_new_inputs(state[first], model.state_dict()[first])  # what is made of negatives comes last
     load_strict(model, state, str(weights))
+
+
+def mixture(config: SpdcnLite, transform: Transform | None = None) -> MixedDataset:
+    """Scenes, nuclei and blood, drawn as often as the settings say, and never what is held out."""
+    unknown = set(config.held_out) - {"nuclei", "blood"}
+    if unknown:
+        raise LikewiseError(f"held_out = {sorted(unknown)}: expected 'nuclei' or 'blood'")
+    nuclei, blood = (
+        0.0 if name in config.held_out else share
+        for name, share in zip(("nuclei", "blood"), config.shares[1:], strict=True)
+    )
+    shares = (sum(config.shares) - nuclei - blood, nuclei, blood)
+    return MixedDataset(_sets(config, "train"), shares, config.seed, transform)
 
 
 def _sets(config: SpdcnLite, split: str) -> list[Dataset[CountSample]]:
