@@ -1,7 +1,8 @@
 """What a name finds in a picture: examples to count by, and where things go by the name.
 
-A counter by example is more exact than one by name, but for the examples. So a name only looks for those: its best
-matches are shown to the other counter, whose density counts where it goes by the name.
+A counter by example is more exact than one by name, but for the examples. So a name looks for those: its best matches
+are shown to the other counter. What that one finds too and the name does not fit at all is then shown to it as
+look-alikes, and of all that it finds those count that the name fits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torchvision.ops import nms
 
 from likewise.data.view import View
 from likewise.predict.densities import Look
+from likewise.predict.points import CLEAR
 from likewise.types import Box
 
 #: So many matches are examples, at most.
@@ -28,6 +30,10 @@ CANDIDATES = 7
 WORSE = 2.0
 #: Examples are at least so many pixels wide and high.
 LEAST = 2.0
+#: What is found counts if the name fits it at least so well ...
+SURE = 0.7
+#: ... and is shown as a look-alike if it fits worse than this.
+UNFIT = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +50,30 @@ class Named:
     fit: Tensor
     reach: tuple[float, float]
 
-    def over(self, density: Tensor) -> Tensor:
-        """What goes by the name of a density (H, W) on any grid over the whole picture."""
-        down, across = ((torch.arange(n) + 0.5) / n for n in density.shape)
-        y, x = down * 2 * self.reach[0] / self.fit.shape[0] - 1, across * 2 * self.reach[1] / self.fit.shape[1] - 1
-        at = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None].to(self.fit)
-        fit = F.grid_sample(self.fit[None, None], at, padding_mode="border", align_corners=False)
-        return density * fit[0, 0].to(density)
+    def at(self, points: Tensor, grid: tuple[int, int]) -> Tensor:
+        """How well the name fits (N,) at points (N, 2) on a grid (H, W) over the whole picture."""
+        places = points * torch.tensor([self.reach[1] / grid[1], self.reach[0] / grid[0]])
+        where = places * 2 / torch.tensor([float(self.fit.shape[1]), float(self.fit.shape[0])]) - 1
+        fit = F.grid_sample(self.fit[None, None], where.view(1, 1, -1, 2), padding_mode="border", align_corners=False)
+        return fit.flatten()
+
+    def others(self, points: Tensor, scores: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> tuple[Box, ...]:
+        """Boxes, in the picture's pixels, of found things that the name fits least, if it hardly fits them.
+
+        Args:
+            points: (N, 2) of what looks like the examples, on a grid.
+            scores: (N,) the density round each.
+            grid: (H, W) of the grid.
+            size: (width, height) of the picture.
+        """
+        fit = self.at(points, grid)
+        unfit = ((fit < UNFIT) & (scores >= CLEAR)).nonzero()[:, 0]
+        worst = points[unfit[fit[unfit].argsort(stable=True)[:EXAMPLES]]]
+        middles = worst * torch.tensor([size[0] / grid[1], size[1] / grid[0]])
+        examples = torch.tensor(self.boxes)
+        half = (examples[:, 2:] - examples[:, :2]).mean(0) / 2
+        low, high = (middles - half).clamp(min=0), torch.minimum(middles + half, torch.tensor(size))
+        return tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in torch.cat([low, high], dim=1).tolist())
 
     def mirrored(self) -> Named:
         """The same in the picture's mirror image, but for the examples."""

@@ -14,17 +14,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from likewise.ops.polygon import inside_polygon
-from likewise.predict.by_name import Named, look_for
+from likewise.predict.by_name import SURE, Named, look_for
 from likewise.predict.densities import Answer, CounterModel, Densities, Likeness, Look, mean_side
 from likewise.predict.pictures import Picture
-from likewise.predict.points import Found, best_points, peaks_of, settled
+from likewise.predict.points import Found, best_points, of_peaks, peaks_of, settled
 from likewise.predict.seen import KEPT_BYTES, Seen
 from likewise.predict.trust import ZOOM, Looked, signs_of, warnings_of
 from likewise.registry import load_model
@@ -150,11 +150,9 @@ class Counter:
         asked = _in_order(prompt).tightened(self.densities.margin)
         boxes = asked.exemplars or elsewhere.exemplars
         look = self.densities.look(seen, boxes, self.scale_steps)
-        answer = self.densities.answer(look, asked, elsewhere)
-        alike = answer.count
-        answer = answer if named is None else replace(answer, whole=named.over(answer.whole))
         side = (mean_side(boxes) * look.view.scale if boxes else self.preprocess.object_size or USUAL_SIZE) / look.cell
-        points, scores = peaks_of(answer.whole, side)
+        read = self._read(look, asked, elsewhere, side, named)
+        answer, points, scores = read.answer, read.points, read.scores
         whole = settled(answer.whole, points, side, self.settle) if self.settle else answer.whole
         grid = answer.inside(whole)
         found = best_points(points, scores, grid.sum(dtype=torch.float64).item(), answer.corners)
@@ -170,9 +168,25 @@ class Counter:
             source=seen.source,
             object_size=_mean_size(prompt.exemplars or boxes) if boxes else None,
         )
-        again = self._again(seen, asked, elsewhere, named) if trust == "full" else {}
+        again = self._again(seen, asked, elsewhere, side, named) if trust == "full" else {}
         looked = self._looked(result, answer, found, side, look, boxes, again)
-        return _judged(result, looked if named is None else replace(looked, alike_count=alike), judge)
+        return _judged(result, replace(looked, alike_count=read.alike_count), judge)
+
+    def _read(self, look: Look, prompt: Prompt, elsewhere: Likeness, side: float, named: Named | None) -> Read:
+        """The density and its peaks, of what goes by a name where there is one; ``side`` of things is in cells."""
+        answer = self.densities.answer(look, prompt, elsewhere)
+        points, scores = peaks_of(answer.whole, side)
+        if named is None:
+            return Read(answer, points, scores, None)
+        alike, grid = answer.count, (answer.whole.shape[0], answer.whole.shape[1])
+        others = named.others(points, scores, grid, (look.seen.width, look.seen.height))
+        if others and "negatives" in self.model.prompts:
+            against = Prompt((), others).tightened(self.densities.margin).negatives
+            answer = self.densities.answer(look, replace(prompt, negatives=against), elsewhere)
+            points, scores = peaks_of(answer.whole, side)
+        fits = named.at(points, grid) >= SURE
+        whole = of_peaks(answer.whole, points, fits, side)
+        return Read(replace(answer, whole=whole), points[fits], scores[fits], alike)
 
     def look(self, image: Picture) -> Seen:
         """Get a picture ready to be asked about again and again.
@@ -265,19 +279,31 @@ class Counter:
             again=again,
         )
 
-    def _again(self, seen: Seen, prompt: Prompt, elsewhere: Likeness, named: Named | None) -> dict[str, float]:
-        """Counts of the picture mirrored, and at another scale."""
+    def _again(
+        self, seen: Seen, prompt: Prompt, elsewhere: Likeness, side: float, named: Named | None
+    ) -> dict[str, float]:
+        """Counts of the picture mirrored, and at another scale; ``side`` of things is in cells of the first look."""
         boxes = prompt.exemplars or elsewhere.exemplars
         mirrored = Seen(self, np.ascontiguousarray(seen.pixels[:, ::-1]))
-        looks = {
-            "mirror": (self.densities.look(mirrored, boxes, self.scale_steps), _mirrored(prompt, seen.width)),
-            "zoom": (self.densities.look(seen, boxes, self.scale_steps, ZOOM), prompt),
+        turned = self.densities.look(mirrored, boxes, self.scale_steps)
+        smaller = self.densities.look(seen, boxes, self.scale_steps, ZOOM)
+        flipped = None if named is None else named.mirrored()
+        return {
+            "mirror": self._read(turned, _mirrored(prompt, seen.width), elsewhere, side, flipped).answer.count,
+            "zoom": self._read(smaller, prompt, elsewhere, ZOOM * side, named).answer.count,
         }
-        found = {how: self.densities.answer(look, asked, elsewhere) for how, (look, asked) in looks.items()}
-        if named is not None:
-            also = {"mirror": named.mirrored(), "zoom": named}
-            found = {how: replace(answer, whole=also[how].over(answer.whole)) for how, answer in found.items()}
-        return {how: answer.count for how, answer in found.items()}
+
+
+class Read(NamedTuple):
+    """A picture's answer, the peaks of its density (N, 2) and the density (N,) round each.
+
+    ``alike_count`` is what the density summed to before what goes by other names was taken out, where there is a name.
+    """
+
+    answer: Answer
+    points: Tensor
+    scores: Tensor
+    alike_count: float | None
 
 
 def _judged(result: CountResult, looked: Looked, judge: Any) -> CountResult:

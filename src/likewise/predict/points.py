@@ -80,6 +80,14 @@ def settled(grid: Tensor, points: Tensor, side: float, between: tuple[float, flo
     return grid * factor[owner + 1].to(grid.dtype)
 
 
+def of_peaks(grid: Tensor, points: Tensor, wanted: Tensor, side: float) -> Tensor:
+    """What of a density (h, w) belongs to the wanted (N,) of its peaks (N, 2); ``side`` as in `settled`."""
+    if not len(points):
+        return torch.zeros_like(grid)
+    owner = peak_basins(points, (grid.shape[0], grid.shape[1]), BASIN * side)
+    return grid * torch.cat([wanted.new_zeros(1), wanted])[owner + 1].to(grid.dtype)
+
+
 def best_points(points: Tensor, scores: Tensor, count: float, corners: Tensor | None) -> Found:
     """The peaks inside a region (M, 2), or all where it is None, cut to what the count has room for."""
     if corners is not None:

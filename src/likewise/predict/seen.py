@@ -75,9 +75,9 @@ class Seen:
         )
 
     def shown_to(self, counter: Counter) -> Seen:
-        """This picture as another counter sees it, which is kept too."""
+        """This picture as another counter sees it, which is kept: it may be asked twice."""
         if id(counter) not in self._others:
-            self._others[id(counter)] = Seen(counter, self.pixels, self._most)
+            self._others[id(counter)] = Seen(counter, self.pixels, KEPT_BYTES)
         return self._others[id(counter)]
 
     def preview(self) -> np.ndarray:
