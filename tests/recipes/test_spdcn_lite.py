@@ -18,7 +18,7 @@ from likewise.methods.spdcn import SPDCN
 from likewise.predict import load
 from likewise.recipes import recipe
 from likewise.recipes.spdcn_ablation import ROWS
-from likewise.recipes.spdcn_lite import SpdcnLite, go_on_from, mixture
+from likewise.recipes.spdcn_lite import SpdcnLite, averaged, go_on_from, mixture
 from likewise.types import LikewiseError, PromptBatch
 from likewise.weights import save_checkpoint
 
@@ -55,6 +55,21 @@ def test_what_is_held_out_is_never_drawn(scenes, data_dir):
     assert drawn("nuclei", "blood") == (set(), 1.0)
     with pytest.raises(LikewiseError, match="expected 'nuclei' or 'blood'"):
         drawn("marrow")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_earlier_weights_have_their_share_in_the_average(share, tmp_path):
+    config = registry.preset("spdcn-lite").config
+    files, states = [], []
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        network = SPDCN(config)
+        files.append(save_checkpoint(tmp_path / f"{seed}.safetensors", network))
+        states.append(network.state_dict())
+    mixed = registry.load_model(averaged(files[0], files[1], share))[1].state_dict()
+    for name, tensor in mixed.items():
+        expected = states[0][name] * (1 - share) + states[1][name] * share
+        torch.testing.assert_close(tensor, expected, check_dtype=False)
 
 
 def test_going_on_from_earlier_weights_counts_as_they_did_and_takes_negatives(tmp_path):

@@ -31,7 +31,7 @@ WORSE = 2.0
 #: Examples are at least so many pixels wide and high.
 LEAST = 2.0
 #: What is found counts if the name fits it at least so well ...
-SURE = 0.7
+SURE = 0.75
 #: ... and is shown as a look-alike if it fits worse than this.
 UNFIT = 0.25
 

@@ -19,7 +19,7 @@ from likewise.data.transforms import Crop, TrainCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
 from likewise.types import LikewiseError
-from likewise.weights import load_strict, with_new_inputs
+from likewise.weights import load_strict, save_checkpoint, with_new_inputs
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.
 BLOOD_KINDS = ("white blood cells", "platelets")
@@ -34,6 +34,8 @@ class SpdcnLite(TrainConfig):
         scenes: rendered training scenes, from ``likewise data synth``; the option may be repeated.
         out: the run's folder.
         weights: of an earlier run, to go on from rather than from ImageNet's.
+        earlier: share of those earlier weights in the average with the trained ones that is written in the end: less
+            of what they knew is forgotten (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
         shares: how often scenes, nuclei and blood are drawn.
         held_out: of "nuclei" and "blood", those that are not trained on, to see what is made of pictures of a new sort;
             their share goes to the scenes. Render scenes without their cut-outs for it.
@@ -49,6 +51,7 @@ class SpdcnLite(TrainConfig):
     scenes: tuple[Path, ...]
     out: Path = Path("runs/spdcn-lite")
     weights: Path | None = None
+    earlier: float = 0.0
     shares: tuple[float, float, float] = (0.86, 0.09, 0.05)
     held_out: tuple[str, ...] = ()
     crop_size: int = 256
@@ -102,7 +105,10 @@ def spdcn_lite(config: SpdcnLite) -> Path:
     )
     data = mixture(config, TrainCrop(crop))
     val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)
-    return train(model, data, val, config, config.out)
+    trained = train(model, data, val, config, config.out)
+    return (
+        trained if config.weights is None or not config.earlier else averaged(trained, config.weights, config.earlier)
+    )
 
 
 def go_on_from(model: nn.Module, weights: Path) -> None:
@@ -111,6 +117,16 @@ def go_on_from(model: nn.Module, weights: Path) -> None:
     first = "decoder.0.0.weight"
     state[first] = with_new_inputs(state[first], model.state_dict()[first])  # what is made of negatives comes last
     load_strict(model, state, str(weights))
+
+
+def averaged(trained: Path, earlier: Path, share: float) -> Path:
+    """Write over a file its average with an earlier one's weights, which have this share in it."""
+    model = registry.load_model(trained, task="count")[1]
+    before = registry.load_model(earlier, task="count")[1].state_dict()
+    for name, tensor in model.state_dict().items():  # which share their memory with the model
+        if tensor.is_floating_point():
+            tensor.lerp_(before[name].to(tensor), share)
+    return save_checkpoint(trained, model)
 
 
 def mixture(config: SpdcnLite, transform: Transform | None = None) -> MixedDataset:
