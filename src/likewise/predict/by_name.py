@@ -87,7 +87,7 @@ def look_for(model: Any, look: Look, text: str) -> Named:
     places = model.find(look.tile((0, 0, view.height, view.width)), model.encode((text,)))
     reach = (view.height / places.stride, view.width / places.stride)
     logits = places.logits[0, 0].float().cpu()
-    inside = [torch.arange(n) + 0.5 < far for n, far in zip(logits.shape, reach, strict=True)]
+    inside = [torch.arange(n) < far for n, far in zip(logits.shape, reach, strict=True)]
     seen = inside[0][:, None] & inside[1]
     boxes = best_boxes(logits[seen], _clipped(places.boxes[0].float().cpu()[seen], view))
     return Named(boxes, logits.sigmoid(), reach)

@@ -104,7 +104,13 @@ def countx_lite(config: CountxLite) -> Path:
         likewise train countx-lite --data DATA --scenes two-new --assortments many-new --val-scenes fresh
         --weights runs/countx-lite/model.safetensors --crop-size 224 --steps 1350 --lr 7e-4 --seed 3
         --precision 32-true --out runs/countx-lite-2
-    Time: of the second run, three seconds a step of one CPU core that has other work too.
+    and again from those, to tell boxes:
+        likewise data synth -n 1600 -o two-last --preset two-kinds --size 512 --seed 51 (and the same folders)
+        likewise data synth -n 700 -o many-last --preset assortment --size 448 --seed 52 (and the same folders)
+        likewise train countx-lite --data DATA --scenes two-new --scenes two-last --assortments many-new
+        --assortments many-last --val-scenes fresh --weights runs/countx-lite-2/model.safetensors --crop-size 224
+        --steps 1800 --lr 7e-4 --seed 4 --precision 32-true --out runs/countx-lite-3
+    Time: of the last run, 85 minutes of one CPU core.
     Score: on the weights' card (``likewise models countx-lite``).
 
     A crop of each picture comes with a question: the name of one of the kinds in it, with adjectives left out and
