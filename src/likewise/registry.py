@@ -18,7 +18,7 @@ MODELS = {
     "spdcn-lite": "likewise.methods.spdcn:SPDCN_LITE",
     "vlcounter": "likewise.methods.vlcounter:VLCOUNTER",
     "countx": "likewise.methods.countx:COUNTX_PAPER",
-    "countx-lite": "likewise.methods.countx_lite:COUNTX_LITE",
+    "countx-lite": "likewise.methods.countx.lite:COUNTX_LITE",
     "fwb": "likewise.methods.fwb:FWB_PAPER",
     "fwb-vgg16": "likewise.methods.fwb:FWB_VGG16",
     "fwb-lite": "likewise.methods.fwb:FWB_LITE",

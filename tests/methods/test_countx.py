@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from likewise.methods.countx import Config, CounTX, convert_keys
-from likewise.methods.countx_lite import COUNTX_LITE_CONFIG
+from likewise.methods.countx.lite import COUNTX_LITE_CONFIG
 from likewise.nn.clip import ClipConfig
 from likewise.nn.interaction import InteractionLayer, sincos_positions
 from likewise.predict import Counter

@@ -17,7 +17,7 @@ from likewise.data.folder import CountingFolder
 from likewise.data.naming import vocabulary
 from likewise.data.synthetic import SceneConfig, write_scenes
 from likewise.methods.countx import Config, CounTX
-from likewise.methods.countx_lite import COUNTX_LITE_CONFIG
+from likewise.methods.countx.lite import COUNTX_LITE_CONFIG
 from likewise.nn.clip import ClipConfig
 from likewise.predict import load
 from likewise.recipes import countx_fsc147, recipe

@@ -21,7 +21,7 @@ from likewise.data.transforms import Crop, SceneCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
 from likewise.methods.countx import CounTX
-from likewise.methods.countx_lite import COUNTX_LITE_CONFIG
+from likewise.methods.countx.lite import COUNTX_LITE_CONFIG
 from likewise.nn.small_tower import STRIDE, SmallTower
 from likewise.ops.discriminant import discriminants, word_vectors
 from likewise.types import LikewiseError
