@@ -126,7 +126,7 @@ def test_what_a_name_found_becomes_boxes(person: Person) -> None:
     keep = person.page.locator("#keep-found")
     expect(keep).to_be_hidden()
     person.page.fill("#name", "coins")
-    person.page.get_by_role("button", name="Count", exact=True).click()
+    person.page.press("#name", "Enter")
     expect(keep).to_be_visible(timeout=PATIENCE)
     person.count()
     keep.click()
