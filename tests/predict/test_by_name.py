@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.predict.test_counter import BLUE, ColourCounter, lattice, scene
 from torch import Tensor, nn
 
 from likewise.nn.found_examples import Places
 from likewise.predict import Counter
 from likewise.predict.by_name import EXAMPLES, Named, best_boxes
 from likewise.types import Preprocess
+
+from .test_counter import BLUE, ColourCounter, lattice, scene
 
 #: Pixels between the places of the finder.
 STRIDE = 8
