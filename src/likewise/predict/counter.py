@@ -71,7 +71,10 @@ class Counter:
         self.name = name
         self.settle: tuple[float, float] | None = getattr(model.config, "settle", None)
         counts_examples = getattr(model.config, "by_example", "")
-        self.by_example = Counter.load(counts_examples, device=self.device) if counts_examples else None
+        self.by_example: Counter | None = None
+        if counts_examples:
+            found, network = load_model(counts_examples, task="count")
+            self.by_example = Counter(network, found, device=self.device, scale_steps=scale_steps)
 
     @classmethod
     def load(cls, name_or_path: str | Path, *, device: str | torch.device | None = None) -> Counter:
