@@ -155,10 +155,10 @@ class Counter:
         look = self.densities.look(seen, boxes, self.scale_steps)
         side = (mean_side(boxes) * look.view.scale if boxes else self.preprocess.object_size or USUAL_SIZE) / look.cell
         read = self._read(look, asked, elsewhere, side, named)
-        answer, points, scores = read.answer, read.points, read.scores
-        whole = settled(answer.whole, points, side, self.settle) if self.settle else answer.whole
+        answer = read.answer
+        whole = settled(answer.whole, read.points, side, self.settle) if self.settle else answer.whole
         grid = answer.inside(whole)
-        found = best_points(points, scores, grid.sum(dtype=torch.float64).item(), answer.corners)
+        found = best_points(read.points, read.scores, grid.sum(dtype=torch.float64).item(), answer.corners)
         result = CountResult(
             grid=grid.numpy(),
             size=(seen.width, seen.height),
@@ -172,15 +172,14 @@ class Counter:
             object_size=_mean_size(prompt.exemplars or boxes) if boxes else None,
         )
         again = self._again(seen, asked, elsewhere, side, named) if trust == "full" else {}
-        looked = self._looked(result, answer, found, side, look, boxes, again)
-        return _judged(result, replace(looked, alike_count=read.alike_count), judge)
+        return _judged(result, self._looked(result, read, found, side, look, boxes, again), judge)
 
-    def _read(self, look: Look, prompt: Prompt, elsewhere: Likeness, side: float, named: Named | None) -> Read:
+    def _read(self, look: Look, prompt: Prompt, elsewhere: Likeness, side: float, named: Named | None) -> _Read:
         """The density and its peaks, of what goes by a name where there is one; ``side`` of things is in cells."""
         answer = self.densities.answer(look, prompt, elsewhere)
         points, scores = peaks_of(answer.whole, side)
         if named is None:
-            return Read(answer, points, scores, None)
+            return _Read(answer, points, scores, None)
         alike, grid = answer.count, (answer.whole.shape[0], answer.whole.shape[1])
         others = named.others(points, scores, grid, (look.seen.width, look.seen.height))
         if others and "negatives" in self.model.prompts:
@@ -189,7 +188,7 @@ class Counter:
             points, scores = peaks_of(answer.whole, side)
         fits = named.at(points, grid) >= SURE
         whole = of_peaks(answer.whole, points, fits, side)
-        return Read(replace(answer, whole=whole), points[fits], scores[fits], alike)
+        return _Read(replace(answer, whole=whole), points[fits], scores[fits], alike)
 
     def look(self, image: Picture) -> Seen:
         """Get a picture ready to be asked about again and again.
@@ -257,7 +256,7 @@ class Counter:
     def _looked(
         self,
         result: CountResult,
-        answer: Answer,
+        read: _Read,
         found: Found,
         side: float,
         look: Look,
@@ -265,7 +264,7 @@ class Counter:
         again: dict[str, float],
     ) -> Looked:
         """What a result was made from."""
-        goal = self.preprocess.object_size
+        goal, answer = self.preprocess.object_size, read.answer
         return Looked(
             count=result.count,
             grid=answer.inside(answer.whole).numpy(),
@@ -280,6 +279,7 @@ class Counter:
             scale=look.view.scale,
             wanted=None if goal is None or not boxes else goal / (mean_side(boxes) + self.densities.margin),
             again=again,
+            alike_count=read.alike_count,
         )
 
     def _again(
@@ -288,16 +288,18 @@ class Counter:
         """Counts of the picture mirrored, and at another scale; ``side`` of things is in cells of the first look."""
         boxes = prompt.exemplars or elsewhere.exemplars
         mirrored = Seen(self, np.ascontiguousarray(seen.pixels[:, ::-1]))
-        turned = self.densities.look(mirrored, boxes, self.scale_steps)
-        smaller = self.densities.look(seen, boxes, self.scale_steps, ZOOM)
-        flipped = None if named is None else named.mirrored()
+        turned = self.densities.look(mirrored, boxes, self.scale_steps), _mirrored(prompt, seen.width)
+        smaller = self.densities.look(seen, boxes, self.scale_steps, ZOOM), prompt
+        if named is None:
+            looks = {"mirror": turned, "zoom": smaller}
+            return {how: self.densities.answer(*looked, elsewhere).count for how, looked in looks.items()}
         return {
-            "mirror": self._read(turned, _mirrored(prompt, seen.width), elsewhere, side, flipped).answer.count,
-            "zoom": self._read(smaller, prompt, elsewhere, ZOOM * side, named).answer.count,
+            "mirror": self._read(*turned, elsewhere, side, named.mirrored()).answer.count,
+            "zoom": self._read(*smaller, elsewhere, ZOOM * side, named).answer.count,
         }
 
 
-class Read(NamedTuple):
+class _Read(NamedTuple):
     """A picture's answer, the peaks of its density (N, 2) and the density (N,) round each.
 
     ``alike_count`` is what the density summed to before what goes by other names was taken out, where there is a name.

@@ -131,7 +131,7 @@ def warnings_of(looked: Looked, signs: Mapping[str, float], trust: Trust | None)
     if looked.alike_count is None:
         said = [f"{fact} {advice}" for fact, advice in odd]
     else:
-        said = [fact for fact, _ in [*_of_name(looked, signs), *odd]]
+        said = [*_of_name(looked, signs), *(fact for fact, _ in odd)]
     if trust is not None and trust.spread(signs) > trust.doubt:
         low, high = trust.interval(looked.count, signs)
         said.append(
@@ -201,13 +201,13 @@ def _of_density(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, s
     return said
 
 
-def _of_name(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, str]]:
+def _of_name(looked: Looked, signs: Mapping[str, float]) -> list[str]:
     """What is odd about the examples that a name found."""
     if looked.count < 0.5:
-        return [("Next to nothing goes by that name here.", "")]
+        return ["Next to nothing goes by that name here."]
     if signs["unnamed"] <= _UNNAMED:
         return []
-    return [(f"Of {looked.alike_count:.0f} that look alike, only {looked.total:.0f} seem to go by the name.", "")]
+    return [f"Of {looked.alike_count:.0f} that look alike, only {looked.total:.0f} seem to go by the name."]
 
 
 def _apart(count: float, other: float) -> float:
