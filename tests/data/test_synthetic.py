@@ -21,6 +21,7 @@ PRESETS = {
     "wide-scale": replace(SceneConfig.wide_scale(), seed=3, side=(420, 480), objects=(40, 120), emoji=False),
     "two-kinds": replace(SceneConfig.two_kind_scenes(), seed=3, side=(256, 320), objects=(5, 20), emoji=False),
     "crowds": replace(SceneConfig.crowds(), seed=3, side=(256, 320), objects=(40, 120), emoji=False),
+    "cells": replace(SceneConfig.cells(), seed=3, side=(256, 320), objects=(20, 80), emoji=False),
     "assortment": replace(SceneConfig.assortment(), seed=3, side=(300, 340), kinds=(8, 12), emoji=False),
 }
 
@@ -219,3 +220,4 @@ def test_an_unknown_preset_is_told_with_the_nearest():
     assert SceneConfig.preset("two-kinds").two_kinds
     assert SceneConfig.preset("assortment").kinds is not None
     assert SceneConfig.preset("crowds").objects[0] > 50
+    assert "glow" in SceneConfig.preset("cells").settings

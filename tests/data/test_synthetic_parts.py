@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import Voronoi
 
 from likewise.data.synthetic.arrangements import LAYOUTS
 from likewise.data.synthetic.backgrounds import GROUNDS, make_background
@@ -18,7 +20,7 @@ from likewise.data.synthetic.shapes import OUTLINES, shape_kinds
 from likewise.data.synthetic.sprites import emoji_kinds, find_font, sprite
 from likewise.data.synthetic.surfaces import PAINTS
 from likewise.data.synthetic.textures import colour_name, hue_rotation
-from likewise.data.synthetic.tissue import Packing, cell_outlines
+from likewise.data.synthetic.tissue import Packing, cell_outlines, power_cells
 from likewise.data.synthetic.vary import Look, Portrait, make_portraits, stamp
 from likewise.ops.run_lengths import decode_rle, encode_rle
 from likewise.types import LikewiseError
@@ -275,6 +277,38 @@ def test_cells_of_a_tissue_tile_the_picture(rng):
         areas.append(0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))
     assert len(outlines) == pytest.approx(150, rel=0.25)
     assert sum(areas) == pytest.approx(300 * 200, rel=0.2)
+
+
+def test_discs_of_one_size_have_the_cells_of_voronoi(rng):
+    points = rng.random((80, 2)) * 100
+    diagram = Voronoi(points)
+    regions = [diagram.regions[diagram.point_region[k]] for k in range(80)]
+    expected = [diagram.vertices[r] for r in regions if -1 not in r]
+    cells = power_cells(points, np.full(80, 3.0))
+    assert len(cells) == len(expected)
+    for cell, corners in zip(cells, expected, strict=True):
+        assert np.allclose(sorted(cell.tolist()), sorted(corners.tolist()), atol=1e-6)
+
+
+def test_every_place_of_a_cell_is_in_the_power_of_its_disc(rng):
+    """The definition: at the corners, the power of a cell's own disc is the lowest, and shared with two others."""
+    points, radius = rng.random((60, 2)) * 100, rng.uniform(0, 8, 60)
+    for cell in power_cells(points, radius):
+        power = ((cell[:, None] - points) ** 2).sum(-1) - radius**2
+        lowest = np.sort(power, axis=1)[:, :3]
+        assert np.allclose(lowest, lowest[:, :1], atol=1e-5)
+        assert len(set.intersection(*(set(row) for row in np.argsort(power, axis=1)[:, :3].tolist()))) >= 1
+
+
+def test_unequal_cells_differ_more(rng):
+    even = Packing(gap=0.0, rounding=0, disorder=0.3, variety=0.0)
+    spread = []
+    for packing in (even, replace(even, unequal=0.5)):
+        outlines = cell_outlines(rng, 300, 300, 200, packing)
+        assert len(outlines) == pytest.approx(200, rel=0.25)
+        sizes = [np.log(np.ptp(outline, axis=0).prod() ** 0.5) for outline in outlines]
+        spread.append(np.std(sizes))
+    assert spread[1] > 2 * spread[0]
 
 
 # --- colour, background, camera -----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from likewise.data.synthetic import scene as scenes
 from likewise.data.synthetic.arrangements import DEEP, HEAPED, LAYOUTS
 from likewise.data.synthetic.backgrounds import GROUNDS
 from likewise.data.synthetic.bank import HELD_OUT_FAMILIES, bank_of, family_of
-from likewise.data.synthetic.compose import Canvas
+from likewise.data.synthetic.compose import SOLID, Canvas
 from likewise.data.synthetic.drawn import FAMILIES, drawn_kinds
 from likewise.data.synthetic.furnish import FURNITURE, leaves
 from likewise.data.synthetic.layout import Field, Placement
@@ -24,7 +24,7 @@ from likewise.data.synthetic.settings import SETTINGS, TISSUE, draw_setting
 from likewise.data.synthetic.solid_kinds import FINISHES, Light, lambert, solid_kinds
 from likewise.data.synthetic.solids import BODIES, REACH, ball, look_at, rotation, tumbled
 from likewise.data.synthetic.tissue import cell_outlines, in_patches, thin_walled
-from likewise.data.synthetic.vary import Look, Portrait, stamp
+from likewise.data.synthetic.vary import Look, Portrait, make_portraits, stamp
 from likewise.types import LikewiseError
 
 SMALL = SceneConfig(seed=5, side=(220, 280), objects=(2, 80), size=(8.0, 90.0), emoji=False)
@@ -264,10 +264,30 @@ def test_glowing_blobs_fade_outwards(rng):
     kind = GlowKind("x", (0.0, 0.0, 1.0), 0.15, 1.0, 0.0)
     alpha = np.asarray(kind.portraits(rng, 1, 0.0, PhotoBank())[0])[..., 3].astype(float)
     centre = alpha.shape[0] // 2
-    rings = [alpha[centre, centre + d] for d in (0, 10, 20, 28)]
+    rings = [alpha[centre, centre + round(share * (centre - 1))] for share in (0, 0.3, 0.6, 0.8)]
     assert rings[0] > 150
-    assert rings[-1] < 40
     assert rings[1] > rings[2] > rings[3]
+
+
+@pytest.mark.parametrize("softness", [0.3, 0.8])
+@pytest.mark.parametrize("aspect", [1.0, 3.0])
+def test_no_light_is_cut_off(rng, softness, aspect):
+    """At the edge of its sheet a blob is as good as dark, or a square would be seen round it."""
+    kind = GlowKind("x", (0.0, 0.0, 1.0), softness, aspect, 0.03)
+    for portrait in kind.portraits(rng, 6, 1.0, PhotoBank()):
+        alpha = np.asarray(portrait)[..., 3]
+        assert alpha.max() > 100
+        assert max(alpha[0].max(), alpha[-1].max(), alpha[:, 0].max(), alpha[:, -1].max()) <= 12
+
+
+def test_light_is_as_large_as_its_bright_part(rng):
+    kind = GlowKind("x", (0.0, 0.0, 1.0), 0.3, 1.0, 0.0)
+    [portrait] = make_portraits(rng, kind.portraits(rng, 1, 0.0, PhotoBank())[:1], Look(glow=True), PhotoBank())
+    rgba, _, _ = stamp(rng, portrait, Look(turn="upright", glow=True), 40.0, 0.0, (50.0, 50.0))
+    bright = rgba[..., 3] >= SOLID
+    assert bright.any(0).sum() == pytest.approx(40, abs=2)
+    assert bright.any(1).sum() == pytest.approx(40, abs=2)
+    assert rgba.shape[0] > 50  # its light reaches further
 
 
 def test_a_lens_enlarges_what_lies_behind_it():

@@ -22,7 +22,7 @@ def synth(
     cutouts: Annotated[list[Path] | None, Parameter(negative="")] = None,
     backgrounds: Annotated[list[Path] | None, Parameter(negative="")] = None,
     workers: int = 1,
-    preset: Literal["default", "wide-scale", "two-kinds", "assortment", "crowds", "plain"] = "default",
+    preset: Literal["default", "wide-scale", "two-kinds", "assortment", "crowds", "cells", "plain"] = "default",
     emoji: bool = True,
     masks: Annotated[bool, Parameter(negative="")] = False,
     preview: Annotated[bool, Parameter(negative="")] = False,
@@ -41,8 +41,8 @@ def synth(
         backgrounds: Folder of photographs to paste on; may be repeated.
         workers: Processes to share the work.
         preset: wide-scale: sizes vary 4x in every scene. two-kinds: two unlike kinds in every scene. assortment: many
-            kinds, a few of each. crowds: very many small things that touch. plain: two simple shapes on bare
-            ground.
+            kinds, a few of each. crowds: very many small things that touch. cells: what lies under a microscope.
+            plain: two simple shapes on bare ground.
         emoji: Use the sprites of the colour-emoji font, where it is installed.
         masks: Also write every object's mask.
         preview: Also write preview.png, a contact sheet of the first scenes with their labels drawn in.

@@ -10,10 +10,18 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
-from scipy.spatial import cKDTree
 
 from likewise.data.synthetic import layout
-from likewise.data.synthetic.layout import Doubles, Field, Layout, Placement, draw_far, inside, turned
+from likewise.data.synthetic.layout import (
+    Doubles,
+    Field,
+    Layout,
+    Placement,
+    draw_far,
+    inside,
+    pushed_apart,
+    turned,
+)
 
 #: How much larger or smaller than the field says things may be made to fill the picture.
 _GROWTH = (0.25, 2.2)
@@ -56,7 +64,9 @@ def packed(rng: Generator, count: int, field: Field) -> Placement:
     # the densest random packing of unequal discs covers about 0.84 of the plane
     area = float((np.pi / 4 * share**2).sum()) * field.size**2
     fit = float(np.clip(np.sqrt(rng.uniform(0.78, 0.92) * room.prod() / area), *_GROWTH))
-    xy = _apart(rng.random((count, 2)) * room, share * field.size * fit / 2, room) + np.array([0, low * extent[1]])
+    xy = pushed_apart(rng.random((count, 2)) * room, share * field.size * fit / 2, room) + np.array(
+        [0, low * extent[1]]
+    )
     return Placement(np.clip(xy, 0, extent), share * fit, np.zeros(count))
 
 
@@ -114,7 +124,7 @@ def swarm(rng: Generator, count: int, field: Field) -> Placement:
     xy = turned(rng.standard_normal((count, 2)) * spread, rng.uniform(0, 3.2)) + centre
     heading = rng.uniform(-0.5, 0.5) + rng.normal(0, rng.choice((0.05, 0.4)), count)
     scale = np.exp(np.clip(rng.normal(0, 0.16, count), -0.5, 0.5))
-    near = _apart(xy, scale * field.size * 0.4, None, rounds=4)
+    near = pushed_apart(xy, scale * field.size * 0.4, None, rounds=4)
     return Placement(inside(near, field), scale, heading)
 
 
@@ -211,20 +221,3 @@ def _within(places: Places, field: Field) -> Places:
     xy, size, angle = places
     kept = ((xy > 0) & (xy < (field.width, field.height))).all(1)
     return xy[kept], size[kept], angle[kept]
-
-
-def _apart(xy: Doubles, radius: Doubles, room: Doubles | None, rounds: int = 30) -> Doubles:
-    """Discs (N, 2) pushed off one another, and back into the ``room`` (2,) where there is one."""
-    reach = 2 * float(radius.max())
-    for _ in range(rounds):
-        pairs = cKDTree(xy).query_pairs(reach, output_type="ndarray")
-        away = xy[pairs[:, 0]] - xy[pairs[:, 1]]
-        distance = np.linalg.norm(away, axis=1) + 1e-6
-        overlap = np.clip(radius[pairs].sum(1) - distance, 0, None)
-        push = 0.4 * away * (overlap / distance)[:, None]
-        for k in range(2):
-            xy[:, k] += np.bincount(pairs[:, 0], push[:, k], len(xy)) - np.bincount(pairs[:, 1], push[:, k], len(xy))
-        if room is not None:
-            edge = np.minimum(radius[:, None] * 0.8, room / 2)
-            xy = np.clip(xy, edge, room - edge)
-    return xy

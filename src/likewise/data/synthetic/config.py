@@ -107,6 +107,11 @@ class SceneConfig:
         return cls(objects=(60, 900), size=(8.0, 64.0), second_share=0.3, settings=packed)
 
     @classmethod
+    def cells(cls) -> SceneConfig:
+        """Under the microscope: many cells that glow, are stained or have thin walls, and touch or overlap."""
+        return cls(objects=(20, 420), size=(8.0, 64.0), settings=("glow", "stained", "thin walls"))
+
+    @classmethod
     def plain(cls) -> SceneConfig:
         """Two kinds of pure colours and simple shapes on bare ground: what a small network learns in minutes."""
         return cls(
@@ -121,13 +126,14 @@ class SceneConfig:
 
     @classmethod
     def preset(cls, name: str) -> SceneConfig:
-        """A preset by name: "default", "wide-scale", "two-kinds", "assortment", "crowds" or "plain".
+        """A preset by name: "default", "wide-scale", "two-kinds", "assortment", "crowds", "cells" or "plain".
 
         Raises:
             LikewiseError: an unknown name.
         """
         presets = {"default": cls.default, "wide-scale": cls.wide_scale, "two-kinds": cls.two_kind_scenes}
-        presets |= {"assortment": cls.assortment, "crowds": cls.crowds, "plain": cls.plain}
+        presets |= {"assortment": cls.assortment, "crowds": cls.crowds, "cells": cls.cells}
+        presets |= {"plain": cls.plain}
         if name not in presets:
             raise LikewiseError(f"preset {name!r} is unknown{nearest(name, presets)}")
         return presets[name]()

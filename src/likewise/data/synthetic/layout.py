@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 Doubles = NDArray[np.float64]
 
@@ -197,6 +198,23 @@ def _receding(rng: Generator, across: Doubles, depth: Doubles, far: float, field
     xy = np.stack([x, bottom - reach + reach / depth], axis=1)
     order = np.argsort(-depth, kind="stable")
     return Placement(inside(xy, field)[order], (far**0.5 / depth)[order], np.zeros(len(xy)))
+
+
+def pushed_apart(xy: Doubles, radius: Doubles, room: Doubles | None, rounds: int = 30) -> Doubles:
+    """Discs (N, 2) pushed off one another, and back into the ``room`` (2,) where there is one."""
+    reach = 2 * float(radius.max())
+    for _ in range(rounds):
+        pairs = cKDTree(xy).query_pairs(reach, output_type="ndarray")
+        away = xy[pairs[:, 0]] - xy[pairs[:, 1]]
+        distance = np.linalg.norm(away, axis=1) + 1e-6
+        overlap = np.clip(radius[pairs].sum(1) - distance, 0, None)
+        push = 0.4 * away * (overlap / distance)[:, None]
+        for k in range(2):
+            xy[:, k] += np.bincount(pairs[:, 0], push[:, k], len(xy)) - np.bincount(pairs[:, 1], push[:, k], len(xy))
+        if room is not None:
+            edge = np.minimum(radius[:, None] * 0.8, room / 2)
+            xy = np.clip(xy, edge, room - edge)
+    return xy
 
 
 def _relax(xy: Doubles, apart: float) -> Doubles:

@@ -1,6 +1,6 @@
 """Things packed with no gap, each shaped by its neighbours: tissue, cobbles, stacked logs, foam, a full crate.
 
-Outlines are Voronoi cells, shrunk by the width of a gap and with their corners cut.
+Outlines are the cells of a power diagram, shrunk by the width of a gap and with their corners cut.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy.spatial import Voronoi
+from scipy.spatial import ConvexHull
 
+from likewise.data.synthetic.layout import Doubles, pushed_apart
 from likewise.data.synthetic.photos import PhotoBank
 from likewise.data.synthetic.surfaces import Paint, paint
 from likewise.data.synthetic.textures import smooth_noise
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Packing:
         disorder: 0 a honeycomb, 1 points at random.
         variety: how much cells' paints differ.
         holes: share of the picture that cells leave empty.
+        unequal: spread of the logarithm of the cells' radii, beyond what the disorder makes of them.
     """
 
     gap: float
@@ -38,6 +38,7 @@ class Packing:
     disorder: float
     variety: float
     holes: float = 0.0
+    unequal: float = 0.0
 
 
 def draw_packing(rng: Generator) -> Packing:
@@ -47,6 +48,7 @@ def draw_packing(rng: Generator) -> Packing:
         rounding=int(rng.integers(0, 4)),
         disorder=float(rng.uniform(0.05, 0.6)),
         variety=float(rng.uniform(0.1, 1.0)),
+        unequal=float(rng.uniform(0.1, 0.45)) if rng.random() < 0.3 else 0.0,
     )
 
 
@@ -58,6 +60,7 @@ def thin_walled(rng: Generator, thickness: float) -> Packing:
         disorder=float(rng.uniform(0.3, 0.95)),
         variety=0.0,
         holes=float(rng.uniform(0, 0.3)) if rng.random() < 0.5 else 0.0,
+        unequal=float(rng.uniform(0.15, 0.6)) if rng.random() < 0.65 else 0.0,
     )
 
 
@@ -77,11 +80,34 @@ def cell_outlines(rng: Generator, width: int, height: int, count: int, packing: 
     j, i = np.meshgrid(np.arange(columns) - 1.0, np.arange(rows) - 1.0)
     points = np.stack([(j + 0.5 * (i % 2)) * step, i * step * 0.866], axis=-1).reshape(-1, 2)
     points = points + rng.normal(0, packing.disorder * 0.45 * step, points.shape)
-    diagram = Voronoi(points)
-    cells = [diagram.regions[diagram.point_region[k]] for k in range(len(points))]
-    outlines = [diagram.vertices[cell] for cell in cells if cell and -1 not in cell]
-    shaped = [_shape(outline, packing) for outline in outlines]
+    radius = np.exp(np.clip(rng.normal(0, packing.unequal, len(points)), -1.2, 0.8)) if packing.unequal else np.ones(1)
+    # 0.95: discs that cover nearly all of the plane cannot but touch their neighbours all round
+    radius = np.broadcast_to(0.5 * 0.95 * step * radius / np.sqrt((radius**2).mean()), len(points))
+    if packing.unequal:
+        points = pushed_apart(points, radius, None)
+    shaped = [_shape(outline, packing) for outline in power_cells(points, radius)]
     return [s for s in shaped if _centre_inside(s, width, height) and float(np.ptp(s, axis=0).max()) < 4 * step]
+
+
+def power_cells(points: Doubles, radius: Doubles) -> list[Doubles]:
+    """Cells of points (N, 2): where none of the other discs of ``radius`` (N,) has a lower power, |x - p|^2 - r^2.
+
+    With equal radii they are Voronoi's. Open cells, those of the points' convex hull, and points whose disc is too
+    small to have a cell are left out. From the lower hull of the points lifted to (x, y, x^2 + y^2 - r^2):
+    Aurenhammer, "Power diagrams", SIAM J. Comput. 16 (1987).
+
+    Returns:
+        Corners (n, 2) of each cell, in order round it.
+    """
+    hull = ConvexHull(np.column_stack([points, (points**2).sum(1) - radius**2]))
+    below = hull.equations[:, 2] < 0
+    corners = -0.5 * hull.equations[below, :2] / hull.equations[below, 2:3]
+    own: list[list[int]] = [[] for _ in points]
+    for corner, triangle in enumerate(hull.simplices[below]):
+        for point in triangle:
+            own[point].append(corner)
+    rim = set(ConvexHull(points).vertices)
+    return [_in_order(corners[found]) for point, found in enumerate(own) if len(found) > 2 and point not in rim]
 
 
 def tissue_stamps(
@@ -96,6 +122,12 @@ def tissue_stamps(
         ImageDraw.Draw(image).polygon([(x, y) for x, y in corners], fill=255)
         painted = paint(rng, np.asarray(image.reduce(2)), look.vary(rng, variety), photos)
         yield np.asarray(painted), left, top
+
+
+def _in_order(corners: Doubles) -> Doubles:
+    """Corners of a convex polygon in order round it."""
+    x, y = (corners - corners.mean(0)).T
+    return corners[np.argsort(np.arctan2(y, x))]
 
 
 def _shape(outline: Doubles, packing: Packing) -> Doubles:

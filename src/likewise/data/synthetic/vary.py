@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from likewise.data.synthetic.compose import SOLID
 from likewise.data.synthetic.photos import PhotoBank
 from likewise.data.synthetic.surfaces import edge_depth, shade, to_image
 from likewise.data.synthetic.textures import Floats, hue_rotation, smooth_noise
@@ -76,6 +77,12 @@ class Portrait:
         return float(np.sqrt(self.image.width * self.image.height))
 
     @cached_property
+    def lit(self) -> float:
+        """sqrt(width x height) of what is lit brightly enough to belong to it, as a share of the whole's."""
+        box = self.image.getchannel("A").point([255 * (level >= SOLID) for level in range(256)]).getbbox()
+        return 1.0 if box is None else float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) / self.side
+
+    @cached_property
     def _levels(self) -> dict[int, Image.Image]:
         return {0: self.image}
 
@@ -123,7 +130,7 @@ def stamp(
         rng: source of randomness.
         portrait: what it looks like.
         look: how much it may differ.
-        side: sqrt(width x height) in pixels before turning.
+        side: sqrt(width x height) in pixels before turning; of light, of its bright part.
         angle: turn in radians.
         centre: x, y in the picture.
 
@@ -132,6 +139,7 @@ def stamp(
     """
     squeeze = float(np.exp(rng.normal(0, look.squeeze) / 2)) if look.squeeze else 1.0
     flip = -1.0 if look.mirrored and rng.random() < 0.5 else 1.0
+    side = side / portrait.lit if look.glow else side
     source = portrait.at_least(side)
     scale = side / float(np.sqrt(source.width * source.height))
     shape = np.diag([flip * scale * squeeze, scale / squeeze])
