@@ -200,6 +200,18 @@ def test_coco_keeps_the_rules_and_says_who_put_a_point(project: Project) -> None
     assert [c["name"] for c in found["categories"]] == ["object", "shells"]
 
 
+def test_what_a_name_found_says_how_large_things_are(project: Project) -> None:
+    by_name = project.pictures[1]
+    assert by_name.object_size is None
+    assert by_name.prediction is not None
+    found = by_name.prediction.model_copy(update={"found": ((10.0, 10.0, 30.0, 34.0), (50.0, 10.0, 60.0, 26.0))})
+    named = by_name.model_copy(update={"prediction": found})
+    assert named.object_size == (15, 20)
+    boxes = [n["bbox"] for n in to_coco(project.model_copy(update={"pictures": (named,)}), "count")["annotations"]]
+    assert [10, 10, 20, 20] not in boxes
+    assert [52.5, 10, 15, 20] in boxes
+
+
 def test_a_result_itself_keeps_the_rules_too(client: TestClient, ids: dict[str, str]) -> None:
     from likewise.predict import Counter
 

@@ -129,6 +129,8 @@ def test_what_a_name_found_becomes_boxes(person: Person) -> None:
     person.page.press("#name", "Enter")
     expect(keep).to_be_visible(timeout=PATIENCE)
     person.count()
+    saved = json.loads(person.download("#save-project"))
+    assert len(saved["pictures"][0]["prediction"]["found"]) == 3
     keep.click()
     samples = person.page.locator(".samples:not(.negative) canvas")
     expect(samples).to_have_count(3)

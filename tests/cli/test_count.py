@@ -28,7 +28,7 @@ from likewise.types import LikewiseError, Trust
 from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")
-KEYS = ["image", "model", "count", "low", "high", "points", "warnings", "seconds"]
+KEYS = ["image", "model", "count", "low", "high", "points", "found", "warnings", "seconds"]
 
 
 @pytest.fixture(scope="module")

@@ -92,8 +92,9 @@ def test_bad_arrays_are_refused(changes: dict[str, Any], message: str) -> None:
 
 def test_the_dictionary_is_plain_json_with_these_keys() -> None:
     record = json.loads(json.dumps(result().to_dict(), allow_nan=False))
-    assert list(record) == ["image", "model", "count", "low", "high", "points", "warnings", "seconds"]
+    assert list(record) == ["image", "model", "count", "low", "high", "points", "found", "warnings", "seconds"]
     assert (record["low"], record["high"], record["warnings"]) == (None, None, [])
+    assert result(found=((1.0, 2.0, 3.0, 4.004),)).to_dict()["found"] == [[1, 2, 3, 4]]
     sure = result(interval=(4.04, 9.25), warnings=("Look again.",)).to_dict()
     assert (sure["low"], sure["high"], sure["warnings"]) == (4.04, 9.25, ["Look again."])
     assert record["image"] == "dishes/first dish.jpg"

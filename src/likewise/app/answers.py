@@ -25,14 +25,13 @@ EDGE = 1
 
 
 def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[str, Any]:
-    """What ``likewise count --json`` prints, and scores, prompt, what a name found, where asked for also the heat."""
+    """What ``likewise count --json`` prints, and scores, prompt, where asked for also the heat."""
     answer = {
         **result.to_dict(),
         "image": picture.name,
         "scores": [round(float(score), 4) for score in result.scores],
         "prompt": result.prompt.to_dict(),
         "object_size": result.object_size,
-        "found": [[round(v, 2) for v in box] for box in result.found],
     }
     if not heat:
         return answer

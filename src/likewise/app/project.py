@@ -17,7 +17,10 @@ from likewise.app.questions import Body, Boxes, Name, Number, Point, Points, Str
 
 
 class Prediction(Body):
-    """What a model found; the truth lies between ``low`` and ``high`` in nine of ten cases, where that is known."""
+    """What a model found; the truth lies between ``low`` and ``high`` in nine of ten cases, where that is known.
+
+    ``found`` are the boxes of what matched a name best, by which the rest was counted.
+    """
 
     model: Name
     count: Number
@@ -25,6 +28,7 @@ class Prediction(Body):
     high: Number | None = None
     warnings: Annotated[tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=50)] = ()
     points: Points = ()
+    found: Boxes = ()
     scores: Annotated[tuple[Number, ...], Field(max_length=200_000)] = ()
     seconds: Number = 0.0
 
@@ -109,8 +113,9 @@ class ProjectPicture(Body):
 
     @property
     def object_size(self) -> tuple[float, float] | None:
-        """Mean width and height of the examples."""
-        boxes = self.exemplars or (self.like.exemplars if self.like else ())
+        """Mean width and height of the examples, drawn or found by a name."""
+        elsewhere = self.like.exemplars if self.like else ()
+        boxes = self.exemplars or elsewhere or (self.prediction.found if self.prediction else ())
         if not boxes:
             return None
         return sum(b[2] - b[0] for b in boxes) / len(boxes), sum(b[3] - b[1] for b in boxes) / len(boxes)

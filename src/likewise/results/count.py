@@ -131,8 +131,8 @@ class CountResult:
     def save(self, directory: str | Path, name: str | None = None) -> Path:
         """Write the `plot`, the `density` and the numbers.
 
-        The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores, prompt,
-        found boxes and signs.
+        The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores, prompt
+        and signs.
 
         Args:
             directory: made where it is missing.
@@ -143,13 +143,12 @@ class CountResult:
         """
         stem = stem_in(directory, name, self.source)
         record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
-        record["found"] = rounded(np.reshape(self.found, (-1, 4)), 2)
         record["signs"] = {sign: round(value, 4) for sign, value in self.signs.items()}
         np.save(stem.with_name(f"{stem.name}_density.npy"), self.density)
         return write(stem, "count", record, self.plot())
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as plain JSON values: image, model, count, low, high, points, warnings and seconds.
+        """The result as plain JSON values: image, model, count, low, high, points, found, warnings and seconds.
 
         low and high are None where the interval is not known.
         """
@@ -161,6 +160,7 @@ class CountResult:
             "low": low,
             "high": high,
             "points": rounded(self.points, 2),
+            "found": rounded(np.reshape(self.found, (-1, 4)), 2),
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
         }

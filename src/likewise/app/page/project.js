@@ -24,7 +24,7 @@ function toPicture(bench, modes, { id, name, width, height }, tasks) {
   const counted = answer("count");
   if (counted) {
     const { model, count, low = null, high = null, warnings = [], points, scores, seconds } = counted;
-    found.prediction = { model, count, low, high, warnings, points, scores, seconds: round(seconds, 3) };
+    found.prediction = { model, count, low, high, warnings, points, found: counted.found ?? [], scores, seconds: round(seconds, 3) };
   }
   const segmented = answer("segment");
   if (segmented) {
