@@ -82,9 +82,9 @@ def spdcn_lite(config: SpdcnLite) -> Path:
         --backgrounds DATA/clothing --cutouts DATA/grocery_iconic --cutouts DATA/clothing --cutouts DATA/nuclei
         likewise train spdcn-lite --data DATA --scenes scenes
     Time: ten minutes to render and about 65 minutes to train, on two CPU cores.
-    Score: on the weights' card (``likewise models spdcn-lite``). Those were made in four stages (docs/results.md), the
-        last by ``--weights THIRD.safetensors --earlier 0.5 --steps 1250 --warmup 50 --lr 5e-4 --seed 2
-        --box-growth 0.85 1.45 --box-jitter 0.06 --precision 32-true``, in 80 minutes of a core.
+    Score: on the weights' card (``likewise models spdcn-lite``). Those were made in five stages (docs/results.md), the
+        last by ``--weights FOURTH.safetensors --steps 1500 --warmup 50 --lr 6e-4 --seed 3 --box-growth 0.85 1.4
+        --box-jitter 0.06 --precision 32-true`` on five folders of scenes, in 76 minutes of a core.
 
     Pictures are rescaled so that the exemplars measure 36 pixels times a jitter, cropped, and changed in colour from
     place to place, so that objects of a kind differ as they do in the world.
