@@ -343,8 +343,9 @@ SPDCN_LITE = Preset(
         file="spdcn-lite.safetensors",
         sha256="e431c7bdcc49245a6ecb47a298006252fede112d4348f44872d6e6326d705b5d",
         source="likewise train spdcn-lite, seed 0: 3600 steps of 16 crops without negatives, 2000 with them and "
-        "4000 (seed 1) with crowds, the average of those and of 1250 more (seed 2) with loose boxes, then 1500 (seed 3) "
-        "with cells of unequal size; the trunk started from ImageNet MobileNetV2 (github.com/google-coral/test_data, Apache-2.0), every layer was trained",
+        "4000 (seed 1) with crowds, the average of those and of 1250 more (seed 2) with loose boxes, 1500 (seed 3) "
+        "with cells of unequal size; the trunk started from ImageNet MobileNetV2 "
+        "(github.com/google-coral/test_data, Apache-2.0), every layer was trained",
         paper="Lin et al., Scale-Prior Deformable Convolution for Exemplar-Guided Class-Agnostic Counting, BMVC 2022",
         scores={
             "generalisation suite": "mean of 14 sets, NAE 0.173",
