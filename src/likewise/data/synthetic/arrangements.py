@@ -12,16 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from likewise.data.synthetic import layout
-from likewise.data.synthetic.layout import (
-    Doubles,
-    Field,
-    Layout,
-    Placement,
-    draw_far,
-    inside,
-    pushed_apart,
-    turned,
-)
+from likewise.data.synthetic.layout import Doubles, Field, Layout, Placement, draw_far, inside, pushed_apart, turned
 
 #: How much larger or smaller than the field says things may be made to fill the picture.
 _GROWTH = (0.25, 2.2)
@@ -64,9 +55,8 @@ def packed(rng: Generator, count: int, field: Field) -> Placement:
     # the densest random packing of unequal discs covers about 0.84 of the plane
     area = float((np.pi / 4 * share**2).sum()) * field.size**2
     fit = float(np.clip(np.sqrt(rng.uniform(0.78, 0.92) * room.prod() / area), *_GROWTH))
-    xy = pushed_apart(rng.random((count, 2)) * room, share * field.size * fit / 2, room) + np.array(
-        [0, low * extent[1]]
-    )
+    xy = pushed_apart(rng.random((count, 2)) * room, share * field.size * fit / 2, room)
+    xy += np.array([0, low * extent[1]])
     return Placement(np.clip(xy, 0, extent), share * fit, np.zeros(count))
 
 

@@ -131,9 +131,15 @@ class SceneConfig:
         Raises:
             LikewiseError: an unknown name.
         """
-        presets = {"default": cls.default, "wide-scale": cls.wide_scale, "two-kinds": cls.two_kind_scenes}
-        presets |= {"assortment": cls.assortment, "crowds": cls.crowds, "cells": cls.cells}
-        presets |= {"plain": cls.plain}
+        presets = {
+            "default": cls.default,
+            "wide-scale": cls.wide_scale,
+            "two-kinds": cls.two_kind_scenes,
+            "assortment": cls.assortment,
+            "crowds": cls.crowds,
+            "cells": cls.cells,
+            "plain": cls.plain,
+        }
         if name not in presets:
             raise LikewiseError(f"preset {name!r} is unknown{nearest(name, presets)}")
         return presets[name]()

@@ -112,7 +112,7 @@ def clusters(rng: Generator, count: int, field: Field) -> Placement:
     centres = rng.random((heaps, 2)) * (field.width, field.height)
     spread = field.size * np.sqrt(count / heaps) * rng.uniform(0.25, 0.6)
     xy = centres[rng.integers(heaps, size=count)] + rng.normal(0, spread, (count, 2))
-    return Placement.flat(inside(_relax(xy, field.size * 0.75), field))
+    return Placement.flat(inside(_loosened(xy, field.size * 0.75), field))
 
 
 def pile(rng: Generator, count: int, field: Field) -> Placement:
@@ -120,7 +120,7 @@ def pile(rng: Generator, count: int, field: Field) -> Placement:
     centre = np.array([field.width, field.height]) * rng.uniform(0.35, 0.65, 2)
     spread = field.size * np.sqrt(count) * rng.uniform(0.22, 0.4)
     xy = centre + rng.normal(0, 1, (count, 2)) * spread * (1.0, rng.uniform(0.5, 1.0))
-    xy = _relax(xy, field.size * 0.5)
+    xy = _loosened(xy, field.size * 0.5)
     order = np.argsort(-np.linalg.norm(xy - centre, axis=1), kind="stable")
     return Placement.flat(inside(xy[order], field))
 
@@ -200,31 +200,30 @@ def _receding(rng: Generator, across: Doubles, depth: Doubles, far: float, field
     return Placement(inside(xy, field)[order], (far**0.5 / depth)[order], np.zeros(len(xy)))
 
 
-def pushed_apart(xy: Doubles, radius: Doubles, room: Doubles | None, rounds: int = 30) -> Doubles:
-    """Discs (N, 2) pushed off one another, and back into the ``room`` (2,) where there is one."""
+def _loosened(xy: Doubles, apart: float) -> Doubles:
+    """Things that are closer than ``apart``, pushed off one another a little."""
+    return pushed_apart(xy, np.full(len(xy), apart / 2), None, rounds=4, strength=0.45)
+
+
+def pushed_apart(
+    xy: Doubles, radius: Doubles, room: Doubles | None, *, rounds: int = 30, strength: float = 0.4
+) -> Doubles:
+    """Discs (N, 2) pushed off one another, and back into the ``room`` (2,) where there is one.
+
+    ``strength`` is the share of an overlap by which either moves: with a half, two discs by themselves just touch.
+    """
     reach = 2 * float(radius.max())
     for _ in range(rounds):
         pairs = cKDTree(xy).query_pairs(reach, output_type="ndarray")
         away = xy[pairs[:, 0]] - xy[pairs[:, 1]]
         distance = np.linalg.norm(away, axis=1) + 1e-6
         overlap = np.clip(radius[pairs].sum(1) - distance, 0, None)
-        push = 0.4 * away * (overlap / distance)[:, None]
+        push = strength * away * (overlap / distance)[:, None]
         for k in range(2):
             xy[:, k] += np.bincount(pairs[:, 0], push[:, k], len(xy)) - np.bincount(pairs[:, 1], push[:, k], len(xy))
         if room is not None:
             edge = np.minimum(radius[:, None] * 0.8, room / 2)
             xy = np.clip(xy, edge, room - edge)
-    return xy
-
-
-def _relax(xy: Doubles, apart: float) -> Doubles:
-    """Push things that are closer than ``apart`` off one another, a few rounds."""
-    for _ in range(4):
-        away = xy[:, None] - xy[None]
-        distance = np.linalg.norm(away, axis=-1) + 1e-6
-        push = np.clip(apart - distance, 0, None) / distance
-        np.fill_diagonal(push, 0)
-        xy = xy + 0.45 * (away * push[..., None]).sum(1)
     return xy
 
 

@@ -17,7 +17,9 @@ from likewise.data.synthetic.photos import PhotoBank
 from likewise.data.synthetic.surfaces import to_image
 from likewise.data.synthetic.textures import Floats, blend, colour_name, near_colour, smooth_noise
 
-_SIDE, _FINE_SIDE = 64, 112
+_SIDE = 64
+#: Side of the sheet for light, which reaches further than its bright part.
+_LIGHT_SIDE = 112
 #: Times finer than the picture that thin-walled cells are drawn.
 _FINE = 4
 _HAEMATOXYLIN = np.array((0.24, 0.14, 0.42), dtype=np.float32)
@@ -52,13 +54,13 @@ class GlowKind:
         softness = self.softness * float(np.exp(rng.normal(0, 0.5 * variety)))
         aspect = self.aspect * float(np.exp(rng.normal(0, 0.15 * variety)))
         reach = 1.9 * max(aspect, 1 / aspect) ** 0.5
-        y, x = np.mgrid[-reach : reach : _FINE_SIDE * 1j, -reach : reach : _FINE_SIDE * 1j].astype(np.float32)
+        y, x = np.mgrid[-reach : reach : _LIGHT_SIDE * 1j, -reach : reach : _LIGHT_SIDE * 1j].astype(np.float32)
         theta, radius = np.arctan2(y, x), np.hypot(x / aspect**0.5, y * aspect**0.5)
         for k in (2, 3, 4):
             radius = radius * (1 + rng.normal(0, self.lumpy) * np.cos(k * theta + rng.uniform(0, 6.3)))
         light = expit((0.85 - radius) / max(softness, 0.03))
         light = light * np.clip((1.85 - radius) / 0.6, 0, 1)  # the sheet ends where there is no light left
-        texture = 1 + 0.12 * smooth_noise(rng, _FINE_SIDE, _FINE_SIDE, 14, 2)
+        texture = 1 + 0.12 * smooth_noise(rng, _LIGHT_SIDE, _LIGHT_SIDE, 14, 2)
         alpha = np.clip(light * texture * (0.8 + 0.25 * np.exp(-(radius**2))), 0, 1)
         tint = np.broadcast_to(np.array(self.tint, np.float32), (*alpha.shape, 3))
         image = to_image(tint, 255 * alpha)

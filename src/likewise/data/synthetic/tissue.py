@@ -19,6 +19,9 @@ from likewise.data.synthetic.photos import PhotoBank
 from likewise.data.synthetic.surfaces import Paint, paint
 from likewise.data.synthetic.textures import smooth_noise
 
+#: Radius, in steps of the lattice, of discs that cannot but touch their neighbours all round.
+_DENSE = 0.5 * 0.95
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -80,10 +83,10 @@ def cell_outlines(rng: Generator, width: int, height: int, count: int, packing: 
     j, i = np.meshgrid(np.arange(columns) - 1.0, np.arange(rows) - 1.0)
     points = np.stack([(j + 0.5 * (i % 2)) * step, i * step * 0.866], axis=-1).reshape(-1, 2)
     points = points + rng.normal(0, packing.disorder * 0.45 * step, points.shape)
-    radius = np.exp(np.clip(rng.normal(0, packing.unequal, len(points)), -1.2, 0.8)) if packing.unequal else np.ones(1)
-    # 0.95: discs that cover nearly all of the plane cannot but touch their neighbours all round
-    radius = np.broadcast_to(0.5 * 0.95 * step * radius / np.sqrt((radius**2).mean()), len(points))
+    radius = np.full(len(points), _DENSE * step)
     if packing.unequal:
+        share = np.exp(np.clip(rng.normal(0, packing.unequal, len(points)), -1.2, 0.8))
+        radius = radius * share / np.sqrt((share**2).mean())
         points = pushed_apart(points, radius, None)
     shaped = [_shape(outline, packing) for outline in power_cells(points, radius)]
     return [s for s in shaped if _centre_inside(s, width, height) and float(np.ptp(s, axis=0).max()) < 4 * step]

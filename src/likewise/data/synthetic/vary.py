@@ -79,7 +79,7 @@ class Portrait:
     @cached_property
     def lit(self) -> float:
         """sqrt(width x height) of what is lit brightly enough to belong to it, as a share of the whole's."""
-        box = self.image.getchannel("A").point([255 * (level >= SOLID) for level in range(256)]).getbbox()
+        box = self.image.getchannel("A").point(lambda level: 255 * (level >= SOLID)).getbbox()
         return 1.0 if box is None else float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) / self.side
 
     @cached_property
