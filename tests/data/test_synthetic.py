@@ -218,6 +218,7 @@ def test_an_unknown_preset_is_told_with_the_nearest():
     with pytest.raises(LikewiseError, match="'wide-scale'"):
         SceneConfig.preset("wide-scal")
     assert SceneConfig.preset("two-kinds").two_kinds
+    assert SceneConfig.preset("near-twins").twin_share == 1
     assert SceneConfig.preset("assortment").kinds is not None
     assert SceneConfig.preset("crowds").objects[0] > 50
     assert "glow" in SceneConfig.preset("cells").settings

@@ -7,48 +7,55 @@ import itertools
 import pytest
 import torch
 
-from likewise.ops.tiling import Blend, blend_weights, tile_boxes, tile_spans
+from likewise.ops.tiling import Blend, Span, blend_weights, tile_spans
 
 
 @pytest.mark.parametrize(
-    ("length", "tile", "overlap", "spans"),
+    ("length", "tile", "overlap", "multiple", "spans"),
     [
-        (1, 8, 2, [(0, 1)]),
-        (8, 8, 2, [(0, 8)]),
-        (9, 8, 2, [(0, 8), (1, 9)]),
-        (14, 8, 2, [(0, 8), (6, 14)]),
-        (15, 8, 2, [(0, 8), (6, 14), (7, 15)]),
-        (20, 8, 0, [(0, 8), (8, 16), (12, 20)]),
-        (24, 8, 0, [(0, 8), (8, 16), (16, 24)]),
-        (10, 4, 3, [(0, 4), (1, 5), (2, 6), (3, 7), (4, 8), (5, 9), (6, 10)]),
+        (1, 8, 2, 1, [(0, 1)]),
+        (8, 8, 2, 1, [(0, 8)]),
+        (9, 8, 2, 1, [(0, 6), (3, 9)]),
+        (14, 8, 2, 1, [(0, 8), (6, 14)]),
+        (15, 8, 2, 1, [(0, 7), (4, 11), (8, 15)]),
+        (15, 8, 2, 4, [(0, 8), (3, 11), (7, 15)]),
+        (20, 8, 0, 1, [(0, 7), (6, 13), (13, 20)]),
+        (24, 8, 0, 5, [(0, 8), (8, 16), (16, 24)]),
+        (10, 4, 3, 1, [(0, 4), (1, 5), (2, 6), (3, 7), (4, 8), (5, 9), (6, 10)]),
     ],
 )
-def test_spans_start_where_expected(length: int, tile: int, overlap: int, spans: list[tuple[int, int]]) -> None:
-    assert tile_spans(length, tile, overlap) == spans
+def test_spans_start_where_expected(length: int, tile: int, overlap: int, multiple: int, spans: list[Span]) -> None:
+    assert tile_spans(length, tile, overlap, multiple) == spans
 
 
 @pytest.mark.parametrize("overlap", [0, 3, 5, 11])
 @pytest.mark.parametrize("length", [1, 5, 12, 13, 30, 97, 131])
-def test_spans_cover_every_pixel_overlap_enough_and_end_flush(length: int, overlap: int) -> None:
-    spans = tile_spans(length, 12, overlap)
+@pytest.mark.parametrize("multiple", [1, 4])
+def test_spans_cover_every_pixel_overlap_enough_and_end_flush(length: int, overlap: int, multiple: int) -> None:
+    spans = tile_spans(length, 12, overlap, multiple)
     covered = {p for start, end in spans for p in range(start, end)}
     assert covered == set(range(length))
     assert spans[0][0] == 0
     assert spans[-1][1] == length
-    assert all(end - start == min(12, length) for start, end in spans)
+    [size] = {end - start for start, end in spans}
     assert all(a[1] - b[0] >= overlap and b[0] > a[0] for a, b in itertools.pairwise(spans))
+    if length > 12:
+        assert size % multiple == 0
+        assert reach(len(spans) - 1, 12, overlap) < length  # fewer would not do
+        assert reach(len(spans), size - multiple, overlap) < length  # nor smaller ones
 
 
-def test_boxes_are_the_product_of_the_spans_row_by_row() -> None:
-    assert tile_boxes(9, 15, 8, 2) == [
-        (y, x, y + 8, x + 8) for y in (0, 1) for x in (0, 6, 7)
-    ]  # fmt: skip
+def reach(count: int, size: int, overlap: int) -> int:
+    """How much so many spans of a size cover if they share no more than they have to."""
+    return count * size - (count - 1) * overlap
 
 
-@pytest.mark.parametrize(("length", "tile", "overlap"), [(0, 4, 1), (4, 0, 0), (4, 4, 4), (4, 4, -1)])
-def test_nonsense_layouts_are_refused(length: int, tile: int, overlap: int) -> None:
+@pytest.mark.parametrize(
+    ("length", "tile", "overlap", "multiple"), [(0, 4, 1, 1), (4, 0, 0, 1), (4, 4, 4, 1), (4, 4, -1, 1), (9, 4, 1, 0)]
+)
+def test_nonsense_layouts_are_refused(length: int, tile: int, overlap: int, multiple: int) -> None:
     with pytest.raises(ValueError, match="overlap < tile"):
-        tile_spans(length, tile, overlap)
+        tile_spans(length, tile, overlap, multiple)
 
 
 @pytest.mark.parametrize(
@@ -103,5 +110,5 @@ def test_where_tiles_disagree_the_result_is_a_smooth_weighting_of_both() -> None
 
 def test_a_density_of_another_shape_is_refused_with_both_shapes() -> None:
     blend = Blend(20, 20, 16, 4)
-    with pytest.raises(ValueError, match=r"\(16, 16\).*\(8, 8\)"):
+    with pytest.raises(ValueError, match=r"\(12, 12\).*\(8, 8\)"):
         blend.add(blend.boxes[0], torch.zeros(8, 8))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor, nn
 
 from likewise.predict import Counter
@@ -195,19 +194,3 @@ def test_settled_densities_count_clear_peaks_as_one() -> None:
     cut = Counter(half, "red", device="cpu").count(squares(), box, region=[(0, 0), (25, 0), (25, 60), (0, 60)])
     assert cut.count == pytest.approx(1.0, rel=0.02)
     assert result.signs["mass"] == pytest.approx(abs(math.log(100 / 225)), abs=0.01)  # judged by what the network gave
-
-
-def test_settling_leaves_alone_what_is_far_from_one() -> None:
-    from likewise.predict.points import settled
-
-    grid = torch.zeros(40, 60)
-    places = [(10.5, 10.5, 0.3), (30.5, 10.5, 0.8), (50.5, 10.5, 1.4), (20.5, 30.5, 2.0)]
-    for x, y, mass in places:
-        grid[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2] = mass / 9
-    grid[35, 50] = 0.6  # belongs to no peak
-    points = torch.tensor([place[:2] for place in places])
-    out = settled(grid, points, 10.0, (0.5, 1.5))
-    held = [float(out[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4].sum()) for x, y, _ in places]
-    assert held == pytest.approx([0.3, 1.0, 1.0, 2.0])
-    assert out[35, 50] == grid[35, 50]
-    assert torch.equal(settled(grid, points[:0], 10.0, (0.5, 1.5)), grid)

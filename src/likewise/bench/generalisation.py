@@ -36,7 +36,7 @@ RENDERED = {
     "rendered, cells": SceneConfig(objects=(10, 400), settings=("slide", "glow", "stained", "thin walls")),
     "rendered, receding": SceneConfig(settings=("receding",)),
     "rendered, two kinds": SceneConfig.two_kind_scenes(),
-    "rendered, near-twins": SceneConfig(objects=(5, 80), second_share=1.0, twin_share=1.0, settings=("anything",)),
+    "rendered, near-twins": SceneConfig.near_twins(),
 }
 Open = Callable[[], Dataset[CountSample]]
 

@@ -22,7 +22,9 @@ def synth(
     cutouts: Annotated[list[Path] | None, Parameter(negative="")] = None,
     backgrounds: Annotated[list[Path] | None, Parameter(negative="")] = None,
     workers: int = 1,
-    preset: Literal["default", "wide-scale", "two-kinds", "assortment", "crowds", "cells", "plain"] = "default",
+    preset: Literal[
+        "default", "wide-scale", "two-kinds", "near-twins", "assortment", "crowds", "cells", "plain"
+    ] = "default",
     emoji: bool = True,
     masks: Annotated[bool, Parameter(negative="")] = False,
     preview: Annotated[bool, Parameter(negative="")] = False,
@@ -40,9 +42,10 @@ def synth(
         cutouts: Folder of cut-out objects (RGBA PNGs, or annotations.json with masks); may be repeated.
         backgrounds: Folder of photographs to paste on; may be repeated.
         workers: Processes to share the work.
-        preset: wide-scale: sizes vary 4x in every scene. two-kinds: two unlike kinds in every scene. assortment: many
-            kinds, a few of each. crowds: very many small things that touch. cells: what lies under a microscope.
-            plain: two simple shapes on bare ground.
+        preset: wide-scale: sizes vary 4x in every scene. two-kinds: two unlike kinds in every scene. near-twins: the
+            same thing in another colour or size beside what is counted. assortment: many kinds, a few of each. crowds:
+            very many small things that touch. cells: what lies under a microscope. plain: two simple shapes on bare
+            ground.
         emoji: Use the sprites of the colour-emoji font, where it is installed.
         masks: Also write every object's mask.
         preview: Also write preview.png, a contact sheet of the first scenes with their labels drawn in.

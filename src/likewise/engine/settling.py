@@ -60,10 +60,11 @@ def _errors(
         result = counter.count(sample.image, boxes)
         grid = torch.from_numpy(result.grid)
         tight = Prompt(tuple(boxes)).tightened(counter.densities.margin).exemplars
-        side = mean_side(tight) * math.sqrt(grid.numel() / (result.size[0] * result.size[1]))
-        points, _ = peaks_of(grid, side)
+        cells = torch.tensor(grid.shape[::-1]) / torch.tensor(result.size)
+        side = mean_side(tight) * math.sqrt(cells.prod())
+        peaks = peaks_of(grid, side, torch.tensor(tight) * cells.repeat(2))
         for pair in bounds:
-            read = grid if pair is None else settled(grid, points, side, pair)
+            read = grid if pair is None else settled(grid, peaks, pair)
             errors[pair].append(abs(read.sum(dtype=torch.float64).item() - sample.count) / sample.count)
     if not errors[bounds[0]]:
         raise LikewiseError("a set has no picture with both objects and exemplars; expected at least one")

@@ -3,8 +3,7 @@
 Convention
 ----------
 Tiles are half-open boxes ``(y0, x0, y1, x1)`` in whole pixels of the picture that is tiled. Neighbouring tiles
-share at least ``overlap`` pixels; the last one in each direction ends flush with the picture; a picture smaller
-than the tile is one tile of its own size.
+share at least ``overlap`` pixels; all are equally large; a picture smaller than the tile is one tile of its own size.
 
 The blend is a partition of unity: at every pixel the weights of the tiles that cover it sum to one, so that a
 density seen identically by every tile comes back unchanged and its sum with it. Each tile's weight fades to
@@ -23,25 +22,30 @@ Span = tuple[int, int]
 TileBox = tuple[int, int, int, int]
 
 
-def tile_spans(length: int, tile: int, overlap: int) -> list[Span]:
-    """Cut ``length`` pixels into half-open spans of at most ``tile``, neighbours sharing at least ``overlap``.
+def tile_spans(length: int, tile: int, overlap: int, multiple: int = 1) -> list[Span]:
+    """Cover ``length`` pixels by as few half-open spans of at most ``tile`` as share ``overlap`` with their neighbours.
+
+    They are all of one size, and no larger than so many have to be: what neighbours share is looked at twice.
+
+    Args:
+        length: pixels.
+        tile: longest span.
+        overlap: least number of pixels that neighbours share.
+        multiple: the size is rounded up to a multiple of this, as far as ``tile`` and ``length`` allow.
 
     Raises:
-        ValueError: a length or tile below one, or an overlap outside 0 .. tile - 1.
+        ValueError: a length, tile or multiple below one, or an overlap outside 0 .. tile - 1.
     """
-    if length < 1 or tile < 1 or not 0 <= overlap < tile:
-        raise ValueError(f"expected length >= 1 and 0 <= overlap < tile, got {length=}, {tile=}, {overlap=}")
+    if length < 1 or tile < 1 or multiple < 1 or not 0 <= overlap < tile:
+        numbers = f"{length=}, {tile=}, {overlap=}, {multiple=}"
+        raise ValueError(f"expected length, tile, multiple >= 1 and 0 <= overlap < tile, got {numbers}")
     if length <= tile:
         return [(0, length)]
-    step = tile - overlap
-    starts = [*range(0, length - tile, step), length - tile]
-    return [(start, start + tile) for start in starts]
-
-
-def tile_boxes(height: int, width: int, tile: int, overlap: int) -> list[TileBox]:
-    """The tiles ``(y0, x0, y1, x1)`` of a picture, row by row; see `tile_spans` for the rule and the errors."""
-    columns = tile_spans(width, tile, overlap)
-    return [(y0, x0, y1, x1) for y0, y1 in tile_spans(height, tile, overlap) for x0, x1 in columns]
+    count = math.ceil((length - overlap) / (tile - overlap))
+    least = math.ceil((length + (count - 1) * overlap) / count)
+    size = min(math.ceil(least / multiple) * multiple, tile)
+    starts = [i * (length - size) // (count - 1) for i in range(count)]
+    return [(start, start + size) for start in starts]
 
 
 def blend_weights(spans: list[Span], overlap: int) -> list[Tensor]:
@@ -66,15 +70,16 @@ class Blend:
         tile: longest side of a tile.
         overlap: least number of pixels that neighbours share.
         cell: the result is summed over cells of ``cell`` x ``cell`` pixels, which bounds its memory.
+        multiple: sides of tiles are rounded up to a multiple of this; see `tile_spans`.
 
     Attributes:
         boxes: the tiles to `add`, row by row.
     """
 
-    def __init__(self, height: int, width: int, tile: int, overlap: int, *, cell: int = 1) -> None:
+    def __init__(self, height: int, width: int, tile: int, overlap: int, *, cell: int = 1, multiple: int = 1) -> None:
         """Lay out the tiles; see the class for the arguments."""
-        rows, columns = tile_spans(height, tile, overlap), tile_spans(width, tile, overlap)
-        self.boxes = tile_boxes(height, width, tile, overlap)
+        rows, columns = (tile_spans(length, tile, overlap, multiple) for length in (height, width))
+        self.boxes: list[TileBox] = [(y0, x0, y1, x1) for y0, y1 in rows for x0, x1 in columns]
         self._rows = dict(zip(rows, blend_weights(rows, overlap), strict=True))
         self._columns = dict(zip(columns, blend_weights(columns, overlap), strict=True))
         self._cell = cell

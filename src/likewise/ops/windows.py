@@ -21,7 +21,7 @@ from torch import Tensor
 
 from likewise.ops.density import resize_density
 from likewise.ops.fitting import fitted
-from likewise.ops.tiling import Span, blend_weights, tile_spans
+from likewise.ops.tiling import Span, blend_weights
 
 WindowBlend = Literal["average", "paper"]
 
@@ -57,7 +57,8 @@ def window_spans(length: int, window: int, stride: int) -> list[Span]:
     """
     if not 1 <= stride <= window <= length:
         raise ValueError(f"expected 1 <= stride <= window <= length, got {stride=}, {window=}, {length=}")
-    return tile_spans(length, window, window - stride)
+    starts = [*range(0, length - window, stride), length - window]
+    return [(start, start + window) for start in starts]
 
 
 def cut_windows(image: Tensor, window: int, stride: int) -> Tensor:

@@ -24,7 +24,7 @@ from likewise.ops.polygon import inside_polygon
 from likewise.predict.by_name import SURE, Named, look_for
 from likewise.predict.densities import Answer, CounterModel, Densities, Likeness, Look, mean_side
 from likewise.predict.pictures import Picture
-from likewise.predict.points import Found, best_points, of_peaks, peaks_of, settled
+from likewise.predict.points import Found, Peaks, best_points, peaks_of, settled
 from likewise.predict.seen import KEPT_BYTES, Seen
 from likewise.predict.trust import ZOOM, Looked, signs_of, warnings_of
 from likewise.registry import load_model
@@ -156,9 +156,9 @@ class Counter:
         side = (mean_side(boxes) * look.view.scale if boxes else self.preprocess.object_size or USUAL_SIZE) / look.cell
         read = self._read(look, asked, elsewhere, side, named)
         answer = read.answer
-        whole = settled(answer.whole, read.points, side, self.settle) if self.settle else answer.whole
+        whole = settled(answer.whole, read.peaks, self.settle) if self.settle else answer.whole
         grid = answer.inside(whole)
-        found = best_points(read.points, read.scores, grid.sum(dtype=torch.float64).item(), answer.corners)
+        found = best_points(read.peaks, grid.sum(dtype=torch.float64).item(), answer.corners)
         result = CountResult(
             grid=grid.numpy(),
             size=(seen.width, seen.height),
@@ -177,18 +177,18 @@ class Counter:
     def _read(self, look: Look, prompt: Prompt, elsewhere: Likeness, side: float, named: Named | None) -> _Read:
         """The density and its peaks, of what goes by a name where there is one; ``side`` of things is in cells."""
         answer = self.densities.answer(look, prompt, elsewhere)
-        points, scores = peaks_of(answer.whole, side)
+        examples = look.on_grid(prompt.exemplars)
+        peaks = peaks_of(answer.whole, side, examples)
         if named is None:
-            return _Read(answer, points, scores, None)
+            return _Read(answer, peaks, None)
         alike, grid = answer.count, (answer.whole.shape[0], answer.whole.shape[1])
-        others = named.others(points, scores, grid, (look.seen.width, look.seen.height))
+        others = named.others(peaks.points, peaks.scores, grid, (look.seen.width, look.seen.height))
         if others and "negatives" in self.model.prompts:
             against = Prompt((), others).tightened(self.densities.margin).negatives
             answer = self.densities.answer(look, replace(prompt, negatives=against), elsewhere)
-            points, scores = peaks_of(answer.whole, side)
-        fits = named.at(points, grid) >= SURE
-        whole = of_peaks(answer.whole, points, fits, side)
-        return _Read(replace(answer, whole=whole), points[fits], scores[fits], alike)
+            peaks = peaks_of(answer.whole, side, examples)
+        fitting = peaks.of(named.at(peaks.points, grid) >= SURE)
+        return _Read(replace(answer, whole=fitting.part(answer.whole)), fitting, alike)
 
     def look(self, image: Picture) -> Seen:
         """Get a picture ready to be asked about again and again.
@@ -300,14 +300,13 @@ class Counter:
 
 
 class _Read(NamedTuple):
-    """A picture's answer, the peaks of its density (N, 2) and the density (N,) round each.
+    """A picture's answer and the peaks of its density.
 
     ``alike_count`` is what the density summed to before what goes by other names was taken out, where there is a name.
     """
 
     answer: Answer
-    points: Tensor
-    scores: Tensor
+    peaks: Peaks
     alike_count: float | None
 
 

@@ -88,6 +88,10 @@ class Look:
     view: View
     cell: int
 
+    def on_grid(self, boxes: Sequence[Box]) -> Tensor:
+        """Boxes (K, 4) of the picture in cells of its density."""
+        return self.view.to_view(boxes) / self.cell if boxes else torch.zeros(0, 4)
+
     def tile(self, box: TileBox) -> Any:
         """What the network is shown of a part of the view."""
         return self.seen.tile(self.view, box)
@@ -186,7 +190,8 @@ class Densities:
         """The density (h, w) on the CPU, blended from tiles; tiles that show nothing wanted are left out."""
         view, cell, whole = look.view, look.cell, self._is_whole(look.view)
         tile = max(view.width, view.height) if whole else self.preprocess.tile
-        blend = Blend(view.height, view.width, tile, 0 if whole else tile // OVERLAP, cell=cell)
+        overlap, multiple = 0 if whole else tile // OVERLAP, self.preprocess.multiple
+        blend = Blend(view.height, view.width, tile, overlap, cell=cell, multiple=multiple)
         asked = self._question(look, prompt, elsewhere)
         for y0, x0, y1, x1 in blend.boxes:
             top, left = (max(0, side - NEAR) // cell for side in (y0, x0))

@@ -25,6 +25,10 @@ PEAK_BLUR = 0.12
 PEAK_SHARE = 0.1
 #: Density belongs to the nearest peak within this many object sizes.
 BASIN = 0.5
+#: Density that stands for no thing of its own is nothing where there is less of it in a whole picture.
+STRAY = 0.5
+#: Peaks within this share of an example's box, round its middle, are of the example.
+CORE = 0.5
 #: A peak with at least this much density round it stands for a thing of its own.
 CLEAR = 0.5
 
@@ -47,52 +51,92 @@ class Found(NamedTuple):
     apart: float | None
 
 
-def peaks_of(grid: Tensor, side: float) -> tuple[Tensor, Tensor]:
-    """Every peak (N, 2) of a density (h, w), best first, and the density (N,) round it.
+class Peaks(NamedTuple):
+    """Where a density may show a thing.
+
+    Attributes:
+        points: (N, 2), best first.
+        scores: (N,) density round each.
+        shown: (N,) bool, which of them are examples: one thing, whatever their density.
+        owner: (h, w) int64, 1 + the index of the one that each cell of the density belongs to; 0: to none.
+    """
+
+    points: Tensor
+    scores: Tensor
+    shown: Tensor
+    owner: Tensor
+
+    def of(self, wanted: Tensor) -> Peaks:
+        """Those that are wanted (N,)."""
+        place = torch.cat([wanted.new_zeros(1), wanted]).cumsum(0)
+        place[1:][~wanted] = 0
+        return Peaks(self.points[wanted], self.scores[wanted], self.shown[wanted], place[self.owner])
+
+    def joined(self, which: Tensor) -> Peaks:
+        """Some of them (N,), at least one, as the one example that they are parts of: in their middle."""
+        best = int(which.nonzero()[0])
+        points, shown, place = self.points.clone(), self.shown.clone(), torch.arange(len(which) + 1)
+        weights = self.scores[which, None]
+        points[best], shown[best] = (points[which] * weights).sum(0) / weights.sum(), True
+        place[1:][which] = best + 1
+        kept = ~which
+        kept[best] = True
+        return Peaks(points, self.scores, shown, place[self.owner]).of(kept)
+
+    def part(self, grid: Tensor) -> Tensor:
+        """What of a density (h, w) belongs to them."""
+        return grid * (self.owner > 0)
+
+
+def peaks_of(grid: Tensor, side: float, examples: Tensor) -> Peaks:
+    """Every peak of a density (h, w); those in the middle of an example are one, for its box says so.
 
     Args:
         grid: the density.
         side: sqrt(width x height) of an object, in cells.
+        examples: (K, 4) their boxes on the grid, xyxy.
     """
     threshold = PEAK_SHARE / side**2
-    return density_peaks(smooth(grid, PEAK_BLUR * side), radius=PEAK_RADIUS * side, threshold=threshold)
+    points, scores = density_peaks(smooth(grid, PEAK_BLUR * side), radius=PEAK_RADIUS * side, threshold=threshold)
+    owner = peak_basins(points, (grid.shape[0], grid.shape[1]), BASIN * side) + 1
+    peaks = Peaks(points, scores, torch.zeros(len(points), dtype=torch.bool), owner)
+    for box in examples:
+        away = (peaks.points - (box[:2] + box[2:]) / 2).abs()
+        within = ~peaks.shown & (away <= CORE / 2 * (box[2:] - box[:2])).all(1)
+        peaks = peaks.joined(within) if within.any() else peaks
+    return peaks
 
 
-def settled(grid: Tensor, points: Tensor, side: float, between: tuple[float, float]) -> Tensor:
+def settled(grid: Tensor, peaks: Peaks, between: tuple[float, float]) -> Tensor:
     """A density in which each peak that stands for about one thing holds exactly one, and the rest is as it was.
 
     Counting peaks is exact where a density is sharp and wrong where it is not, summing it the other way round: so each
-    peak is counted as one where the density nearest to it, within half an object size, is about one.
+    peak is counted as one where the density nearest to it, within half an object size, is about one. An example is one.
+    What is left, of fainter peaks and of none, is nothing where all of it together is not worth half a thing.
 
     Args:
         grid: (h, w).
-        points: (N, 2) its peaks.
-        side: sqrt(width x height) of an object, in cells.
+        peaks: of it.
         between: what about one is: more than the first, less than the second.
     """
-    if not len(points):
-        return grid
-    owner = peak_basins(points, (grid.shape[0], grid.shape[1]), BASIN * side)
-    mass = grid.new_zeros(len(points) + 1, dtype=torch.float64)
-    mass.index_add_(0, owner.flatten() + 1, grid.flatten().double())
-    factor = torch.where((mass > between[0]) & (mass < between[1]), 1 / mass, 1.0)
-    factor[0] = 1.0  # what belongs to no peak
-    return grid * factor[owner + 1].to(grid.dtype)
+    mass = grid.new_zeros(len(peaks.points) + 1, dtype=torch.float64)
+    mass.index_add_(0, peaks.owner.flatten(), grid.flatten().double())
+    low, high = between
+    left, one = mass <= low, (mass > low) & (mass < high)
+    left[0], one[0] = True, False  # what belongs to no peak
+    left[1:] &= ~peaks.shown
+    one[1:] |= peaks.shown & (mass[1:] > 0)
+    factor = torch.where(one, 1 / mass, 1.0)
+    if mass[left].sum() < STRAY:
+        factor[left] = 0.0
+    return grid * factor[peaks.owner].to(grid.dtype)
 
 
-def of_peaks(grid: Tensor, points: Tensor, wanted: Tensor, side: float) -> Tensor:
-    """What of a density (h, w) belongs to the wanted (N,) of its peaks (N, 2); ``side`` as in `settled`."""
-    if not len(points):
-        return torch.zeros_like(grid)
-    owner = peak_basins(points, (grid.shape[0], grid.shape[1]), BASIN * side)
-    return grid * torch.cat([wanted.new_zeros(1), wanted])[owner + 1].to(grid.dtype)
-
-
-def best_points(points: Tensor, scores: Tensor, count: float, corners: Tensor | None) -> Found:
+def best_points(peaks: Peaks, count: float, corners: Tensor | None) -> Found:
     """The peaks inside a region (M, 2), or all where it is None, cut to what the count has room for."""
     if corners is not None:
-        inside = inside_polygon(points, corners)
-        points, scores = points[inside], scores[inside]
+        peaks = peaks.of(inside_polygon(peaks.points, corners))
+    points, scores = peaks.points, peaks.scores
     room, clear = round(count), points[scores >= CLEAR].cpu().numpy()
     apart = float(np.median(cKDTree(clear).query(clear, k=2)[0][:, 1])) if len(clear) > 1 else None
     return Found(points[:room], scores[:room], len(points), len(clear), apart)

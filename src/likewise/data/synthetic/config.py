@@ -84,6 +84,11 @@ class SceneConfig:
         return cls(objects=(5, 60), size=(16.0, 120.0), two_kinds=True, second_share=1.0, wide_share=0.0)
 
     @classmethod
+    def near_twins(cls) -> SceneConfig:
+        """The same thing in another colour or size beside what is counted, in every scene where it can have one."""
+        return cls(objects=(5, 80), second_share=1.0, twin_share=1.0, settings=("anything",))
+
+    @classmethod
     def assortment(cls) -> SceneConfig:
         """Many kinds, a few of each: to learn what things are called."""
         return cls(size=(20.0, 110.0), kinds=(15, 40), wide_share=0.3)
@@ -126,7 +131,7 @@ class SceneConfig:
 
     @classmethod
     def preset(cls, name: str) -> SceneConfig:
-        """A preset by name: "default", "wide-scale", "two-kinds", "assortment", "crowds", "cells" or "plain".
+        """A preset by its name on the command line, such as "wide-scale".
 
         Raises:
             LikewiseError: an unknown name.
@@ -135,6 +140,7 @@ class SceneConfig:
             "default": cls.default,
             "wide-scale": cls.wide_scale,
             "two-kinds": cls.two_kind_scenes,
+            "near-twins": cls.near_twins,
             "assortment": cls.assortment,
             "crowds": cls.crowds,
             "cells": cls.cells,
