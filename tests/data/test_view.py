@@ -50,6 +50,7 @@ def test_tensors_are_rgb_from_zero_to_one() -> None:
     pixels = noise(6, 5)
     tensor = View.of(pixels, 1.0).tensor((1, 2, 4, 5))
     assert tensor.shape == (1, 3, 3, 3)
+    assert tensor.is_contiguous()
     np.testing.assert_allclose(tensor[0].permute(1, 2, 0).numpy() * 255, pixels[1:4, 2:5], atol=1e-4)
 
 
