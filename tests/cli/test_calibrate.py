@@ -92,11 +92,32 @@ def test_peaks_are_read_as_counts_best(
     assert chosen is None or f"one from {chosen[0]:g} to {chosen[1]:g}" in lines[2]
 
 
-def test_a_margin_is_kept_with_the_weights(sets: list[Path], model: Path, tmp_path: Path) -> None:
-    out = tmp_path / "tight.safetensors"
-    assert run("calibrate", model, "--data", sets[0], "--data", sets[1], "--margin", 2.5, "-o", out) == 0
-    assert load(out).model.config.margin == 2.5
-    assert load(model).model.config.margin == 0
+def test_how_boxes_are_meant_and_how_large_things_are_shown_is_kept_with_the_weights(
+    sets: list[Path], model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "told.safetensors"
+    words = ["calibrate", model, "--data", sets[0], "--data", sets[1], "-o", out, "--limit", 10]
+    assert run(*words, "--margin", 2.5, "--object-size", 12) == 0
+    before, after = load(model).model.config, load(out).model.config
+    assert (before.margin, before.preprocess.object_size) == (0, 16)
+    assert after.margin == 2.5
+    assert after.preprocess == replace(before.preprocess, object_size=12)
+    large, small = (load(file).count(sets[0] / "3.png", [(4, 4, 24, 24)]).grid.size for file in (model, out))
+    assert small == pytest.approx(large * (12 / 16) ** 2, rel=0.1)
+
+
+def test_an_object_size_that_cannot_be_is_refused(
+    sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", sets[0], "--data", sets[1], "-o", tmp_path / "x.safetensors", "--limit", 1]
+    assert run("calibrate", model, *words, "--object-size", 0) == 2
+    assert "at least 1 pixel" in capsys.readouterr().err
+    torch.manual_seed(0)
+    plain = preset("spdcn-lite")
+    network = plain.model(replace(plain.config, preprocess=replace(plain.config.preprocess, object_size=None)))
+    own = save_checkpoint(tmp_path / "own.safetensors", network)
+    assert run("calibrate", own, *words, "--object-size", 30) == 2
+    assert "does not rescale" in capsys.readouterr().err
 
 
 def test_one_set_is_not_enough(

@@ -19,7 +19,7 @@ OPTIONS = {
     "recognize": "--csv --json --model --output --overwrite -o IMAGES",
     "eval": "--both --category --data --exemplars --fold --json --limit --prompts --seed --shots --split --suite --sum"
     " --trust MODEL",
-    "calibrate": "--data --exemplars --full --limit --margin --output --settle -o MODEL",
+    "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle -o MODEL",
     "train": "--list OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",

@@ -77,7 +77,7 @@ class View:
 
     def tensor(self, box: tuple[int, int, int, int]) -> Tensor:
         """What the view shows in a box (y0, x0, y1, x1), as (1, 3, h, w) float32 in [0, 1]."""
-        # contiguous: of the strides of a transposed picture convolutions make neither layout, and take half as long again
+        # the strides of a transposed picture are neither layout that convolutions know: they take half as long again
         return torch.from_numpy(self.cut(box)).permute(2, 0, 1)[None].contiguous().float() / 255
 
     def cut(self, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
