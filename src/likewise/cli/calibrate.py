@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.types import LikewiseError, Preprocess
+from likewise.types import LikewiseError
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from likewise.data.sample import CountSample
     from likewise.engine.calibration import Case
     from likewise.predict import Counter
+    from likewise.types import Trust
 
 
 def calibrate(
@@ -62,10 +63,7 @@ def calibrate(
         )
     if (settle or margin is not None or object_size is not None) and not hasattr(counter.model.config, "settle"):
         raise LikewiseError(f"{model} counts through another counter; settle, margin and object size are that one's")
-    if margin is not None:
-        counter.model.config = replace(counter.model.config, margin=margin)
-    if object_size is not None:
-        counter.model.config = replace(counter.model.config, preprocess=_sized(counter.preprocess, model, object_size))
+    counter.model.config = replace(counter.model.config, **_asked(counter, margin, object_size))
     if settle:
         counter.settle = _settled(counter, data, limit, exemplars)
         counter.model.config = replace(counter.model.config, settle=counter.settle)
@@ -77,18 +75,26 @@ def calibrate(
     save_checkpoint(output, counter.model)  # type: ignore[arg-type]  # every network here is Configured
     for name, trust in (("fast", config.trust), ("full", config.trust_full)):
         if trust is not None:
-            told = ", ".join(f"{s} {w:g}" for s, w in zip(trust.signs, trust.weights, strict=True) if w)
-            print(f"{name}: base {trust.base:g}, {told or 'no sign tells anything'}")
-            print(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")
+            _show(name, trust)
     print(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
 
 
-def _sized(preprocess: Preprocess, model: str, object_size: float) -> Preprocess:
-    if preprocess.object_size is None:
-        raise LikewiseError(f"{model} does not rescale pictures by their examples; leave --object-size out")
+def _show(name: str, trust: Trust) -> None:
+    told = ", ".join(f"{s} {w:g}" for s, w in zip(trust.signs, trust.weights, strict=True) if w)
+    print(f"{name}: base {trust.base:g}, {told or 'no sign tells anything'}")
+    print(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")
+
+
+def _asked(counter: Counter, margin: float | None, object_size: float | None) -> dict[str, Any]:
+    """What of a config is to be other than it was."""
+    asked: dict[str, Any] = {} if margin is None else {"margin": margin}
+    if object_size is None:
+        return asked
+    if counter.preprocess.object_size is None:
+        raise LikewiseError(f"{counter.name} does not rescale pictures by their examples; leave --object-size out")
     if not object_size >= 1:
         raise LikewiseError(f"--object-size {object_size}: expected at least 1 pixel")
-    return replace(preprocess, object_size=object_size)
+    return asked | {"preprocess": replace(counter.preprocess, object_size=object_size)}
 
 
 def _settled(
