@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from likewise.bench import generalisation, template_matching
 from likewise.bench.generalisation import RENDERED, Score, run, sets
-from likewise.bench.photographs import FACES, FaceMosaics, Photographs
+from likewise.bench.photographs import FACES, GROCERIES, FaceMosaics, Photographs
 from likewise.bench.template_matching import THRESHOLD, THRESHOLDS, Matched, TemplateMatcher, choose_threshold, finds
 from likewise.data.sample import CountSample
 from likewise.data.synthetic import make_scene
@@ -201,6 +201,19 @@ def test_photographs_are_there_with_their_boxes():
         height, width = data[i].size
         assert len(data[i].exemplars) == 3
         assert bool((data[i].exemplars <= torch.tensor([width, height, width, height])).all())
+
+
+def test_every_box_in_a_crate_is_round_one_counted_fruit(data_dir):
+    data = Photographs(GROCERIES, data_dir / "grocery")
+    assert {data[i].prompt for i in range(len(data))} >= {"oranges", "avocados", "beets"}
+    for i in range(len(data)):
+        sample = data[i]
+        height, width = sample.size
+        assert sample.count == len(set(map(tuple, sample.points.tolist()))) >= 20
+        assert bool(((sample.points > 0) & (sample.points < torch.tensor([width, height]))).all())
+        for box in sample.exemplars:
+            near = (sample.points - (box[:2] + box[2:]) / 2).abs() < (box[2:] - box[:2]) / 4
+            assert int(near.all(1).sum()) == 1
 
 
 def test_mosaics_hold_as_many_faces_as_they_say():

@@ -1,8 +1,8 @@
 """How well a counter counts what it was never trained on: one suite of sets, always all of them, and a peer beside it.
 
 Nothing of it is ever trained on: rendered scenes show kinds of the val split on backgrounds that no training scene has;
-of marrow, adipocytes and vgg_cells no picture is trained on, of nuclei and blood none of the val split. Every picture
-is asked about with the first three of its boxes.
+of marrow, adipocytes and vgg_cells no picture is trained on, of nuclei, blood and grocery none of the val split. Every
+picture is asked about with the first three of its boxes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from torch.utils.data import Dataset
 
-from likewise.bench.photographs import FaceMosaics, Photographs
+from likewise.bench.photographs import GROCERIES, FaceMosaics, Photographs
 from likewise.bench.template_matching import TemplateMatcher, opencv
 from likewise.data.folder import CountingFolder
 from likewise.data.sample import CountSample
@@ -28,7 +28,17 @@ from likewise.types import LikewiseError
 SCENES, SEED = 40, 2026
 EXEMPLARS = 3
 #: Folders the suite reads.
-FOLDERS = ("marrow", "adipocytes", "vgg_cells", "nuclei", "blood", "backgrounds", "grocery_iconic", "clothing")
+FOLDERS = (
+    "marrow",
+    "adipocytes",
+    "vgg_cells",
+    "nuclei",
+    "blood",
+    "grocery",
+    "backgrounds",
+    "grocery_iconic",
+    "clothing",
+)
 #: Groups of rendered scenes.
 RENDERED = {
     "rendered, dense": SceneConfig(objects=(60, 600), second_share=0.0),
@@ -130,6 +140,7 @@ def sets(data: Path) -> dict[str, Open]:
         "blood, white cells": real("blood", "white blood cells"),
         "blood, platelets": real("blood", "platelets"),
         "photographs": Photographs,
+        "crates of fruit": lambda: Photographs(GROCERIES, data / "grocery"),
         "face mosaics": FaceMosaics,
     }
 
