@@ -140,29 +140,30 @@ def blank(*truths: float) -> Pictures:
 
 
 def test_the_numbers_are_those_of_a_hand_computation():
-    """Errors 2/10, 5/20, 0/5 and 10/10: mean 0.3625, median 0.225, MAE 4.25; then 1/2."""
+    """Errors 2/10, -5/20, 0/5 and 10/10: mean 0.3625, median 0.225, MAE 4.25, bias 0.2375; then 1/2."""
     counter = Says(12, 15, 5, 20, 3)
     found = run(
         counter, {"first": lambda: blank(10, 20, 5, 10), "second": lambda: blank(2)}, peer=Says(10, 20, 5, 0, 2)
     )
-    first, second, mean = found.scores
-    assert first == Score("first", 4, 11.25, pytest.approx(0.3625), pytest.approx(0.225), 4.25)
-    assert second == Score("second", 1, 2, 0.5, 0.5, 1)
+    first, second, mean, every = found.scores
+    assert first == Score("first", 4, 11.25, pytest.approx(0.3625), pytest.approx(0.225), 4.25, pytest.approx(0.2375))
+    assert second == Score("second", 1, 2, 0.5, 0.5, 1, 0.5)
+    assert every == Score("all pictures", 5, 9.4, *(pytest.approx(v) for v in (0.39, 0.25, 3.6, 0.29)))
     assert (mean.pictures, mean.relative, mean.middle) == (5, pytest.approx(0.43125), pytest.approx(0.3625))
-    assert [score.relative for score in found.peer] == [0.25, 0, 0.125]
+    assert [score.relative for score in found.peer] == [0.25, 0, 0.125, 0.2]
     assert counter.shown == [3] * 5
     assert [p.count for p in found.everything.per_image] == [12, 15, 5, 20, 3]
-    assert [s["name"] for s in found.to_dict()["sets"]] == ["first", "second", "mean of the sets"]
+    assert [s["name"] for s in found.to_dict()["sets"]] == ["first", "second", "mean of the sets", "all pictures"]
 
 
 def test_empty_pictures_count_for_the_absolute_error_only():
-    (score, _) = run(Says(3, 4), {"x": lambda: blank(0, 5)}).scores
+    (score, *_) = run(Says(3, 4), {"x": lambda: blank(0, 5)}).scores
     assert (score.pictures, score.mae, score.relative) == (2, 2.0, pytest.approx(0.2))
 
 
 def test_a_limit_is_of_each_set():
     found = run(Says(1, 1), {"a": lambda: blank(1, 1, 1), "b": lambda: blank(1, 1)}, limit=1)
-    assert [score.pictures for score in found.scores] == [1, 1, 2]
+    assert [score.pictures for score in found.scores] == [1, 1, 2, 2]
     assert found.peer == ()
 
 

@@ -46,14 +46,21 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_set_has_its_line_with_the_peer_beside_it(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run("--data", str(tmp_path), "--suite", "generalisation") == 0
     shown = capsys.readouterr().out
-    for part in ("a set", "mean of the sets", "1 pictures of 4", "template matching 50.0% (50.0%), 2"):
+    for part in (
+        "a set",
+        "mean of the sets",
+        "all pictures",
+        "1 pictures of 4",
+        "bias -100%",
+        "template matching 50.0% (50.0%), 2",
+    ):
         assert part in " ".join(shown.split())
 
 
 def test_json_holds_every_set_every_count_and_the_peer(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run("--data", str(tmp_path), "--suite", "generalisation", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert [s["name"] for s in found["sets"]] == ["a set", "mean of the sets"]
+    assert [s["name"] for s in found["sets"]] == ["a set", "mean of the sets", "all pictures"]
     assert found["peer"][0]["relative"] == 0.5
     assert found["reports"]["a set"]["per_image"][0]["truth"] == 4
 

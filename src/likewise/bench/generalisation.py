@@ -62,6 +62,7 @@ class Score:
         relative: mean of |count - truth| / truth, a fraction.
         middle: median of the same.
         mae: mean |count - truth|, objects.
+        bias: mean of (count - truth) / truth: below 0 where too few are counted.
     """
 
     name: str
@@ -70,20 +71,21 @@ class Score:
     relative: float
     middle: float
     mae: float
+    bias: float
 
     @classmethod
     def of(cls, name: str, report: CountReport) -> Score:
         """The score of a report; pictures with nothing to count have no relative error."""
-        shares = [abs(p.count - p.truth) / p.truth for p in report.per_image if p.truth]
-        truths, pictures = [p.truth for p in report.per_image], len(report.per_image)
-        means = (fmean(shares), median(shares)) if shares else (math.nan, math.nan)
-        mae = report.summary()["mae"]
-        return cls(name, pictures, fmean(truths) if truths else math.nan, *means, mae)
+        off = [(p.count - p.truth) / p.truth for p in report.per_image if p.truth] or [math.nan]
+        shares = [abs(share) for share in off]
+        truths = [p.truth for p in report.per_image]
+        mean_count, mae = fmean(truths or [math.nan]), report.summary()["mae"]
+        return cls(name, len(truths), mean_count, fmean(shares), median(shares), mae, fmean(off))
 
     @classmethod
     def mean(cls, scores: Sequence[Score]) -> Score:
         """The mean of several sets, each counting alike, however many pictures it has."""
-        columns = [[getattr(s, key) for s in scores] for key in ("mean_count", "relative", "middle", "mae")]
+        columns = [[getattr(s, key) for s in scores] for key in ("mean_count", "relative", "middle", "mae", "bias")]
         return cls("mean of the sets", sum(s.pictures for s in scores), *(fmean(column) for column in columns))
 
 
@@ -92,7 +94,7 @@ class Suite:
     """What was measured.
 
     Attributes:
-        scores: of the counter, one a set and their mean.
+        scores: of the counter, one a set, their mean, and that of all pictures whatever their set.
         peer: of template matching, in the same order; empty where it was left out.
         errors: (picture, reason) of what could not be counted.
         reports: every count, by set.
@@ -106,7 +108,7 @@ class Suite:
     @property
     def everything(self) -> CountReport:
         """All pictures of all sets as one report."""
-        return CountReport(tuple(p for report in self.reports.values() for p in report.per_image), self.errors)
+        return _together(self.reports, self.errors)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: ``sets``, ``peer`` and ``trust`` (of all pictures), and every count by set."""
@@ -194,4 +196,8 @@ def _rendered(config: SceneConfig, data: Path) -> Open:
 
 def _scores(reports: dict[str, CountReport]) -> tuple[Score, ...]:
     scores = [Score.of(name, report) for name, report in reports.items()]
-    return (*scores, Score.mean(scores)) if scores else ()
+    return (*scores, Score.mean(scores), Score.of("all pictures", _together(reports))) if scores else ()
+
+
+def _together(reports: dict[str, CountReport], errors: tuple[tuple[str, str], ...] = ()) -> CountReport:
+    return CountReport(tuple(p for report in reports.values() for p in report.per_image), errors)

@@ -43,4 +43,5 @@ def _rows(found: Suite) -> tuple[Row, ...]:
 def _row(mine: Score, its: Score | None) -> Row:
     beside = f"; template matching {its.relative:.1%} ({its.middle:.1%}), {its.mae:.3g}" if its else ""
     value = f"{mine.relative:.1%} ({mine.middle:.1%})"
-    return mine.name, value, f"{mine.pictures} pictures of {mine.mean_count:.3g}, MAE {mine.mae:.3g}{beside}"
+    own = f"{mine.pictures} pictures of {mine.mean_count:.3g}, MAE {mine.mae:.3g}, bias {mine.bias:+.0%}"
+    return mine.name, value, own + beside
