@@ -53,8 +53,9 @@ class Counter:
             about that size find the picture prepared (`look`); 0: exactly, which is what scores are measured with.
 
     Attributes:
-        settle: a peak whose density lies between these counts as one (`likewise.predict.points.settled`); None: the
-            count is the plain sum of the density. The weights say it; it may be changed.
+        settle: a peak whose density lies between these counts as one, and so does an exemplar
+            (`likewise.predict.points.settled`); None: the count is the plain sum of the density. The weights say it;
+            it may be changed.
         by_example: what counts the examples that a name finds (`likewise.predict.by_name`); None: the network itself
             counts. The weights say it.
     """
@@ -102,8 +103,9 @@ class Counter:
         """Count the objects that look like the exemplars.
 
         ``points`` are as many as the count rounds to, or fewer: the peaks of the density, blurred by 0.12 object
-        sizes, that are more than 0.35 object sizes apart, those with most density around them first. The same
-        input gives the same result, and the order of the exemplars does not matter.
+        sizes, that are more than 0.35 object sizes apart, those with most density around them first; what peaks in the
+        middle of an exemplar is one. The same input gives the same result, and the order of the exemplars does not
+        matter.
 
         Args:
             image: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), or what

@@ -74,12 +74,14 @@ class Peaks(NamedTuple):
 
     def joined(self, which: Tensor) -> Peaks:
         """Some of them (N,), at least one, as the one example that they are parts of: in their middle."""
-        best = int(which.nonzero()[0])
-        points, shown, place = self.points.clone(), self.shown.clone(), torch.arange(len(which) + 1)
-        weights = self.scores[which, None]
-        points[best], shown[best] = (points[which] * weights).sum(0) / weights.sum(), True
+        best, shown = int(which.nonzero()[0]), self.shown.clone()
+        shown[best] = True
+        if which.sum() == 1:
+            return self._replace(shown=shown)
+        points, weights = self.points.clone(), self.scores[which, None]
+        points[best] = (points[which] * weights).sum(0) / weights.sum()
+        place, kept = torch.arange(len(which) + 1), ~which
         place[1:][which] = best + 1
-        kept = ~which
         kept[best] = True
         return Peaks(points, self.scores, shown, place[self.owner]).of(kept)
 
