@@ -45,6 +45,10 @@ def test_spans_cover_every_pixel_overlap_enough_and_end_flush(length: int, overl
         assert reach(len(spans), size - multiple, overlap) < length  # nor smaller ones
 
 
+def test_tiles_are_the_product_of_the_spans_row_by_row() -> None:
+    assert Blend(9, 15, 8, 2).boxes == [(y, x, y + 6, x + 7) for y in (0, 3) for x in (0, 4, 8)]
+
+
 def reach(count: int, size: int, overlap: int) -> int:
     """How much so many spans of a size cover if they share no more than they have to."""
     return count * size - (count - 1) * overlap

@@ -45,11 +45,11 @@ class Photographs(Dataset[CountSample]):
 
     def __getitem__(self, index: int) -> CountSample:
         record = self.records[index]
-        image = read_image(self.folder / record["file"])
+        image, points = read_image(self.folder / record["file"]), record.get("points", [])
         return CountSample(
             image=torch.from_numpy(image).permute(2, 0, 1),
-            points=torch.tensor(record.get("points", []), dtype=torch.float32).view(-1, 2),
-            boxes=torch.full((len(record.get("points", [])), 4), math.nan),
+            points=torch.tensor(points, dtype=torch.float32).view(-1, 2),
+            boxes=torch.full((len(points), 4), math.nan),
             exemplars=torch.tensor(record["boxes"], dtype=torch.float32),
             name=record["file"],
             prompt=record["things"],

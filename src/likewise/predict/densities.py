@@ -88,9 +88,9 @@ class Look:
     view: View
     cell: int
 
-    def on_grid(self, boxes: Sequence[Box]) -> Tensor:
-        """Boxes (K, 4) of the picture in cells of its density."""
-        return self.view.to_view(boxes) / self.cell if boxes else torch.zeros(0, 4)
+    def on_grid(self, places: Sequence[Sequence[float]]) -> Tensor:
+        """Points (K, 2) or boxes (K, 4) of the picture in cells of its density; none: (0, 4)."""
+        return self.view.to_view(places) / self.cell if places else torch.zeros(0, 4)
 
     def tile(self, box: TileBox) -> Any:
         """What the network is shown of a part of the view."""
@@ -176,7 +176,7 @@ class Densities:
         if prompt.region is None:
             grid, alike = self._density(look, prompt, elsewhere, None)
             return Answer(grid, None, None, alike)
-        corners = look.view.to_view(prompt.region) / look.cell
+        corners = look.on_grid(prompt.region)
         covered = polygon_coverage(corners, look.view.height // look.cell, look.view.width // look.cell)
         if not covered.any():
             size = f"{look.seen.width} x {look.seen.height}"

@@ -124,10 +124,10 @@ def settled(grid: Tensor, peaks: Peaks, between: tuple[float, float]) -> Tensor:
     mass = grid.new_zeros(len(peaks.points) + 1, dtype=torch.float64)
     mass.index_add_(0, peaks.owner.flatten(), grid.flatten().double())
     low, high = between
-    left, one = mass <= low, (mass > low) & (mass < high)
-    left[0], one[0] = True, False  # what belongs to no peak
-    left[1:] &= ~peaks.shown
-    one[1:] |= peaks.shown & (mass[1:] > 0)
+    shown = torch.cat([peaks.shown.new_zeros(1), peaks.shown])
+    left = (mass <= low) & ~shown
+    left[0] = True  # what belongs to no peak
+    one = ~left & ((mass < high) | shown) & (mass > 0)
     factor = torch.where(one, 1 / mass, 1.0)
     if mass[left].sum() < STRAY:
         factor[left] = 0.0
@@ -136,9 +136,10 @@ def settled(grid: Tensor, peaks: Peaks, between: tuple[float, float]) -> Tensor:
 
 def best_points(peaks: Peaks, count: float, corners: Tensor | None) -> Found:
     """The peaks inside a region (M, 2), or all where it is None, cut to what the count has room for."""
-    if corners is not None:
-        peaks = peaks.of(inside_polygon(peaks.points, corners))
     points, scores = peaks.points, peaks.scores
+    if corners is not None:
+        inside = inside_polygon(points, corners)
+        points, scores = points[inside], scores[inside]
     room, clear = round(count), points[scores >= CLEAR].cpu().numpy()
     apart = float(np.median(cKDTree(clear).query(clear, k=2)[0][:, 1])) if len(clear) > 1 else None
     return Found(points[:room], scores[:room], len(points), len(clear), apart)

@@ -46,7 +46,7 @@ COUNTX_LITE = Preset(
         paper=PAPER,
         scores={
             "fresh scenes of two kinds": "120 pictures, NAE 0.215",
-            "a name that is not in the picture": "counted as 0.080 of the things that are",
+            "a name that is not in the picture": "counted as 0.079 of the things that are",
         },
         notes=(
             "It refuses names that it was not taught; open vocabulary needs CLIP (vlcounter, countx). Counting by "
