@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from likewise.data.names import nearest
-from likewise.nn.trunks import fold_norms
+from likewise.nn.folded import fold_norms
 from likewise.types import LikewiseError
 
 

@@ -14,7 +14,8 @@ from typing import Literal
 import timm
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from likewise.nn.folded import fold_norms
 
 #: Widths of VGG-19's 3x3 convolutions, a row a resolution (Simonyan & Zisserman, ICLR 2015, table 1, E), to stride 8.
 VGG19_WIDTHS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512))
@@ -105,20 +106,3 @@ def _cut(net: nn.Module, stages: int) -> nn.ModuleList:
     fold_norms(net)
     parts = (("conv_stem", "bn1", "blocks.0"), ("blocks.1",), ("blocks.2",), ("blocks.3", "blocks.4"), ("blocks.5",))
     return nn.ModuleList(nn.Sequential(*map(net.get_submodule, part)) for part in parts[:stages])
-
-
-def fold_norms(module: nn.Module) -> None:
-    """Fold every batch norm into the convolution before it, in place; a norm's activation stays where it was.
-
-    Exact in eval mode. Only for modules whose children stand in the order in which they run.
-    """
-    conv_name = ""
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.Conv2d):
-            conv_name = name
-        elif isinstance(child, nn.BatchNorm2d):
-            # Fusing takes the bias for a constant where the convolution had none; here it learns.
-            setattr(module, conv_name, fuse_conv_bn_eval(getattr(module, conv_name), child).requires_grad_())
-            setattr(module, name, getattr(child, "act", nn.Identity()))
-        else:
-            fold_norms(child)

@@ -8,13 +8,13 @@ oneDNN, it is `torch.nn.functional.linear`.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from likewise.ops import onednn
 
 Activation = Literal["none", "gelu", "silu"]
 #: oneDNN's names: the activation and its algorithm ("none" is the exact GELU, with erf).
@@ -34,26 +34,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Ac
     Returns:
         (..., O).
     """
-    fused = _onednn()
-    if fused is None or not _can(x, weight):
+    fused = onednn.operator("_linear_pointwise")
+    if fused is None or not onednn.takes(x, weight):
         return _PLAIN[activation](F.linear(x, weight, bias))
     name, algorithm = _FUSED[activation]
-    out: Tensor = fused(x, weight, bias, name, [], algorithm)
-    return out
-
-
-def _can(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN's operator takes these tensors and nobody has to look behind it."""
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        return False
-    if torch.compiler.is_compiling() or x.numel() == 0:
-        return False
-    return x.device.type == "cpu" and x.dtype == weight.dtype and x.dtype in (torch.float32, torch.bfloat16)
-
-
-@functools.cache
-def _onednn() -> Callable[..., Tensor] | None:
-    if not torch.backends.mkldnn.is_available():
-        return None
-    found: Callable[..., Tensor] | None = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    return found
+    return fused(x, weight, bias, name, [], algorithm)

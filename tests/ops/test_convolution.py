@@ -1,0 +1,77 @@
+"""Convolutions by oneDNN against torch's own, and "same" padding against TensorFlow's rule as timm has it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from timm.layers.conv2d_same import conv2d_same
+
+from likewise.ops import onednn
+from likewise.ops.convolution import conv2d, same_padding
+
+PLAIN = {"none": lambda x: x, "relu": F.relu, "relu6": F.relu6}
+KINDS = {
+    "a pixel": {"kernel": 1},
+    "three": {"kernel": 3, "padding": (1, 1)},
+    "strided": {"kernel": 3, "stride": (2, 2), "padding": (1, 1)},
+    "depthwise": {"kernel": 3, "groups": 8, "padding": (1, 1)},
+    "groups, uneven": {"kernel": 3, "groups": 2, "stride": (1, 2), "padding": (2, 0), "dilation": (2, 1)},
+}
+
+
+@pytest.mark.parametrize("activation", PLAIN)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_is_torchs_convolution_and_the_activation_after_it(activation, kind, layout, dtype):
+    settings = dict(KINDS[kind])
+    side, groups = settings.pop("kernel"), settings.get("groups", 1)
+    x = 4 * torch.randn(2, 8, 9, 11, dtype=dtype).contiguous(memory_format=layout)
+    weight, bias = torch.randn(16, 8 // groups, side, side, dtype=dtype), torch.randn(16, dtype=dtype)
+    for b in (bias, None):
+        with torch.inference_mode():
+            found = conv2d(x, weight, b, activation=activation, **settings)
+        expected = PLAIN[activation](F.conv2d(x, weight, b, **settings))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        assert expected.min() < 0 or activation != "none"
+        assert (expected == 6).any() or activation != "relu6"
+
+
+def test_what_it_is_given_stays_as_it_was():
+    x, weight = torch.randn(1, 3, 8, 8), torch.randn(4, 3, 1, 1)
+    before = x.clone()
+    with torch.no_grad():
+        conv2d(x, weight, activation="relu6")
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("activation", PLAIN)
+def test_gradients_are_torchs(activation):
+    leaves = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((1, 2, 5, 4), (3, 2, 3, 3), (3,))]
+    assert torch.autograd.gradcheck(lambda *t: conv2d(*t, stride=(2, 1), activation=activation), leaves)
+
+
+def test_where_torch_has_no_onednn_it_is_torchs_layer(monkeypatch):
+    monkeypatch.setattr(onednn, "operator", lambda name: None)
+    x, weight = torch.randn(1, 3, 5, 5), torch.randn(4, 3, 3, 3)
+    with torch.no_grad():
+        assert torch.equal(conv2d(x, weight, activation="relu"), F.relu(F.conv2d(x, weight)))
+
+
+def test_mixed_precision_is_left_to_torch():
+    x, weight = torch.randn(1, 3, 5, 5), torch.randn(4, 3, 3, 3)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert conv2d(x, weight).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 2)])
+def test_same_padding_is_tensorflows(kernel, stride):
+    weight = torch.randn(4, 3, kernel, kernel, dtype=torch.float64)
+    for size in itertools.product((6, 7, 8, 9), (5, 10)):
+        x = torch.randn(1, 3, *size, dtype=torch.float64)
+        grown, padding = same_padding(weight, size, stride)
+        torch.testing.assert_close(F.conv2d(x, grown, None, stride, padding), conv2d_same(x, weight, None, stride))
