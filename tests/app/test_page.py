@@ -140,6 +140,26 @@ def test_what_a_name_found_becomes_boxes(person: Person) -> None:
     assert person.count() > 0
 
 
+def test_the_next_picture_is_asked_by_name_as_the_last_was(person: Person) -> None:
+    by_name, name = person.page.get_by_role("button", name="By name"), person.page.locator("#name")
+    person.choose("coins.png")
+    by_name.click()
+    name.fill("coins")
+    name.press("Enter")
+    person.count()
+    person.choose("turned.png")
+    expect(by_name).to_have_attribute("aria-pressed", "true")
+    expect(name).to_have_value("coins")
+    expect(person.page.locator("#count")).to_have_text("–")  # nobody asked yet
+    name.press("Enter")
+    person.count()
+    person.page.get_by_role("button", name="By example").click()
+    expect(by_name).to_have_attribute("aria-pressed", "false")
+    expect(name).to_be_hidden()
+    person.choose("coins.png")
+    expect(by_name).to_have_attribute("aria-pressed", "true")
+
+
 def test_boxes_are_moved_resized_and_removed(person: Person) -> None:
     person.choose("coins.png")
     person.drag(COINS[0])

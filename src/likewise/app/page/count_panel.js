@@ -7,6 +7,7 @@ export class CountPanel {
   constructor(mode) {
     this.mode = mode;
     this.bench = mode.bench;
+    this.byNameLast = false;
   }
 
   build(actions) {
@@ -100,7 +101,7 @@ export class CountPanel {
   }
 
   updatePrompt({ exemplars, negatives, text, like }) {
-    const byName = text !== null;
+    const byName = this.goesByName({ text, exemplars, like });
     this.byExample.setAttribute("aria-pressed", String(!byName));
     this.byName.setAttribute("aria-pressed", String(byName));
     this.examples.hidden = byName;
@@ -118,7 +119,13 @@ export class CountPanel {
     this.nameButton.disabled = !ready;
     if (!ready) this.nameNote.textContent = this.bench.whyNone("count", "count by name", "text");
     this.keepFound.hidden = !byName || !this.mode.found().length;
-    if (byName && document.activeElement !== this.name) this.name.value = text;
+    if (text !== null && document.activeElement !== this.name) this.name.value = text;
+  }
+
+  /** A picture about which nothing was said yet is asked as the one before it, by the same name. */
+  goesByName({ text, exemplars, like }) {
+    if (text !== null || exemplars.length || like) this.byNameLast = text !== null;
+    return this.byNameLast;
   }
 
   updateApply() {
@@ -171,8 +178,9 @@ export class CountPanel {
   }
 
   choose(text) {
-    if ((this.bench.entry().text === null) === (text === null)) return;
-    this.bench.changePrompt({ text });
+    this.byNameLast = text !== null;
+    if ((this.bench.entry().text !== null) !== this.byNameLast) this.bench.changePrompt({ text });
+    this.update();
     if (text !== null) this.name.focus();
   }
 
