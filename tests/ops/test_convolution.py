@@ -61,6 +61,21 @@ def test_where_torch_has_no_onednn_it_is_torchs_layer(monkeypatch):
         assert torch.equal(conv2d(x, weight, activation="relu"), F.relu(F.conv2d(x, weight)))
 
 
+@pytest.mark.parametrize("halved", [True, False])
+def test_half_precision_is_taken_where_the_processor_has_it(monkeypatch, halved):
+    asked = []
+    fused = onednn.operator("_convolution_pointwise")
+    if fused is None or (halved and torch.bfloat16 not in onednn._precisions()):
+        pytest.skip("oneDNN does not compute in bfloat16 here")
+    monkeypatch.setattr(onednn, "operator", lambda name: lambda *args: asked.append(name) or fused(*args))
+    monkeypatch.setattr(onednn, "_precisions", lambda: (torch.float32, torch.bfloat16) if halved else (torch.float32,))
+    x, weight = torch.randn(1, 8, 9, 9).bfloat16(), torch.randn(16, 8, 3, 3).bfloat16()
+    with torch.no_grad():
+        found = conv2d(x, weight, activation="relu")
+    assert len(asked) == halved
+    torch.testing.assert_close(found.float(), F.relu(F.conv2d(x.float(), weight.float())), rtol=2e-2, atol=2e-2)
+
+
 def test_mixed_precision_is_left_to_torch():
     x, weight = torch.randn(1, 3, 5, 5), torch.randn(4, 3, 3, 3)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):

@@ -30,4 +30,11 @@ def takes(x: Tensor, weight: Tensor) -> bool:
         return False
     if x.numel() == 0 or x.device.type != "cpu":
         return False
-    return x.dtype == weight.dtype and x.dtype in (torch.float32, torch.bfloat16)
+    return x.dtype == weight.dtype and x.dtype in _precisions()
+
+
+@functools.cache
+def _precisions() -> tuple[torch.dtype, ...]:
+    """Those that it computes in on this processor; it refuses others, where torch's own operators would be slow."""
+    halved = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return (torch.float32, torch.bfloat16) if halved is not None and halved() else (torch.float32,)
