@@ -60,7 +60,7 @@ def test_vgg19_with_ordinary_last_convolutions_is_torchvisions():
     x = torch.randn(1, 3, 32, 48)
     with torch.inference_mode():
         torch.testing.assert_close(
-            trunk(trunk.start(x, x.shape), torch.ones(1, 2))[0], theirs.features[:27](x), rtol=1e-3, atol=1e-4
+            trunk(trunk.start(x, x.shape, 8), torch.ones(1, 2))[0], theirs.features[:27](x), rtol=1e-3, atol=1e-4
         )  # to conv4_4
 
 

@@ -207,13 +207,14 @@ class SPDCN(nn.Module):
         """What no prompt changes of looking at pictures (B, 3, H, W); it may be given wherever a picture is."""
         multiple = max(self.config.preprocess.multiple, STRIDE)
         margins = (0, -image.shape[3] % multiple, 0, -image.shape[2] % multiple)
-        return self.trunk.start(F.pad((image - self.mean) / self.std, margins), image.shape)  # the mean colour
+        return self.trunk.start(F.pad((image - self.mean) / self.std, margins), image.shape, STRIDE)  # the mean colour
 
     def _features(self, image: Shown, size: Tensor) -> Features:
         begun = image if isinstance(image, HeadStart) else self.prepare(image)
         stages = self.trunk(begun, size.to(begun.last.device) / self.config.size_unit)
         grid = (begun.padded[0] // STRIDE, begun.padded[1] // STRIDE)
-        joined = torch.cat([at_grid(stage, grid) for stage in stages], dim=1)
+        later = [at_grid(stage, grid) for stage in stages[len(begun.on_grid) :]]
+        joined = torch.cat([*begun.on_grid, *later], dim=1)
         return Features(stages, self.to_classes(joined), self.to_density(joined))
 
     def _describe(self, features: Features, prompt: PromptBatch) -> tuple[Description, ...]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.nn.trunks import TrunkName, load_mobilenetv2, load_vgg19, mobilenetv2_stages, vgg19_stages
+from likewise.nn.trunks import TrunkName, at_grid, load_mobilenetv2, load_vgg19, mobilenetv2_stages, vgg19_stages
 from likewise.ops.deform_conv import DeformConv2d
 
 #: What the offsets are told: the picture around and the exemplars' size, only the picture; "none": no offsets.
@@ -67,13 +67,15 @@ class HeadStart(NamedTuple):
     Attributes:
         shape: of the pictures, (B, 3, H, W), before they were padded.
         padded: (height, width) they were padded to.
-        joined: outputs of the ``joined`` stages that come before.
+        joined: outputs of the ``joined`` stages that come before ...
+        on_grid: ... and the same on the grid on which a method joins them (`likewise.nn.trunks.at_grid`).
         last: what the first scale-prior block is given.
     """
 
     shape: torch.Size
     padded: tuple[int, int]
     joined: tuple[Tensor, ...]
+    on_grid: tuple[Tensor, ...]
     last: Tensor
 
 
@@ -113,8 +115,11 @@ class ScalePriorTrunk(nn.Module):
         else:
             load_vgg19(self.stages, [block.get_submodule("conv") for block in self.scale_priors.values()], state)
 
-    def start(self, x: Tensor, shape: torch.Size) -> HeadStart:
-        """Normalised, padded pictures (B, 3, H, W), which were of ``shape`` before -> what needs no exemplars."""
+    def start(self, x: Tensor, shape: torch.Size, stride: int) -> HeadStart:
+        """Normalised, padded pictures (B, 3, H, W), which were of ``shape`` before -> what needs no exemplars.
+
+        Stages are joined on a grid of this stride.
+        """
         out: list[Tensor] = []
         padded = (x.shape[2], x.shape[3])
         # On the CPU convolutions of wide maps are up to twice as fast so, and deformable ones need not turn them.
@@ -125,7 +130,8 @@ class ScalePriorTrunk(nn.Module):
                 break
             if i in self.joined:
                 out.append(x)
-        return HeadStart(shape, padded, tuple(out), x)
+        grid = (padded[0] // stride, padded[1] // stride)
+        return HeadStart(shape, padded, tuple(out), tuple(at_grid(stage, grid) for stage in out), x)
 
     def forward(self, begun: HeadStart, size: Tensor) -> tuple[Tensor, ...]:
         """What `start` gave and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""
