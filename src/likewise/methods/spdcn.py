@@ -212,8 +212,7 @@ class SPDCN(nn.Module):
     def _features(self, image: Shown, size: Tensor) -> Features:
         begun = image if isinstance(image, HeadStart) else self.prepare(image)
         stages = self.trunk(begun, size.to(begun.last.device) / self.config.size_unit)
-        grid = (begun.padded[0] // STRIDE, begun.padded[1] // STRIDE)
-        later = [at_grid(stage, grid) for stage in stages[len(begun.on_grid) :]]
+        later = [at_grid(stage, begun.grid) for stage in stages[len(begun.on_grid) :]]
         joined = torch.cat([*begun.on_grid, *later], dim=1)
         return Features(stages, self.to_classes(joined), self.to_density(joined))
 

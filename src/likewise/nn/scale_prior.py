@@ -66,14 +66,14 @@ class HeadStart(NamedTuple):
 
     Attributes:
         shape: of the pictures, (B, 3, H, W), before they were padded.
-        padded: (height, width) they were padded to.
+        grid: (height, width) of the grid on which a method joins stages.
         joined: outputs of the ``joined`` stages that come before ...
-        on_grid: ... and the same on the grid on which a method joins them (`likewise.nn.trunks.at_grid`).
+        on_grid: ... and the same on the grid (`likewise.nn.trunks.at_grid`).
         last: what the first scale-prior block is given.
     """
 
     shape: torch.Size
-    padded: tuple[int, int]
+    grid: tuple[int, int]
     joined: tuple[Tensor, ...]
     on_grid: tuple[Tensor, ...]
     last: Tensor
@@ -121,7 +121,7 @@ class ScalePriorTrunk(nn.Module):
         Stages are joined on a grid of this stride.
         """
         out: list[Tensor] = []
-        padded = (x.shape[2], x.shape[3])
+        grid = (x.shape[2] // stride, x.shape[3] // stride)
         # On the CPU convolutions of wide maps are up to twice as fast so, and deformable ones need not turn them.
         x = x.contiguous(memory_format=torch.channels_last)
         for i, stage in enumerate(self.stages):
@@ -130,8 +130,7 @@ class ScalePriorTrunk(nn.Module):
                 break
             if i in self.joined:
                 out.append(x)
-        grid = (padded[0] // stride, padded[1] // stride)
-        return HeadStart(shape, padded, tuple(out), tuple(at_grid(stage, grid) for stage in out), x)
+        return HeadStart(shape, grid, tuple(out), tuple(at_grid(stage, grid) for stage in out), x)
 
     def forward(self, begun: HeadStart, size: Tensor) -> tuple[Tensor, ...]:
         """What `start` gave and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""

@@ -35,6 +35,6 @@ def takes(x: Tensor, weight: Tensor) -> bool:
 
 @functools.cache
 def _precisions() -> tuple[torch.dtype, ...]:
-    """Those that it computes in on this processor; it refuses others, where torch's own operators would be slow."""
+    """Those that it computes in on this processor; others, which it refuses, are left to torch's own operators."""
     halved = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return (torch.float32, torch.bfloat16) if halved is not None and halved() else (torch.float32,)

@@ -180,7 +180,7 @@ export class CountPanel {
   choose(text) {
     this.byNameLast = text !== null;
     if ((this.bench.entry().text !== null) !== this.byNameLast) this.bench.changePrompt({ text });
-    this.update();
+    else this.update();
     if (text !== null) this.name.focus();
   }
 
