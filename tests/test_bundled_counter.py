@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from skimage import data, transform
 
-from likewise.bench.photographs import GROCERIES, Photographs
-from likewise.data.folder import CountingFolder
-from likewise.data.synthetic import SceneConfig, make_scene
+from likewise.data.counting.folder import CountingFolder
 from likewise.engine.count_eval import evaluate
+from likewise.errors import LikewiseError
+from likewise.lab.suite.photographs import GROCERIES, Photographs
 from likewise.predict import load
-from likewise.types import LikewiseError
+from likewise.scenes import SceneConfig, make_scene
 
 COINS = [(81, 39, 120, 74), (189, 170, 237, 217), (305, 16, 364, 73)]
 

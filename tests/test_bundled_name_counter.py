@@ -7,10 +7,10 @@ from itertools import count, islice
 import numpy as np
 import pytest
 
-from likewise.data.naming import words_of
-from likewise.data.synthetic import SceneConfig, make_scene
+from likewise.errors import LikewiseError
 from likewise.predict import load
-from likewise.types import LikewiseError
+from likewise.scenes import SceneConfig, make_scene
+from likewise.vocabulary import words_of
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from likewise.data.naming import base_name
-from likewise.data.synthetic import SceneConfig, make_scene
 from likewise.predict import load
+from likewise.scenes import SceneConfig, make_scene
+from likewise.vocabulary import base_name
 
 
 @pytest.fixture(scope="module")

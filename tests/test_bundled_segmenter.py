@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from likewise.data.episodes import Episodes
-from likewise.data.labelled import LabelFolder
-from likewise.data.scene_masks import SceneMasks
-from likewise.data.synthetic import SceneConfig
+from likewise.data.fewshot.episodes import Episodes
+from likewise.data.fewshot.labelled import LabelFolder
 from likewise.engine.segment_eval import evaluate
 from likewise.metrics import Overlaps
 from likewise.predict import Segmenter
 from likewise.registry import preset
+from likewise.scenes import SceneConfig
+from likewise.scenes.episodes import SceneMasks
 from likewise.weights import file_sha256, read_checkpoint
 
 

@@ -10,8 +10,8 @@ import torchmetrics.functional.regression as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from likewise.errors import LikewiseError
 from likewise.metrics import CountErrors, mae, nae, rmse, sre
-from likewise.types import LikewiseError
 
 pairs = st.lists(st.tuples(st.floats(0, 1e4), st.integers(0, 4000)), min_size=1, max_size=30)
 

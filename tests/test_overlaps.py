@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from likewise.errors import LikewiseError
 from likewise.metrics import Overlaps
-from likewise.types import LikewiseError
 
 
 def drawn(count=6, size=(7, 9)):

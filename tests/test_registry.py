@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from likewise import registry
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 from likewise.weights import Checkpoint
 
 

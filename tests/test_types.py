@@ -12,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likewise.types import CountBatch, LikewiseError, Prompt, PromptBatch
+from likewise.errors import LikewiseError
+from likewise.types import CountBatch, Prompt, PromptBatch
 
 BOX = (10.0, 20.0, 30.0, 50.0)
 

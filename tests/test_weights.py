@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from likewise import registry
-from likewise.types import LikewiseError, Preprocess, PromptBatch
+from likewise.errors import LikewiseError
+from likewise.types import Preprocess, PromptBatch
 from likewise.weights import (
     WeightCard,
     config_from,

@@ -12,9 +12,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from likewise.errors import LikewiseError
     from likewise.predict import Counter, load
     from likewise.results import CountResult
-    from likewise.types import LikewiseError, Prompt
+    from likewise.types import Prompt
 
     __version__: str
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "CountResult": "likewise.results",
     "Counter": "likewise.predict",
-    "LikewiseError": "likewise.types",
+    "LikewiseError": "likewise.errors",
     "Prompt": "likewise.types",
     "load": "likewise.predict",
 }

@@ -6,8 +6,8 @@ import importlib
 from pathlib import Path
 from typing import cast
 
+from likewise.errors import LikewiseError
 from likewise.registry import preset
-from likewise.types import LikewiseError
 from likewise.weights import Configured, load_strict, read_foreign, save_checkpoint
 
 

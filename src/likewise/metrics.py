@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 def mae(counts: Sequence[float], truths: Sequence[float]) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from likewise.data.names import nearest
-from likewise.types import LikewiseError, Task
+from likewise.errors import LikewiseError, nearest
+from likewise.types import Task
 from likewise.weights import Checkpoint, Preset, config_from, load_strict, read_checkpoint
 
 #: Model name -> its preset.

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from likewise.errors import LikewiseError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -25,10 +27,6 @@ Task = Literal["count", "segment", "recognize"]
 
 #: A corner may stick out of the picture by this many pixels (rounding in annotation tools) and is cut.
 BOX_SLACK = 1.0
-
-
-class LikewiseError(ValueError):
-    """An error the caller can mend: says what was wrong, what was expected and the nearest valid thing."""
 
 
 #: A box is never tightened to less than this share of its width or height.

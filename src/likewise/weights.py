@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from likewise.data.names import nearest
-from likewise.types import LikewiseError, Task
+from likewise.errors import LikewiseError, nearest
+from likewise.types import Task
 
 T = TypeVar("T")
 ASSETS = Path(__file__).parent / "assets"

@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 
 from likewise.app.export import to_coco, to_csv
 from likewise.app.project import Project
-from likewise.data.folder import CountingFolder
+from likewise.data.counting.folder import CountingFolder
+from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import encode_rle
-from likewise.types import LikewiseError
 
 from .conftest import BOXES, coins, encoded
 

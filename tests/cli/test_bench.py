@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from likewise import cli
-from likewise.bench import running
-from likewise.bench.running import BENCHMARKS, GROUPS
-from likewise.bench.timing import Comparison, absent
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
+from likewise.lab.speed import registry
+from likewise.lab.speed.registry import BENCHMARKS, GROUPS
+from likewise.lab.speed.timing import Comparison, absent
 
 ROWS = [
     Comparison("deform_conv2d (native), forward", "C = 64, 96 × 96", "torchvision", 1, 7.5, 2e-7, aim=6.0),
@@ -32,8 +32,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, ...], b
         calls.append((benchmark, threads, quick))
         yield from ROWS if benchmark == "deform_conv" else []
 
-    monkeypatch.setattr(running, "measure", measure)
-    monkeypatch.setattr(running, "usable_cores", lambda: 2)
+    monkeypatch.setattr(registry, "measure", measure)
+    monkeypatch.setattr(registry, "usable_cores", lambda: 2)
     return calls
 
 
@@ -95,7 +95,7 @@ def test_one_that_fails_does_not_cost_the_others(monkeypatch: pytest.MonkeyPatch
             raise LikewiseError("out of it")
         yield ROWS[0]
 
-    monkeypatch.setattr(running, "measure", measure)
+    monkeypatch.setattr(registry, "measure", measure)
     assert run("ops", "--json") == 1
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == len(GROUPS["ops"][0])

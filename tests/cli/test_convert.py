@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from likewise.cli.convert import convert as command
 from likewise.convert import convert
+from likewise.errors import LikewiseError
 from likewise.registry import build, preset
-from likewise.types import LikewiseError
 from likewise.weights import read_checkpoint
 
 

@@ -22,9 +22,10 @@ from PIL import Image
 
 from likewise import cli
 from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
+from likewise.errors import LikewiseError
 from likewise.predict import Counter, load
 from likewise.registry import preset
-from likewise.types import LikewiseError, Trust
+from likewise.types import Trust
 from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")

@@ -63,7 +63,7 @@ def test_an_extra_that_is_incomplete_can_be_done_without(monkeypatch):
 
 
 def test_a_wrong_operator_is_broken(monkeypatch):
-    import likewise.ops.deform_conv as operator
+    import likewise.ops.deform.conv2d as operator
 
     assert found("deformable convolution").state == "ok"
     monkeypatch.setattr(operator, "deform_conv2d", lambda *_, backend: torch.zeros(1, 2, 6, 6))
@@ -72,9 +72,9 @@ def test_a_wrong_operator_is_broken(monkeypatch):
 
 
 def test_no_emoji_font_can_be_done_without(monkeypatch):
-    from likewise.data.synthetic import sprites
+    from likewise.scenes.kinds import emoji
 
-    monkeypatch.setattr(sprites, "find_font", lambda: None)
+    monkeypatch.setattr(emoji, "find_font", lambda: None)
     finding = found("emoji font")
     assert finding.state == "missing"
     assert "fonts-noto-color-emoji" in finding.remedy

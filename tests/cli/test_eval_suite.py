@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import Dataset
 
 from likewise import cli
-from likewise.bench import generalisation
-from likewise.bench.template_matching import Matched
-from likewise.data.sample import CountSample
+from likewise.data.counting.sample import CountSample
+from likewise.lab.suite import generalisation
+from likewise.lab.suite.template_matching import Matched
 
 
 class One(Dataset[CountSample]):

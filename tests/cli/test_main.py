@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from likewise import cli
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 #: Every verb with every option. Changing one breaks somebody's script: it is a decision, made here.
 OPTIONS = {

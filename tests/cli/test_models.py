@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 import likewise.weights
 from likewise.cli.models import describe, models
+from likewise.errors import LikewiseError
 from likewise.registry import model_names, preset
-from likewise.types import LikewiseError
 
 
 def test_table_names_every_model(capsys, monkeypatch):

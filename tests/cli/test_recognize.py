@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from likewise import cli
-from likewise.data.square_view import SquareView
 from likewise.methods.s3n import S3N
 from likewise.predict import Recognizer
+from likewise.preprocess.square_view import SquareView
 from likewise.registry import preset
 from likewise.weights import save_checkpoint
 

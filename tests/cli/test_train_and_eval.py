@@ -14,8 +14,8 @@ from likewise import predict, recipes
 from likewise.cli import main
 from likewise.cli.train import settings
 from likewise.engine.config import TrainConfig
+from likewise.errors import LikewiseError
 from likewise.recipes import Recipe
-from likewise.types import LikewiseError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from likewise.data.images import read_image, read_mask
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 RAMP = np.add.outer(np.arange(24) * 4, np.arange(40) * 4).astype(np.uint8)
 COLOUR = np.stack((RAMP, RAMP[::-1], RAMP[:, ::-1]), axis=2)

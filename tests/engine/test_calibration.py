@@ -10,7 +10,7 @@ import pytest
 from likewise.engine import calibration
 from likewise.engine.calibration import Case, cases_of, fit_trust, quantile
 from likewise.engine.count_eval import Counted, CountReport
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 def made_up(seed: int, groups: int = 6, each: int = 120, bias: float = 0.0) -> list[Case]:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from likewise.data.folder import CountingFolder
+from likewise.data.counting.folder import CountingFolder
 from likewise.engine.count_eval import Counted, CountReport, evaluate
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 @dataclass

@@ -15,15 +15,16 @@ from PIL import Image
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
 from likewise import registry
+from likewise.data.classification.formats import open_named
 from likewise.data.images import read_image
-from likewise.data.named_folders import open_named
 from likewise.engine.recognize_eval import evaluate
 from likewise.engine.recognizing import RankMeter
+from likewise.errors import LikewiseError
 from likewise.metrics import Ranks
 from likewise.predict import Recognizer
 from likewise.recipes import recipe
 from likewise.recipes.s3n_lite import lite_network
-from likewise.types import ClassBatch, LikewiseError
+from likewise.types import ClassBatch
 
 COLOURS = {"blue": (20, 30, 200), "red": (210, 20, 30)}
 

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from likewise.data.episode_crops import EpisodeCrop, EpisodeCrops, collate_episodes, cropped
-from likewise.data.episodes import Episodes
+from likewise.data.fewshot.crops import EpisodeCrop, EpisodeCrops, collate_episodes, cropped
+from likewise.data.fewshot.episodes import Episodes
 from likewise.engine.config import TrainConfig
 from likewise.engine.segment_eval import Memory, evaluate
 from likewise.engine.segmenting import SegmentMeter
 from likewise.engine.train import train
+from likewise.errors import LikewiseError
 from likewise.methods.fwb import FWB, FWB_LITE, Levels
 from likewise.predict import Segmenter
 from likewise.registry import load_model
-from likewise.types import LikewiseError, SegmentBatch, SupportBatch
+from likewise.types import SegmentBatch, SupportBatch
 
 
 class Coloured:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from likewise.data.folder import CountingFolder
+from likewise.data.counting.folder import CountingFolder
 from likewise.engine.sensitivity import prompt_sensitivity
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 #: Picture -> how many there are of each kind; the picture's grey value tells a counter which one it sees.
 SCENES = {

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from likewise.data.sample import CountSample
+from likewise.data.counting.sample import CountSample
 from likewise.engine.settling import BOUNDS, errors_by_bounds
-from likewise.ops.density import gaussian_density
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
+from likewise.ops.density.maps import gaussian_density
 
 SIDE, PLACES = 8.0, torch.cartesian_prod(torch.arange(2), torch.arange(5)).flip(1) * 24.0 + 16.5
 

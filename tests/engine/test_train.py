@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from likewise.data.sample import CountSample
-from likewise.data.streams import MixedDataset
-from likewise.data.transforms import collate
+from likewise.data.counting.sample import CountSample
+from likewise.data.counting.transforms import collate
+from likewise.data.infinite import MixedDataset
 from likewise.engine.config import TrainConfig
 from likewise.engine.task import StepBatches
 from likewise.engine.train import train
-from likewise.types import CountBatch, LikewiseError, PromptBatch
+from likewise.errors import LikewiseError
+from likewise.types import CountBatch, PromptBatch
 from likewise.weights import read_checkpoint
 
 CONFIG = TrainConfig(

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from likewise import registry
+from likewise.errors import LikewiseError
 from likewise.methods.spdcn import Description
-from likewise.types import CountBatch, LikewiseError, PromptBatch
+from likewise.types import CountBatch, PromptBatch
 
 COUNTERS = [name for name in registry.model_names() if registry.preset(name).task == "count"]
 SHOWN = [name for name in COUNTERS if "exemplars" in registry.preset(name).model.prompts]

@@ -20,7 +20,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a 
 COMPARE = """
 import torch
 from likewise import native
-from likewise.ops.deform_conv import deform_conv2d
+from likewise.ops.deform.conv2d import deform_conv2d
 torch.manual_seed(0)
 x, offset, weight = torch.randn(1, 40, 12, 13), 2 * torch.randn(1, 18, 12, 13), torch.randn(50, 40, 3, 3)
 inputs = [t.requires_grad_() for t in (x, offset, weight)]

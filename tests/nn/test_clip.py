@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from likewise.errors import LikewiseError
 from likewise.nn import clip as clip_module
 from likewise.nn.clip import Clip, ClipConfig, clip_state, load_published, resize_positions
 from likewise.nn.clip_text import tokenize
-from likewise.types import LikewiseError
 
 SMALL = ClipConfig(
     image_size=64,

@@ -11,8 +11,8 @@ from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.std_conv import ScaledStdConv2d
 from torch import nn
 
+from likewise.errors import LikewiseError
 from likewise.nn.deform import DeformableConv2d, places_read
-from likewise.types import LikewiseError
 
 KINDS = {
     "plain": lambda: nn.Conv2d(4, 6, 3, padding=1),

@@ -12,7 +12,7 @@ import torchvision
 from PIL import Image
 from safetensors.torch import load_file
 
-from likewise.nn.scale_prior import ScalePriorConv, ScalePriorTrunk
+from likewise.methods.spdcn.scale_prior import ScalePriorConv, ScalePriorTrunk
 from likewise.nn.trunks import (
     StageInfo,
     at_grid,

@@ -11,6 +11,7 @@ import torch
 from scipy.special import xlogy
 from torch import Tensor
 
+from likewise.errors import LikewiseError
 from likewise.ops.counting_loss import (
     TransportSettings,
     bayesian_loss,
@@ -19,8 +20,7 @@ from likewise.ops.counting_loss import (
     l2_loss,
     mean_exemplar_sizes,
 )
-from likewise.ops.transport_costs import DenseCost
-from likewise.types import LikewiseError
+from likewise.ops.transport.costs import DenseCost
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # optional backends are looked for at import

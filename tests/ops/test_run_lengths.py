@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle, encode_rle
-from likewise.types import LikewiseError
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own

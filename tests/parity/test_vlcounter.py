@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from likewise import registry
 from likewise.convert import convert
 from likewise.methods.vlcounter import mean_feature
+from likewise.methods.vlcounter.rank_loss import rank_loss
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD
-from likewise.ops.rank_loss import rank_loss
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from likewise.nn.found_examples import Places
+from likewise.methods.countx.refinement import Places
 from likewise.predict import Counter
 from likewise.predict.by_name import EXAMPLES, Named, best_boxes
 from likewise.types import Preprocess

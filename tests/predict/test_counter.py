@@ -15,9 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 import likewise.predict.densities as densities
+from likewise.errors import LikewiseError
 from likewise.predict import Counter, load
 from likewise.predict.seen import PREVIEW
-from likewise.types import Box, LikewiseError, Preprocess, PromptBatch
+from likewise.types import Box, Preprocess, PromptBatch
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from likewise.ops.density import gaussian_density
-from likewise.ops.peaks import peak_basins
+from likewise.ops.density.maps import gaussian_density
+from likewise.ops.density.peaks import peak_basins
 from likewise.predict.points import Peaks, peaks_of, settled
 
 SIDE = 10.0

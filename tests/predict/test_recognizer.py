@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from likewise.data.square_view import SquareView
+from likewise.errors import LikewiseError
 from likewise.methods.s3n import S3N, S3N_LITE
 from likewise.predict import Recognizer, load
+from likewise.preprocess.square_view import SquareView
 from likewise.registry import preset
-from likewise.types import LikewiseError
 from likewise.weights import save_checkpoint
 
 WHOLE = SquareView(size=61, share=0.0)

@@ -10,9 +10,10 @@ import pytest
 import torch
 from skimage import data
 
-from likewise.data.view import network_scale
+from likewise.errors import LikewiseError
 from likewise.predict import Counter
-from likewise.types import LikewiseError, Preprocess
+from likewise.preprocess.scaled_view import network_scale
+from likewise.types import Preprocess
 
 BOXES = [(81, 39, 120, 74), (2, 60, 40, 98), (130, 20, 172, 60)]
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from likewise.errors import LikewiseError
 from likewise.predict import Counter, Segmenter, load
 from likewise.predict.segmenter import mask_of
 from likewise.registry import preset
-from likewise.types import LikewiseError
 from likewise.weights import save_checkpoint
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
+from likewise.errors import LikewiseError
 from likewise.predict import Counter
 from likewise.predict.trust import AGAIN, SIGNS, Looked, box_sum, signs_of, warnings_of
-from likewise.types import LikewiseError, Preprocess, PromptBatch, Trust
+from likewise.types import Preprocess, PromptBatch, Trust
 
 
 def looked(**changes: Any) -> Looked:

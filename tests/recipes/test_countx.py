@@ -12,17 +12,18 @@ from safetensors.torch import load_file
 
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
-from likewise.data.asked import AskedByName, known_names
-from likewise.data.folder import CountingFolder
-from likewise.data.naming import vocabulary
-from likewise.data.synthetic import SceneConfig, write_scenes
+from likewise.data.counting.by_text import AskedByName, known_names
+from likewise.data.counting.folder import CountingFolder
+from likewise.errors import LikewiseError
 from likewise.methods.countx import Config, CounTX
 from likewise.methods.countx.lite import COUNTX_LITE_CONFIG
 from likewise.nn.clip import ClipConfig
 from likewise.predict import load
 from likewise.recipes import countx_fsc147, recipe
 from likewise.recipes.countx_lite import go_on_from, start_from_statistics, vocabulary_of
-from likewise.types import LikewiseError, PromptBatch
+from likewise.scenes import SceneConfig, write_scenes
+from likewise.types import PromptBatch
+from likewise.vocabulary import vocabulary
 from likewise.weights import save_checkpoint
 
 QUICK = {"steps": 2, "batch_size": 2, "workers": 0, "progress": False, "accelerator": "cpu", "val_every": 2}

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from likewise.recipes import fwb_benchmarks, fwb_clothing, fwb_lite
+from likewise.errors import LikewiseError
+from likewise.lab.experiments import fwb_clothing
+from likewise.recipes import fwb_benchmarks, fwb_lite
 from likewise.registry import load_model
-from likewise.types import LikewiseError
 
 
 @pytest.fixture(scope="module")

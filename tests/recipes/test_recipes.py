@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from likewise import recipes
 from likewise.engine.config import TrainConfig
+from likewise.errors import LikewiseError
 from likewise.recipes import recipe, recipe_names, spdcn_fsc147
-from likewise.types import CountBatch, LikewiseError, PromptBatch
+from likewise.types import CountBatch, PromptBatch
 from likewise.weights import read_checkpoint
 
 

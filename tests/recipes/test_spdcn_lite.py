@@ -12,14 +12,15 @@ import torch
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
 from likewise import registry
-from likewise.data.folder import CountingFolder
-from likewise.data.synthetic import SceneConfig, write_scenes
+from likewise.data.counting.folder import CountingFolder
+from likewise.errors import LikewiseError
+from likewise.lab.experiments.spdcn_ablation import ROWS
 from likewise.methods.spdcn import SPDCN
 from likewise.predict import load
 from likewise.recipes import recipe
-from likewise.recipes.spdcn_ablation import ROWS
 from likewise.recipes.spdcn_lite import SpdcnLite, averaged, go_on_from, mixture
-from likewise.types import LikewiseError, PromptBatch
+from likewise.scenes import SceneConfig, write_scenes
+from likewise.types import PromptBatch
 from likewise.weights import save_checkpoint
 
 

@@ -11,17 +11,18 @@ import torch
 
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
-from likewise.data.asked import AskedByName
-from likewise.data.folder import CountingFolder
-from likewise.data.synthetic import SceneConfig, write_scenes
-from likewise.data.transforms import Crop, SceneCrop, collate
+from likewise.data.counting.by_text import AskedByName
+from likewise.data.counting.folder import CountingFolder
+from likewise.data.counting.transforms import Crop, SceneCrop, collate
+from likewise.errors import LikewiseError
+from likewise.lab.experiments import vlcounter_ablation as ablation
+from likewise.lab.experiments.small_clip import SmallClip
 from likewise.methods.vlcounter import Config, VLCounter
 from likewise.nn.clip import ClipConfig
 from likewise.predict import load
-from likewise.recipes import vlcounter_ablation as ablation
 from likewise.recipes import vlcounter_fsc147 as published
-from likewise.recipes.small_clip import SmallClip
-from likewise.types import LikewiseError, PromptBatch
+from likewise.scenes import SceneConfig, write_scenes
+from likewise.types import PromptBatch
 
 TINY = ClipConfig(
     image_size=64,

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from likewise.errors import LikewiseError
 from likewise.results import CountResult
 from likewise.results.count import resize_sum
-from likewise.types import LikewiseError, Prompt
+from likewise.types import Prompt
 
 RNG = np.random.default_rng(0)
 
@@ -117,7 +118,7 @@ def test_coco_is_read_by_pycocotools(tmp_path: Path) -> None:
 
 
 def test_coco_beside_its_picture_is_a_counting_data_set(tmp_path: Path) -> None:
-    from likewise.data.folder import CountingFolder
+    from likewise.data.counting.folder import CountingFolder
 
     r = result(source="dish.png")
     Image.fromarray(r.image).save(tmp_path / "dish.png")

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from likewise.draw import GROUND
+from likewise.errors import LikewiseError
 from likewise.results import RecognizeResult
-from likewise.types import LikewiseError
 
 MAGNIFIED = (np.full((32, 32, 3), (200, 10, 10), np.uint8), np.full((32, 32, 3), (10, 10, 200), np.uint8))
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
 from likewise.results import SegmentResult
-from likewise.types import LikewiseError
 
 
 def result(grid=None, size=(80, 60), **changes):

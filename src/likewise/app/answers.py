@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from likewise.app.shelf import Picture
+from likewise.app.picture_store import Picture
 from likewise.draw import heat_layer
 from likewise.ops.run_lengths import encode_rle
 from likewise.results import CountResult, RecognizeResult, SegmentResult

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from likewise.app.masks import Marked, marked
 from likewise.app.project import Project, ProjectPicture
+from likewise.app.strokes import Marked, marked
+from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import encode_rle
 from likewise.results import CountResult, SegmentResult
-from likewise.types import LikewiseError, Prompt
+from likewise.types import Prompt
 
 COUNT_COLUMNS = ("image", "count", "predicted", "low", "high", "added", "removed", "points", "model", "seconds")
 SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")

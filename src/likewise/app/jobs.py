@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from likewise.app.limits import RefusedError
 from likewise.app.worker import Worker
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 State = Literal["running", "done", "cancelled", "failed"]
 #: Finished jobs that are remembered.

@@ -27,11 +27,11 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 import likewise
-from likewise.app.admission import checked_name
 from likewise.app.limits import RefusedError
-from likewise.app.questions import Box, CountQuestion
+from likewise.app.picture_store import Picture
+from likewise.app.requests import Box, CountQuestion
 from likewise.app.routes import asked
-from likewise.app.shelf import Picture
+from likewise.app.upload_checks import checked_name
 from likewise.app.workbench import Workbench
 
 #: Label Studio puts eight hexadecimal digits before the name of a file it stores.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 class RefusedError(LikewiseError):

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import Any
 
 from likewise.app.limits import RefusedError
-from likewise.app.shelf import Picture, pixels_of
+from likewise.app.picture_store import Picture, pixels_of
+from likewise.errors import LikewiseError
 from likewise.predict import Counter, load
 from likewise.registry import model_names, preset
-from likewise.types import LikewiseError
 
 #: Steps an octave in which pictures are rescaled, so that another box finds the picture prepared.
 SCALE_STEPS = 4

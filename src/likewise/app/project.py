@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from likewise.app.questions import Body, Boxes, Name, Number, Point, Points, Strokes
+from likewise.app.requests import Body, Boxes, Name, Number, Point, Points, Strokes
 
 
 class Prediction(Body):

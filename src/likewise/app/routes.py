@@ -15,9 +15,9 @@ from likewise.app.export import to_coco, to_csv
 from likewise.app.jobs import Job
 from likewise.app.limits import RefusedError
 from likewise.app.multipart import FIELD
+from likewise.app.picture_store import Picture, shown
 from likewise.app.project import Project, schema
-from likewise.app.questions import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
-from likewise.app.shelf import Picture, shown
+from likewise.app.requests import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
 from likewise.app.workbench import Workbench
 from likewise.types import Task
 

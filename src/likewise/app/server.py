@@ -19,12 +19,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 import likewise
-from likewise.app.guard import LOCAL_NAMES, Guard
 from likewise.app.label_studio import label_studio_routes
 from likewise.app.limits import Limits, RefusedError
+from likewise.app.middleware import LOCAL_NAMES, Guard
 from likewise.app.routes import api_routes
 from likewise.app.workbench import Workbench
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 PAGE = Path(__file__).parent / "page"
 

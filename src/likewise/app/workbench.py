@@ -20,11 +20,11 @@ from PIL import Image
 from likewise.app.answers import count_answer, recognize_answer, segment_answer
 from likewise.app.jobs import Job, Jobs
 from likewise.app.limits import Limits, RefusedError
-from likewise.app.masks import marked, mask_of
 from likewise.app.models import Models
-from likewise.app.overlays import count_overlay, mask_overlay
+from likewise.app.picture_store import Picture, Shelf, pixels_of
 from likewise.app.project import Project, ProjectPicture
-from likewise.app.questions import (
+from likewise.app.render import count_overlay, mask_overlay
+from likewise.app.requests import (
     Asked,
     CountJob,
     CountQuestion,
@@ -35,7 +35,7 @@ from likewise.app.questions import (
     SegmentQuestion,
     Support,
 )
-from likewise.app.shelf import Picture, Shelf, pixels_of
+from likewise.app.strokes import marked, mask_of
 from likewise.app.worker import Worker
 from likewise.predict import Counter, Likeness, Segmenter
 from likewise.results import CountResult

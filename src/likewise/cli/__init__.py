@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 HELP = "Show it one, it finds the rest: count by example, offline."
 EPILOGUE = "likewise VERB --help explains a verb. --debug, anywhere, shows where an error came from."

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 def app(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
-    from likewise.bench.machine import Machine
-    from likewise.bench.timing import Comparison
+    from likewise.lab.speed.machine import Machine
+    from likewise.lab.speed.timing import Comparison
 
 _COLOURS = {None: "default", True: "green", False: "red"}
 
@@ -42,7 +42,7 @@ def bench(
     Returns:
         Exit code: 1 when a benchmark failed; the others are shown.
     """
-    from likewise.bench.running import chosen, listed
+    from likewise.lab.speed.registry import chosen, listed
 
     if as_json and markdown:
         raise LikewiseError("--json and --markdown exclude each other; give one of them")
@@ -58,7 +58,7 @@ def bench(
 
 
 def _parse_threads(text: str | None) -> tuple[int, ...]:
-    from likewise.bench.running import check_threads, usable_cores
+    from likewise.lab.speed.registry import check_threads, usable_cores
 
     if text is None:
         return (1, 2) if usable_cores() > 1 else (1,)
@@ -77,7 +77,7 @@ def _rows(names: Iterable[str], threads: tuple[int, ...], failures: list[str], *
     """
     from rich.console import Console
 
-    from likewise.bench.running import measure
+    from likewise.lab.speed.registry import measure
 
     console = Console(stderr=True)
     for name in names:
@@ -89,14 +89,14 @@ def _rows(names: Iterable[str], threads: tuple[int, ...], failures: list[str], *
 
 
 def _show(rows: Iterator[Comparison], *, as_json: bool, markdown: bool) -> None:
-    from likewise.bench import running, table
-    from likewise.bench.machine import this_machine
+    from likewise.lab.speed import registry, table
+    from likewise.lab.speed.machine import this_machine
 
     machine = this_machine()
     if as_json:
         print(json.dumps({"machine": dataclasses.asdict(machine)}), flush=True)
         for row in rows:
-            print(running.to_json(row), flush=True)
+            print(registry.to_json(row), flush=True)
     elif markdown:
         print(table.markdown(machine, list(rows)))
     else:
@@ -108,7 +108,7 @@ def _show_table(machine: Machine, rows: list[Comparison]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from likewise.bench.table import HEADINGS, cells, summary
+    from likewise.lab.speed.table import HEADINGS, cells, summary
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in HEADINGS:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from likewise.data.sample import CountSample
+    from likewise.data.counting.sample import CountSample
     from likewise.engine.calibration import Case
     from likewise.predict import Counter
     from likewise.types import Trust
@@ -113,7 +113,7 @@ def _settled(
 
 
 def _opened(where: str) -> Dataset[CountSample]:
-    from likewise.data.layouts import open_counting
+    from likewise.data.open_dataset import open_counting
 
     folder, _, split = where.partition(":")
     return open_counting(Path(folder), split or None, None)

@@ -11,7 +11,8 @@ from cyclopts import Parameter
 
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
-from likewise.types import Box, LikewiseError, Point, Prompt
+from likewise.errors import LikewiseError
+from likewise.types import Box, Point, Prompt
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -135,7 +135,7 @@ def _operators() -> Iterator[Finding]:
     """Every implementation of deformable convolution must agree with an ordinary one where nothing is deformed."""
     import torch
 
-    from likewise.ops.deform_conv import active_backend, backends, deform_conv2d
+    from likewise.ops.deform.conv2d import active_backend, backends, deform_conv2d
 
     image, weight = torch.linspace(-1, 1, 128).reshape(1, 2, 8, 8), torch.linspace(-1, 1, 36).reshape(2, 2, 3, 3)
     plain, still = torch.nn.functional.conv2d(image, weight), torch.zeros(1, 18, 6, 6)
@@ -162,7 +162,7 @@ def _weights() -> Iterator[Finding]:
 
 
 def _emoji_font() -> Iterator[Finding]:
-    from likewise.data.synthetic.sprites import find_font
+    from likewise.scenes.kinds.emoji import find_font
 
     font = find_font()
     if font is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
     from rich.table import Table

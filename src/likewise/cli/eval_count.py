@@ -28,8 +28,8 @@ def measure(
     trust: Literal["fast", "full"] | None = None,
 ) -> Measured:
     """Count every picture of a data set and compare with the truth."""
-    from likewise.data.folder import CountingFolder
-    from likewise.data.layouts import open_counting
+    from likewise.data.counting.folder import CountingFolder
+    from likewise.data.open_dataset import open_counting
     from likewise.engine.count_eval import evaluate, takes
     from likewise.engine.sensitivity import prompt_sensitivity
 

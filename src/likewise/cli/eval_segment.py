@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from likewise.cli.eval import Measured, Row
 
 if TYPE_CHECKING:
-    from likewise.data.labelled import InFolds
+    from likewise.data.fewshot.labelled import InFolds
     from likewise.engine.segment_eval import SegmentReport
     from likewise.predict import Segmenter
 
@@ -29,7 +29,7 @@ def measure(
     seed: int = 0,
 ) -> Measured:
     """Segment episodes of the novel classes of one fold, or of each, and compare with the truth."""
-    from likewise.data.episodes import Episodes
+    from likewise.data.fewshot.episodes import Episodes
     from likewise.engine.segment_eval import Memory, evaluate
 
     memory, reports = Memory(), {}
@@ -42,7 +42,7 @@ def measure(
 
 def _novel(data: Path, split: str | None, fold: int | None) -> Iterator[tuple[int, InFolds]]:
     """The folds that are asked for, each with its novel classes."""
-    from likewise.data.layouts import open_labelled
+    from likewise.data.open_dataset import open_labelled
 
     first = open_labelled(data, split, fold or 0, "novel")
     yield fold or 0, first

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from likewise.cli.eval import Measured, Row
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
-    from likewise.bench.generalisation import Score, Suite
+    from likewise.lab.suite.generalisation import Score, Suite
     from likewise.predict import Counter
 
 
@@ -25,7 +25,7 @@ def measure(
     trust: Literal["fast", "full"] | None = None,
 ) -> Measured:
     """Count every set of the suite and compare with the truth; sets and splits are the suite's own."""
-    from likewise.bench import generalisation
+    from likewise.lab.suite import generalisation
 
     if split is not None:
         raise LikewiseError(f"--split {split}: the suite {suite!r} has splits of its own")

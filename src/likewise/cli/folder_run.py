@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from likewise.cli.inputs import Pictures
 from likewise.cli.ledger import Ledger, fingerprint
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from likewise.types import Box, LikewiseError, Point
+from likewise.errors import LikewiseError
+from likewise.types import Box, Point
 
 #: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
 DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png")
@@ -114,7 +115,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _expand(text: str) -> list[Path]:
-    from likewise.data.names import natural
+    from likewise.data.images import natural
 
     path = Path(text)
     if path.is_dir():
@@ -129,8 +130,7 @@ def _expand(text: str) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    from likewise.data.images import IMAGE_SUFFIXES
-    from likewise.data.names import natural
+    from likewise.data.images import IMAGE_SUFFIXES, natural
 
     found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     if not found:

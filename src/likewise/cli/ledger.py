@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 def fingerprint(settings: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures, parse_support
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from likewise.data.synthetic import SceneConfig
+    from likewise.scenes import SceneConfig
 
 
 def synth(
@@ -53,7 +53,7 @@ def synth(
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
-    from likewise.data.synthetic import contact_sheet, make_scene, write_scenes
+    from likewise.scenes import contact_sheet, make_scene, write_scenes
 
     config = replace(_config(preset, seed, split, size), emoji=emoji)
     config = replace(config, cutouts=tuple(map(str, cutouts or ())), backgrounds=tuple(map(str, backgrounds or ())))
@@ -68,7 +68,7 @@ def synth(
 
 
 def _config(preset: str, seed: int, split: str, size: int | None) -> SceneConfig:
-    from likewise.data.synthetic import SceneConfig
+    from likewise.scenes import SceneConfig
 
     config = SceneConfig.preset(preset)
     side = config.side if size is None else (round(0.8 * size), size)

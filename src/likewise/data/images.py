@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from likewise.data.names import nearest
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError, nearest
 
 #: Files that are looked for in folders of pictures.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
@@ -178,3 +178,9 @@ def _missing(path: Path) -> str:
         return f"{path} is a folder; expected a picture"
     there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     return f"no such file: {path}{nearest(path.name, there)}"
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by that puts IMG_9 before IMG_10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

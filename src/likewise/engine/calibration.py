@@ -19,7 +19,8 @@ from scipy.optimize import linprog
 from scipy.sparse import eye, hstack
 
 from likewise.engine.count_eval import CountReport
-from likewise.types import LikewiseError, Trust
+from likewise.errors import LikewiseError
+from likewise.types import Trust
 
 Array = NDArray[np.float64]
 #: Of all truths, this share is to lie in the interval, and this share of errors below the spread.

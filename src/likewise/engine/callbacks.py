@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar, WeightAveraging
 from torch import Tensor, nn
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 from likewise.weights import save_checkpoint
 
 LAST = "last.ckpt"

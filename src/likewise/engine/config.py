@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch.optim import SGD, AdamW, Optimizer
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
 

@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol
 
 from torch.utils.data import Dataset
 
-from likewise.data.sample import CountSample
+from likewise.data.counting.sample import CountSample
+from likewise.errors import LikewiseError
 from likewise.metrics import CountErrors
-from likewise.types import LikewiseError
 
 
 class Counts(Protocol):

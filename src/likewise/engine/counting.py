@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from likewise.data.sample import CountSample
-from likewise.data.transforms import collate
+from likewise.data.counting.sample import CountSample
+from likewise.data.counting.transforms import collate
 from likewise.metrics import CountErrors
 from likewise.types import CountBatch
 
@@ -25,7 +25,7 @@ class Counting:
         self.text, self.negatives = "text" in takes, "negatives" in takes
 
     def collate(self, samples: Sequence[CountSample]) -> CountBatch:
-        """`likewise.data.transforms.collate`."""
+        """`likewise.data.counting.transforms.collate`."""
         return collate(samples, text=self.text, negatives=self.negatives)
 
     def output(self, model: nn.Module, batch: CountBatch, layout: torch.memory_format) -> Tensor:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from likewise.data.named_pictures import NamedPictures
+from likewise.data.classification.dataset import NamedPictures
+from likewise.errors import LikewiseError
 from likewise.metrics import Ranks
-from likewise.types import LikewiseError
 
 
 class Recognizes(Protocol):
@@ -86,7 +86,7 @@ def evaluate(
 
     Args:
         recognizer: what recognises; its classes are matched with the data set's by name.
-        dataset: pictures with their names, such as `likewise.data.named_folders.open_named` gives.
+        dataset: pictures with their names, such as `likewise.data.classification.formats.open_named` gives.
         limit: only this many pictures, the first ones.
         progress: called after each picture with how many are done and how many there are.
 

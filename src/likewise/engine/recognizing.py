@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from likewise.data.named_pictures import NamedSample, collate_named
+from likewise.data.classification.dataset import NamedSample, collate_named
 from likewise.metrics import Ranks
 from likewise.types import ClassBatch
 
@@ -30,7 +30,7 @@ class Recognizing:
         del model
 
     def collate(self, samples: Sequence[NamedSample]) -> ClassBatch:
-        """`likewise.data.named_pictures.collate_named`."""
+        """`likewise.data.classification.dataset.collate_named`."""
         return collate_named(samples)
 
     def output(self, model: nn.Module, batch: ClassBatch, layout: torch.memory_format) -> Any:

@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
-from likewise.data.episodes import Episodes
+from likewise.data.fewshot.episodes import Episodes
+from likewise.errors import LikewiseError
 from likewise.metrics import Overlaps
 from likewise.predict.segmenter import Looked, Segmenter
-from likewise.types import LikewiseError
 
 #: Bytes of pictures, as the network saw them, that are kept because they will come again.
 KEPT_BYTES = 1 << 29

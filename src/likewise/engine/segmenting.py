@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from likewise.data.episode_crops import collate_episodes
-from likewise.data.episodes import Episode
+from likewise.data.fewshot.crops import collate_episodes
+from likewise.data.fewshot.episodes import Episode
 from likewise.metrics import Overlaps
 from likewise.types import SegmentBatch
 
@@ -24,7 +24,7 @@ class Segmenting:
         del model
 
     def collate(self, samples: Sequence[Episode]) -> SegmentBatch:
-        """`likewise.data.episode_crops.collate_episodes`."""
+        """`likewise.data.fewshot.crops.collate_episodes`."""
         return collate_episodes(list(samples))
 
     def output(self, model: nn.Module, batch: SegmentBatch, layout: torch.memory_format) -> Tensor:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from likewise.data.folder import CountingFolder
+from likewise.data.counting.folder import CountingFolder
 from likewise.engine.count_eval import Counts
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 #: A count moves to the named kind when it moves by at least this share of the difference between the kinds' numbers.
 MOVED = 0.5

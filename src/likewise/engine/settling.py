@@ -10,11 +10,12 @@ from statistics import fmean
 import torch
 from torch.utils.data import Dataset
 
-from likewise.data.sample import CountSample
+from likewise.data.counting.sample import CountSample
+from likewise.errors import LikewiseError
 from likewise.predict.counter import Counter
 from likewise.predict.densities import mean_side
 from likewise.predict.points import peaks_of, settled
-from likewise.types import LikewiseError, Prompt
+from likewise.types import Prompt
 
 #: What is counted as one: more than the first, less than the second; None: sums as they are.
 Bounds = tuple[float, float] | None

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from likewise.engine.config import TrainConfig
 from likewise.engine.contract import Batch, contract_of
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 class Training(LightningModule):
@@ -116,7 +116,7 @@ class Batches(LightningDataModule):
         if length < needed:
             raise LikewiseError(
                 f"the run needs {needed} samples in order, the data has {length}; "
-                "wrap it in likewise.data.streams.ShuffledDataset or MixedDataset"
+                "wrap it in likewise.data.infinite.ShuffledDataset or MixedDataset"
             )
 
     def train_dataloader(self) -> DataLoader[Any]:

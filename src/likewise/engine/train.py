@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 from likewise.engine.callbacks import LAST, Checkpoints, LossLog, MovingAverage, Progress, StopWhenAsked, write_weights
 from likewise.engine.config import TrainConfig
 from likewise.engine.task import Batches, Training
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 CONFIG = "config.json"
 

@@ -23,9 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from likewise.errors import LikewiseError
 from likewise.nn.clip_block import attend, with_value
 from likewise.nn.clip_text import TextTower
-from likewise.types import LikewiseError
 
 #: Mean and standard deviation that OpenAI trained with; LAION's models have the same.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)

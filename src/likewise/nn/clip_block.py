@@ -11,7 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from likewise.ops.linear import linear
+from likewise.ops.fused import linear
 
 #: OpenAI's "quick" GELU is x sigmoid(1.702 x).
 QUICK = 1.702

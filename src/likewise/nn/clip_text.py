@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from likewise.errors import LikewiseError
 from likewise.nn.clip_block import attend
-from likewise.types import LikewiseError
 
 #: Tokens of a text, its start and end among them.
 CONTEXT = 77

@@ -6,7 +6,7 @@ Shapes: B batch, C input channels, G offset groups, N kernel positions.
 
 Convention
 ----------
-Places are (row, column) on a grid whose first cell's centre is (0, 0), as in `likewise.ops.deform_conv`.
+Places are (row, column) on a grid whose first cell's centre is (0, 0), as in `likewise.ops.deform.conv2d`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from likewise.ops.deform_conv import deform_conv2d
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
+from likewise.ops.deform.conv2d import deform_conv2d
 
 
 class DeformableConv2d(nn.Conv2d):

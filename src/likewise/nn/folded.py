@@ -8,16 +8,16 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from likewise.ops.convolution import Activation, conv2d, same_padding
+from likewise.ops.fused import ConvActivation, conv2d, same_padding
 
 #: Activations that a convolution takes over.
-_ACTIVATIONS: dict[type[nn.Module], Activation] = {nn.Identity: "none", nn.ReLU: "relu", nn.ReLU6: "relu6"}
+_ACTIVATIONS: dict[type[nn.Module], ConvActivation] = {nn.Identity: "none", nn.ReLU: "relu", nn.ReLU6: "relu6"}
 #: What a convolution is besides its channels and weights.
 _KEPT = ("kernel_size", "stride", "padding", "dilation", "groups")
 
 
 class FoldedConv2d(nn.Conv2d):
-    """A convolution that is followed by an activation, in one pass over the map (`likewise.ops.convolution`).
+    """A convolution that is followed by an activation, in one pass over the map (`likewise.ops.fused`).
 
     Args:
         conv: its weights are shared; timm's `Conv2dSame` keeps TensorFlow's padding. Not with another padding mode
@@ -25,7 +25,7 @@ class FoldedConv2d(nn.Conv2d):
         activation: what follows.
     """
 
-    def __init__(self, conv: nn.Conv2d, activation: Activation) -> None:
+    def __init__(self, conv: nn.Conv2d, activation: ConvActivation) -> None:
         kept: dict[str, Any] = {name: getattr(conv, name) for name in _KEPT}
         super().__init__(
             conv.in_channels,

@@ -23,10 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from likewise.ops.density import gaussian_density
+from likewise.errors import LikewiseError
+from likewise.ops.density.maps import gaussian_density
 from likewise.ops.transport import Solver, sinkhorn
-from likewise.ops.transport_points import PointCost
-from likewise.types import LikewiseError
+from likewise.ops.transport.point_cost import PointCost
 
 #: The unit of distance, in pixels, without exemplar sizes: the middle of the range that sizes give.
 FIXED_SCALE = 2.0

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str, Any]:

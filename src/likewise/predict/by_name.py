@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import nms
 
-from likewise.data.view import View
 from likewise.predict.densities import Look
 from likewise.predict.points import CLEAR
+from likewise.preprocess.scaled_view import View
 from likewise.types import Box
 
 #: So many matches are examples, at most.

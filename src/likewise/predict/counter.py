@@ -2,8 +2,9 @@
 
 Convention
 ----------
-The caller's pixels and the network's differ by the picture's rescaling (`likewise.data.view`). Boxes and points are
-the caller's on both sides of `Counter.count`; network pixels are seen from outside only as `CountResult.grid`.
+The caller's pixels and the network's differ by the picture's rescaling (`likewise.preprocess.scaled_view`). Boxes and
+points are the caller's on both sides of `Counter.count`; network pixels are seen from outside only as
+`CountResult.grid`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from likewise.errors import LikewiseError
 from likewise.ops.polygon import inside_polygon
 from likewise.predict.by_name import SURE, Named, look_for
 from likewise.predict.densities import Answer, CounterModel, Densities, Likeness, Look, mean_side
@@ -29,7 +31,7 @@ from likewise.predict.seen import KEPT_BYTES, Seen
 from likewise.predict.trust import ZOOM, Looked, signs_of, warnings_of
 from likewise.registry import load_model
 from likewise.results import CountResult
-from likewise.types import Box, LikewiseError, Point, Preprocess, Prompt, Task, Trust
+from likewise.types import Box, Point, Preprocess, Prompt, Task, Trust
 
 #: Object size in network pixels where neither exemplars nor the model say one.
 USUAL_SIZE = 32.0

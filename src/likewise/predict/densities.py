@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from likewise.data.view import View, network_scale
+from likewise.errors import LikewiseError
+from likewise.ops.density.tiling import Blend, TileBox
 from likewise.ops.polygon import polygon_coverage
-from likewise.ops.tiling import Blend, TileBox
 from likewise.predict.seen import Seen
-from likewise.types import Box, LikewiseError, Preprocess, Prompt, PromptBatch
+from likewise.preprocess.scaled_view import View, network_scale
+from likewise.types import Box, Preprocess, Prompt, PromptBatch
 
 #: Neighbouring tiles share at least one part in so many of their side.
 OVERLAP = 8
@@ -159,7 +160,7 @@ class Densities:
         """The picture as the network sees it where things are as large as the boxes, or at that scale times a zoom.
 
         Boxes are tight; the scale is that of the boxes as they were drawn.
-        ``steps`` are those of `likewise.data.view.network_scale`.
+        ``steps`` are those of `likewise.preprocess.scaled_view.network_scale`.
         """
         side = mean_side(boxes) + self.margin if boxes else None
         scale = zoom * network_scale(self.preprocess, side, seen.width, seen.height, steps)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from likewise.data.images import ImageSource, read_image
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 Picture = ImageSource | Tensor
 

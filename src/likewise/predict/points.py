@@ -14,7 +14,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from likewise.ops.peaks import density_peaks, peak_basins, smooth
+from likewise.ops.density.peaks import density_peaks, peak_basins, smooth
 from likewise.ops.polygon import inside_polygon
 
 #: Objects are told apart when their centres are further apart than this many object sizes.

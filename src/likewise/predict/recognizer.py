@@ -17,12 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from likewise.data.square_view import SquareView
-from likewise.data.view import View
+from likewise.errors import LikewiseError
 from likewise.predict.pictures import Picture, pixels_of, source_of
+from likewise.preprocess.scaled_view import View
+from likewise.preprocess.square_view import SquareView
 from likewise.registry import load_model
 from likewise.results import RecognizeResult
-from likewise.types import Box, LikewiseError, Task
+from likewise.types import Box, Task
 
 #: Longest side of the copy of the picture that a result carries to draw on.
 PREVIEW = 1600

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from likewise.data.view import View
-from likewise.ops.tiling import TileBox
+from likewise.ops.density.tiling import TileBox
 from likewise.predict.pictures import Picture, pixels_of, source_of
+from likewise.preprocess.scaled_view import View
 from likewise.results import CountResult
 from likewise.types import Box, Point
 

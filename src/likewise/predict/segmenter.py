@@ -22,11 +22,12 @@ from torch import Tensor
 
 from likewise.data.images import IMAGE_SUFFIXES, read_mask
 from likewise.data.masks import box_mask, discs_mask
-from likewise.data.view import View, network_scale
+from likewise.errors import LikewiseError
 from likewise.predict.pictures import Picture, pixels_of, source_of
+from likewise.preprocess.scaled_view import View, network_scale
 from likewise.registry import load_model
 from likewise.results import SegmentResult
-from likewise.types import Box, LikewiseError, Point, Preprocess, Prompt, Task
+from likewise.types import Box, Point, Preprocess, Prompt, Task
 
 #: A click marks a disc of this radius, as a share of the picture's longer side.
 CLICK_RADIUS = 0.02

@@ -12,29 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from likewise.data.names import nearest
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError, nearest
 
 #: Recipe name -> its function.
 RECIPES = {
     "spdcn-fsc147": "likewise.recipes.spdcn_fsc147:spdcn_fsc147",
     "spdcn-lite": "likewise.recipes.spdcn_lite:spdcn_lite",
-    "spdcn-ablation": "likewise.recipes.spdcn_ablation:spdcn_ablation",
+    "spdcn-ablation": "likewise.lab.experiments.spdcn_ablation:spdcn_ablation",
     "vlcounter-fsc147": "likewise.recipes.vlcounter_fsc147:vlcounter_fsc147",
-    "vlcounter-ablation": "likewise.recipes.vlcounter_ablation:vlcounter_ablation",
+    "vlcounter-ablation": "likewise.lab.experiments.vlcounter_ablation:vlcounter_ablation",
     "countx-fsc147": "likewise.recipes.countx_fsc147:countx_fsc147",
     "countx-lite": "likewise.recipes.countx_lite:countx_lite",
     "fwb-lite": "likewise.recipes.fwb_lite:fwb_lite",
-    "fwb-clothing": "likewise.recipes.fwb_clothing:fwb_clothing",
+    "fwb-clothing": "likewise.lab.experiments.fwb_clothing:fwb_clothing",
     "fwb-pascal5i": "likewise.recipes.fwb_benchmarks:fwb_pascal5i",
     "fwb-coco20i": "likewise.recipes.fwb_benchmarks:fwb_coco20i",
     "s3n-lite": "likewise.recipes.s3n_lite:s3n_lite",
     "s3n-lite-grocery": "likewise.recipes.s3n_lite:s3n_lite_grocery",
-    "s3n-grocery-ablation": "likewise.recipes.s3n_grocery_ablation:s3n_grocery_ablation",
+    "s3n-grocery-ablation": "likewise.lab.experiments.s3n_grocery_ablation:s3n_grocery_ablation",
     "s3n-cub": "likewise.recipes.s3n_fine_grained:s3n_cub",
     "s3n-aircraft": "likewise.recipes.s3n_fine_grained:s3n_aircraft",
     "s3n-cars": "likewise.recipes.s3n_fine_grained:s3n_cars",
-    "dcn-digits": "likewise.recipes.dcn_digits:dcn_digits",
+    "dcn-digits": "likewise.lab.experiments.dcn_digits:dcn_digits",
 }
 
 

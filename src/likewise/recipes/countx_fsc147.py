@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 
-from likewise.data.fsc147 import FSC147
-from likewise.data.mosaic import Augmentation, AugmentedDataset
+from likewise.data.counting.countr_augment import Augmentation, AugmentedDataset
+from likewise.data.counting.fsc147 import FSC147
 from likewise.engine.config import TrainConfig
 from likewise.engine.train import train
 from likewise.registry import preset
@@ -60,8 +60,8 @@ def countx_fsc147(config: CountxFsc147) -> Path:
     Score: published val MAE 17.10, RMSE 65.61, test 15.88 and 106.29 with descriptions (test 15.73 and 106.88 with
         ``--prompts classes``); not repeated.
 
-    Pictures are augmented as CounTR's are (`likewise.data.mosaic`); CLIP's text tower stays as it is. How the rate
-    falls after the warm-up is not published: a cosine here.
+    Pictures are augmented as CounTR's are (`likewise.data.counting.countr_augment`); CLIP's text tower stays as it is.
+    How the rate falls after the warm-up is not published: a cosine here.
     """
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     found = preset("countx")

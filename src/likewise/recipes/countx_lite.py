@@ -12,19 +12,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from likewise import registry
-from likewise.data.asked import AskedByName, known_names
-from likewise.data.folder import CountingFolder
-from likewise.data.naming import vocabulary
+from likewise.data.counting.by_text import AskedByName, known_names
+from likewise.data.counting.folder import CountingFolder
+from likewise.data.counting.sample import CountSample, Things
+from likewise.data.counting.transforms import Crop, SceneCrop
 from likewise.data.photometric import Look
-from likewise.data.sample import CountSample, Things
-from likewise.data.transforms import Crop, SceneCrop
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
+from likewise.errors import LikewiseError
 from likewise.methods.countx import CounTX
+from likewise.methods.countx.discriminant import discriminants, word_vectors
 from likewise.methods.countx.lite import COUNTX_LITE_CONFIG
-from likewise.nn.small_tower import STRIDE, SmallTower
-from likewise.ops.discriminant import discriminants, word_vectors
-from likewise.types import LikewiseError
+from likewise.methods.countx.mobile_tower import STRIDE, SmallTower
+from likewise.vocabulary import vocabulary
 from likewise.weights import load_strict, with_new_inputs
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.

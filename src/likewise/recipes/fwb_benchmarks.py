@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torchvision.models import get_model_weights
 
-from likewise.data.coco20i import Coco20i
-from likewise.data.episode_crops import EpisodeCrop, EpisodeCrops
-from likewise.data.episodes import Episodes
-from likewise.data.labelled import Labelled
-from likewise.data.pascal5i import Pascal5i
+from likewise.data.fewshot.coco20i import Coco20i
+from likewise.data.fewshot.crops import EpisodeCrop, EpisodeCrops
+from likewise.data.fewshot.episodes import Episodes
+from likewise.data.fewshot.labelled import Labelled
+from likewise.data.fewshot.pascal5i import Pascal5i
 from likewise.engine.config import TrainConfig
 from likewise.engine.train import train
 from likewise.methods.fwb import FWB

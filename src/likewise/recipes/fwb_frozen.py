@@ -20,12 +20,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from likewise.data.episodes import Episodes
-from likewise.data.labelled import Labelled
-from likewise.data.view import View, network_scale
+from likewise.data.fewshot.episodes import Episodes
+from likewise.data.fewshot.labelled import Labelled
 from likewise.engine.config import TrainConfig
+from likewise.errors import LikewiseError
 from likewise.methods.fwb import FWB, Levels
-from likewise.types import LikewiseError, SegmentBatch, SupportBatch
+from likewise.preprocess.scaled_view import View, network_scale
+from likewise.types import SegmentBatch, SupportBatch
 
 #: The fields of the engine's settings that mean something here.
 USED = {"steps", "batch_size", "seed", "optimizer", "lr", "weight_decay", "momentum", "beta2", "progress"}

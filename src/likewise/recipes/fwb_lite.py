@@ -8,15 +8,15 @@ from typing import Literal
 
 import torch
 
-from likewise.data.episode_crops import EpisodeCrop, EpisodeCrops
-from likewise.data.episodes import Episodes
-from likewise.data.labelled import LabelFolder, Labelled
-from likewise.data.scene_masks import SceneMasks
-from likewise.data.synthetic.config import SceneConfig
+from likewise.data.fewshot.crops import EpisodeCrop, EpisodeCrops
+from likewise.data.fewshot.episodes import Episodes
+from likewise.data.fewshot.labelled import LabelFolder, Labelled
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
 from likewise.methods.fwb import FWB, FWB_LITE, Config
 from likewise.recipes.fwb_frozen import SeenPictures, load_imagenet, train_on_seen
+from likewise.scenes.config import SceneConfig
+from likewise.scenes.episodes import SceneMasks
 from likewise.weights import read_checkpoint, save_checkpoint
 
 

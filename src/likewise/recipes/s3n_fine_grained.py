@@ -8,14 +8,14 @@ from typing import Literal
 
 import torch
 
-from likewise.data.named_folders import open_named
-from likewise.data.named_pictures import FixedView, TrainView
-from likewise.data.square_view import SquareCrop
-from likewise.data.streams import ShuffledDataset, TransformedDataset
+from likewise.data.classification.dataset import FixedView, TrainView
+from likewise.data.classification.formats import open_named
+from likewise.data.infinite import ShuffledDataset, TransformedDataset
 from likewise.engine.config import TrainConfig
 from likewise.engine.train import train
 from likewise.methods.s3n import S3N, Branches, Config
-from likewise.nn.spatial_trunk import imagenet_weights
+from likewise.methods.s3n.trunk import imagenet_weights
+from likewise.preprocess.square_view import SquareCrop
 from likewise.weights import read_foreign
 
 #: timm's name of the ImageNet weights that torchvision publishes for ResNet-50.

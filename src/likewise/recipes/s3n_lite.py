@@ -11,15 +11,15 @@ from safetensors.torch import load_file
 from torch.utils.data import ConcatDataset, Dataset
 
 from likewise import registry
-from likewise.data.named_folders import open_named
-from likewise.data.named_pictures import FixedView, NamedPictures, NamedSample, TrainView
+from likewise.data.classification.dataset import FixedView, NamedPictures, NamedSample, TrainView
+from likewise.data.classification.formats import open_named
+from likewise.data.infinite import ShuffledDataset, TransformedDataset
 from likewise.data.photometric import Look
-from likewise.data.square_view import SquareCrop, SquareView
-from likewise.data.streams import ShuffledDataset, TransformedDataset
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
+from likewise.errors import LikewiseError
 from likewise.methods.s3n import S3N, S3N_LITE, Branches
-from likewise.types import LikewiseError
+from likewise.preprocess.square_view import SquareCrop, SquareView
 from likewise.weights import load_strict
 
 #: Other light and another camera, mild: things keep the colours by which they are told apart.

@@ -12,13 +12,13 @@ from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
 
 from likewise import registry
-from likewise.data.folder import CountingFolder
-from likewise.data.sample import CountSample
-from likewise.data.streams import MixedDataset, Transform
-from likewise.data.transforms import Crop, TrainCrop
+from likewise.data.counting.folder import CountingFolder
+from likewise.data.counting.sample import CountSample
+from likewise.data.counting.transforms import Crop, TrainCrop
+from likewise.data.infinite import MixedDataset, Transform
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 from likewise.weights import load_strict, save_checkpoint, with_new_inputs
 
 #: Kinds of the blood set that are boxed nearly completely; its red cells are not.

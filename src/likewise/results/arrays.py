@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from likewise.types import LikewiseError
+from likewise.errors import LikewiseError
 
 
 def check(name: str, array: np.ndarray, expected: str, good: bool) -> None:

@@ -28,7 +28,7 @@ from likewise.draw import (
     heat_overlay,
 )
 from likewise.results.arrays import check, finite, rounded, xywh
-from likewise.results.saving import stem_in, write
+from likewise.results.base import stem_in, write
 from likewise.types import Box, Prompt
 
 

@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image
 
 from likewise.draw import above_answers, beside, canvas, draw_points, heat_overlay
+from likewise.errors import LikewiseError
 from likewise.results.arrays import check, finite, rounded
-from likewise.results.saving import stem_in, write
-from likewise.types import Box, LikewiseError
+from likewise.results.base import stem_in, write
+from likewise.types import Box
 
 #: What the pictures in `RecognizeResult.magnified` are called, in their order.
 MAGNIFIED = ("what tells it apart", "what else is there")

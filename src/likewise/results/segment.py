@@ -21,7 +21,7 @@ from skimage.measure import find_contours
 from likewise.draw import canvas, draw_badge, draw_outline, mask_overlay
 from likewise.ops.run_lengths import encode_rle
 from likewise.results.arrays import check, finite, rounded, xywh
-from likewise.results.saving import stem_in, write
+from likewise.results.base import stem_in, write
 
 #: What scores more belongs to the mask.
 THRESHOLD = 0.5

@@ -5,10 +5,10 @@ Authors' code: github.com/niki-amini-naieni/CounTX (MIT; nothing of it is used h
 through `convert_keys`. Licence of this code: Apache-2.0.
 
 Left out because nothing depends on it: queries, keys and their norm in the cross-attention to the one text token
-(`likewise.nn.interaction`), CLIP's class token after the last block. Deviations: a picture of any size and shape is
-scaled until its shorter side is one window, and windows overlap in a weighted average (``blend``). ``countx-lite`` is
-the same network with other numbers: MobileNetV2 for CLIP's vision transformer, learned words for its text tower, and a
-similarity map between the two that gates what the decoder sees, without which the name changes little.
+(`likewise.methods.countx.interaction`), CLIP's class token after the last block. Deviations: a picture of any size and
+shape is scaled until its shorter side is one window, and windows overlap in a weighted average (``blend``).
+``countx-lite`` is the same network with other numbers: MobileNetV2 for CLIP's vision transformer, learned words for its text
+tower, and a similarity map between the two that gates what the decoder sees, without which the name changes little.
 
 Shapes: B pictures, N windows, C = ``width`` channels, h w grid of image features.
 """
@@ -24,17 +24,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from likewise.errors import LikewiseError
+from likewise.methods.countx.decoder import DoublingDecoder, doubled
+from likewise.methods.countx.interaction import EPS, InteractionLayer, Mixing, sincos_positions
+from likewise.methods.countx.matching import Match, Similarity
+from likewise.methods.countx.matching_losses import told_boxes
+from likewise.methods.countx.mobile_tower import STRIDE, SmallTower
+from likewise.methods.countx.refinement import Places, SecondLook, ToldBoxes, alike_found
+from likewise.methods.countx.word_encoder import WordEncoder
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
-from likewise.nn.doubling import DoublingDecoder, doubled
-from likewise.nn.found_examples import Places, SecondLook, ToldBoxes, alike_found
-from likewise.nn.interaction import EPS, InteractionLayer, Mixing, sincos_positions
-from likewise.nn.name_similarity import Match, Similarity
-from likewise.nn.small_tower import STRIDE, SmallTower
-from likewise.nn.words import WordEncoder
 from likewise.ops.counting_loss import l2_loss
-from likewise.ops.name_matching import told_boxes
-from likewise.ops.windows import WindowBlend, Windows, density_of_windows, windows_of
-from likewise.types import CountBatch, LikewiseError, Preprocess, PromptBatch, Trust
+from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
+from likewise.types import CountBatch, Preprocess, PromptBatch, Trust
 from likewise.weights import Preset, WeightCard, renamed
 
 #: Pictures (B, 3, H, W) RGB in [0, 1], or what `CounTX.prepare` made of them.
@@ -59,7 +60,7 @@ class Config:
         similarity: the decoder sees features gated by, and beside them, how well each place matches the text (not in
             the paper).
         examples: with MobileNetV2 and ``similarity``, a match is judged again by how alike each place is to those that
-            match the text best, which the decoder sees too (`likewise.nn.found_examples`; not in the paper).
+            match the text best, which the decoder sees too (`likewise.methods.countx.refinement`; not in the paper).
         by_example: weights of a counter by example, to which `likewise.predict` shows the best matches as examples:
             with ``examples``, places tell the box of what they show too. Empty: the network's own density is the count.
         expansion: of the interaction's MLPs.
@@ -71,12 +72,12 @@ class Config:
         window: side in pixels of the windows that CLIP sees; it sees them at ``clip.image_size``.
         decoder_grid: with CLIP, features are interpolated to this many places a side before the decoder.
         stride: distance in pixels of the windows over a larger picture.
-        blend: how overlapping windows are put together; "paper" as published (see `likewise.ops.windows`).
+        blend: how overlapping windows are put together; "paper" as published (see `likewise.ops.density.windows`).
         density_factor: the decoder gives this many times the objects in a place.
         sigma: of the target's Gaussians in ``sigma_unit``, pixels or object sizes (sqrt(width x height)), and at
             least ``least_sigma`` pixels, so that small objects do not rule the squared error.
         loss_stride: the squared error is that of sums over squares of this many pixels.
-        match_weight: weight of each of the losses of `likewise.ops.name_matching` on the similarity map.
+        match_weight: weight of each of the losses of `likewise.methods.countx.matching_losses` on the similarity map.
         preprocess: how pictures become inputs.
         trust: how far off counts by name are, where ``likewise calibrate`` has learnt it.
         trust_full: the same with the signs of two more looks.

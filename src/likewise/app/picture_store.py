@@ -1,0 +1,279 @@
+"""The pictures the workbench knows: those of the folder it was started on, and uploads. Outside they have only ids.
+
+Convention
+----------
+Sizes and pixels are of the upright picture, as `likewise.data.images.read_image` gives it.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from likewise.app.limits import Limits, RefusedError
+from likewise.app.multipart import receive_file
+from likewise.app.upload_checks import check_header, checked_name, decode
+from likewise.data.images import IMAGE_SUFFIXES, natural, read_image
+from likewise.errors import LikewiseError
+
+#: Longest side of what the page shows of a picture, and of its small picture in the table.
+SHOWN, SMALL = 4096, 160
+#: Shown pictures with at most this many pixels are sent without loss.
+LOSSLESS = 1_500_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture on the shelf.
+
+    Attributes:
+        id: random; what the outside calls it.
+        name: the file's name; no two are alike.
+        path: never told outside.
+        width: upright, pixels; 0 where it cannot be read.
+        height: likewise.
+        uploaded: whether it lies in the workbench's own folder.
+        problem: why it cannot be read.
+    """
+
+    id: str
+    name: str
+    path: Path
+    width: int
+    height: int
+    uploaded: bool
+    problem: str | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """What the outside may know."""
+        known: dict[str, object] = {"id": self.id, "name": self.name, "width": self.width, "height": self.height}
+        return known if self.problem is None else {**known, "error": self.problem}
+
+
+class Shelf:
+    """All pictures by id.
+
+    Args:
+        folder: whose pictures are on it, those directly in it; None: none.
+        uploads: an empty folder for uploads.
+        limits: what is taken.
+    """
+
+    def __init__(self, folder: Path | None, uploads: Path, limits: Limits) -> None:
+        self._folder = folder
+        self._uploads = uploads
+        self._limits = limits
+        self._pictures: dict[str, Picture] = {}  # copied before it is walked through: other threads add to it
+        self._stored = 0
+        self._arriving = 0
+        self._lock = threading.Lock()
+        self._scanning = threading.Lock()
+
+    def scan(self) -> None:
+        """Put on the shelf what is new in the folder."""
+        with self._scanning:
+            known = {picture.path for picture in list(self._pictures.values())}
+            for path in sorted(self._folder.iterdir(), key=lambda path: natural(path.name)) if self._folder else ():
+                if path not in known and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                    self._put(_from_folder(path))
+
+    def listed(self) -> list[Picture]:
+        """Every picture, those of the folder first."""
+        return sorted(self._pictures.values(), key=lambda picture: picture.uploaded)
+
+    def get(self, picture_id: str) -> Picture:
+        """The picture of that id.
+
+        Raises:
+            RefusedError: there is none, or it cannot be read.
+        """
+        found = self._pictures.get(picture_id)
+        if found is None:
+            raise RefusedError(404, "no such picture; it may have been put away, or the workbench was started anew")
+        if found.problem is not None:
+            raise RefusedError(415, found.problem)
+        return found
+
+    def named(self, name: str) -> Picture | None:
+        """The picture of that name, if there is one."""
+        return next((p for p in list(self._pictures.values()) if p.name == name and p.problem is None), None)
+
+    async def receive(self, content_type: str, chunks: AsyncIterator[bytes]) -> tuple[Path, str]:
+        """Write an upload into the uploads' folder, under a random name.
+
+        Raises:
+            RefusedError: too many at once or too large, or its name is not a picture's.
+        """
+        with self._lock:
+            if self._arriving >= self._limits.uploads:
+                raise RefusedError(429, f"{self._arriving} uploads are arriving; try again in a moment")
+            self._arriving += 1
+        path, tally = self._uploads / secrets.token_hex(16), _Tally(self)
+        try:
+            return path, checked_name(await receive_file(content_type, chunks, path, tally.take))
+        except BaseException:
+            tally.give_back()
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            with self._lock:
+                self._arriving -= 1
+
+    def store(self, content: bytes) -> Path:
+        """Write bytes that came otherwise than as an upload into the uploads' folder.
+
+        Raises:
+            RefusedError: there is no room for them.
+        """
+        self.account(len(content))
+        path = self._uploads / secrets.token_hex(16)
+        path.write_bytes(content)
+        return path
+
+    def admit(self, path: Path, name: str) -> Picture:
+        """Examine a received file and put it on the shelf; one that is refused is deleted.
+
+        Raises:
+            RefusedError: it is not a picture that is taken, or there are too many.
+        """
+        try:
+            if sum(picture.uploaded for picture in list(self._pictures.values())) >= self._limits.pictures:
+                raise RefusedError(413, f"{self._limits.pictures} pictures were uploaded; put some away first")
+            check_header(path, name, self._limits)
+            width, height = decode(path, name, self._limits)
+        except RefusedError:
+            self._drop(path)
+            raise
+        return self._put(Picture(secrets.token_hex(8), name, path, width, height, uploaded=True))
+
+    def remove(self, picture_id: str) -> None:
+        """Take an upload away; the folder's own pictures stay.
+
+        Raises:
+            RefusedError: there is no such picture, or it is the folder's.
+        """
+        picture = self.get(picture_id)
+        if not picture.uploaded:
+            raise RefusedError(403, f"{picture.name} lies in your folder; only uploads are put away here")
+        with self._lock:
+            del self._pictures[picture_id]
+        self._drop(picture.path)
+
+    def account(self, size: int) -> None:
+        """Count bytes that arrive (or, below 0, that went).
+
+        Raises:
+            RefusedError: there is no room for them.
+        """
+        with self._lock:
+            if size > 0 and self._stored + size > self._limits.stored_bytes:
+                raise RefusedError(413, f"the uploads fill the {_megabytes(self._limits.stored_bytes)} kept for them")
+            self._stored += size
+
+    @property
+    def upload_bytes(self) -> int:
+        """The most that one upload may have."""
+        return self._limits.upload_bytes
+
+    def _drop(self, path: Path) -> None:
+        self.account(-path.stat().st_size)
+        path.unlink(missing_ok=True)
+
+    def _put(self, picture: Picture) -> Picture:
+        with self._lock:
+            taken = {each.name for each in self._pictures.values()}
+            picture = Picture(**{**vars(picture), "name": _free(picture.name, taken)})
+            self._pictures[picture.id] = picture
+        return picture
+
+
+class _Tally:
+    """Bytes of one upload, while it arrives."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        if self._taken + size > self._shelf.upload_bytes:
+            raise RefusedError(413, f"the file is larger than the {_megabytes(self._shelf.upload_bytes)} taken")
+        self._shelf.account(size)
+        self._taken += size
+
+    def give_back(self) -> None:
+        self._shelf.account(-self._taken)
+
+
+def pixels_of(picture: Picture) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8.
+
+    Raises:
+        LikewiseError: it cannot be read (any more); its name is in the message, its path is not.
+    """
+    try:
+        return read_image(picture.path)
+    except LikewiseError as error:
+        raise LikewiseError(str(error).replace(str(picture.path), picture.name)) from None
+
+
+def shown(picture: Picture, *, small: bool = False) -> tuple[bytes, str]:
+    """The picture encoded anew for the page, and its media type.
+
+    Raises:
+        LikewiseError: it cannot be read.
+    """
+    image = Image.fromarray(_reduced_pixels(picture) if small else pixels_of(picture))
+    side = SMALL if small else SHOWN
+    if max(image.size) > side:
+        image.thumbnail((side, side), Image.Resampling.BILINEAR if small else Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    if not small and image.width * image.height <= LOSSLESS:
+        image.save(encoded, "PNG", compress_level=1)
+        return encoded.getvalue(), "image/png"
+    image.save(encoded, "JPEG", quality=80 if small else 92)
+    return encoded.getvalue(), "image/jpeg"
+
+
+def _reduced_pixels(picture: Picture) -> NDArray[np.uint8]:
+    """As `pixels_of`, but a JPEG is decoded at a fraction of its size: a folder's small pictures come in seconds."""
+    try:
+        with Image.open(picture.path) as image:
+            image.draft("RGB", (2 * SMALL, 2 * SMALL))
+            return read_image(image)
+    except Exception:  # noqa: BLE001  # whatever it is, reading all of it says what
+        return pixels_of(picture)
+
+
+def _from_folder(path: Path) -> Picture:
+    """Only the header is read: folders are large."""
+    name, problem, width, height = path.name, None, 0, 0
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
+                width, height = height, width
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        problem = f"{name} has too many pixels for this page; count it with likewise count"
+    except Exception:  # noqa: BLE001  # decoders raise nearly anything on what is not theirs
+        problem = f"{name} cannot be read as a picture"
+    return Picture(secrets.token_hex(8), name, path, width, height, uploaded=False, problem=problem)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or the name with a number where another has it."""
+    path, number, free = Path(name), 2, name
+    while free in taken:
+        free, number = f"{path.stem} ({number}){path.suffix}", number + 1
+    return free
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):g} MB"

@@ -1,0 +1,1 @@
+"""Recognition: pictures with a class each, and the layouts they are published in."""

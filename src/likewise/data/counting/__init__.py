@@ -1,0 +1,1 @@
+"""Counting: pictures with points, prompts for them, and how they are varied."""

@@ -1,0 +1,26 @@
+"""What an error says: what was wrong, what was expected, and the nearest valid thing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LikewiseError(ValueError):
+    """An error the caller can mend: says what was wrong, what was expected and the nearest valid thing."""
+
+
+def nearest(name: str, valid: Iterable[str], *, listed: int = 8) -> str:
+    """The end of a message: "; did you mean 'x'?" or, where nothing is near, the first few valid names.
+
+    Args:
+        name: what was asked for.
+        valid: what could have been asked for.
+        listed: this many names are given where none is near.
+    """
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1) or [n for n in names if n.lower() == name.lower()]
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    shown = ", ".join(names[:listed]) + (", ..." if len(names) > listed else "")
+    return f"; there are {shown}" if names else ""

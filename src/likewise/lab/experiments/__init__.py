@@ -1,0 +1,1 @@
+"""Ablations and small experiments, run as recipes."""

@@ -1,0 +1,1 @@
+"""The generalisation suite: pictures of kinds never trained on, counted beside template matching."""

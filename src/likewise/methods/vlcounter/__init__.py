@@ -1,0 +1,360 @@
+"""VLCounter: counting by name in one stage, with CLIP's own picture of where the name is.
+
+Paper: Kang et al., "VLCounter: Text-Aware Visual Representation for Zero-Shot Object Counting", AAAI 2024.
+Authors' code: github.com/Seunggu0305/VLCounter (MIT; nothing of it is used here); their checkpoints are loaded through
+`convert_keys`. Licence of this code: Apache-2.0.
+
+Quirks of the original that are kept, each a field of `Config`: the class embedding enters the class token twice; the
+rank-aware loss lets cells outside a set contribute exp(0). Left out because nothing depends on them: the fourth
+intermediate map, the deep prompts of the last block (which passes on values only), its queries, keys and MLP, and the
+last decoder stage's norm. Deviations: a picture of any size and shape is scaled until its shorter side is one window
+(the original counts nothing in what is narrower than a window) and windows overlap in a weighted average (``blend``);
+the last decoder stage's 1x1 convolution comes before its interpolation, with which it commutes.
+
+Shapes: B pictures, N windows, F = 512 features, g = 24 patches a side, D = 64 decoder channels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from likewise.errors import LikewiseError
+from likewise.methods.vlcounter.prompts import sentences
+from likewise.methods.vlcounter.rank_loss import rank_loss
+from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, load_published
+from likewise.ops.counting_loss import l2_loss
+from likewise.ops.density.maps import gaussian_density
+from likewise.ops.density.windows import WindowBlend, density_of_windows, windows_of
+from likewise.types import CountBatch, Preprocess, PromptBatch
+from likewise.weights import Preset, WeightCard
+
+
+@dataclass(frozen=True)
+class Config:
+    """The numbers of the network; the defaults are the published ones.
+
+    Attributes:
+        clip: both towers; ``image_size`` is the side of a window, ``patch`` is 16: the decoder doubles four times.
+        class_twice: add the class embedding twice, as the original does.
+        tuning: "semantic": prompt tokens conditioned on the name (SPT); "visual": without it (VPT, the ablation's
+            control); "none": CLIP as it is.
+        prompt_tokens: visual prompt tokens a block.
+        prompt_dropout: on the prompts, while training.
+        affine: the learnable affine transform (LAT) of the similarity map.
+        skips: the segment-aware skip connections (SaSC) from intermediate blocks into the decoder.
+        skip_blocks: those blocks, counted from 0, in the order of the decoder's stages.
+        plural: name things in the plural.
+        channels: width of similarity and decoder.
+        stride: distance in pixels of the windows over a larger picture.
+        blend: how overlapping windows are put together; "paper" as published (see `likewise.ops.density.windows`).
+        density_factor: the last convolution gives this many times the objects in a pixel.
+        sigma: of the target's Gaussians, in pixels.
+        rank_weight: of the rank-aware contrastive loss.
+        rank_form: "reference" as the original computes it, "clean" over the cells of each set only.
+        rank_temperature: of the clean form.
+        preprocess: how pictures become inputs.
+
+    Raises:
+        LikewiseError: a patch of another size.
+    """
+
+    clip: ClipConfig = field(default=ClipConfig(image_size=384, quick_gelu=True))
+    class_twice: bool = True
+    tuning: Literal["semantic", "visual", "none"] = "semantic"
+    prompt_tokens: int = 10
+    prompt_dropout: float = 0.1
+    affine: bool = True
+    skips: bool = True
+    skip_blocks: tuple[int, int, int] = (8, 7, 6)
+    plural: bool = True
+    channels: int = 64
+    stride: int = 128
+    blend: WindowBlend = "average"
+    density_factor: float = 60.0
+    sigma: float = 3.0
+    rank_weight: float = 1e-6
+    rank_form: Literal["reference", "clean"] = "reference"
+    rank_temperature: float = 1.0
+    preprocess: Preprocess = field(default=Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
+
+    def __post_init__(self) -> None:
+        if self.clip.patch != 16:
+            raise LikewiseError(f"clip.patch = {self.clip.patch}: expected 16, the decoder doubles a patch four times")
+
+
+#: What each row of the paper's ablation leaves out of `Config`'s defaults; the rank loss goes with the affine map.
+ABLATION: dict[str, dict[str, object]] = {
+    "M1": {"tuning": "none", "affine": False, "skips": False, "rank_weight": 0.0},
+    "VPT": {"tuning": "visual", "affine": False, "skips": False, "rank_weight": 0.0},
+    "M2": {"affine": False, "skips": False, "rank_weight": 0.0},
+    "M3": {"skips": False},
+    "M4": {"affine": False, "rank_weight": 0.0},
+    "M5": {},
+    "M5 singular": {"plural": False},
+}
+
+
+def ablated(row: str, config: Config | None = None) -> Config:
+    """The configuration of a row of the ablation, "M1" (frozen CLIP, similarity, decoder) to "M5" (all of it).
+
+    Args:
+        row: a key of `ABLATION`.
+        config: what the row is taken out of; None: the published one.
+
+    Raises:
+        LikewiseError: there is no such row.
+    """
+    if row not in ABLATION:
+        raise LikewiseError(f"no row {row!r} in the ablation; expected one of {', '.join(ABLATION)}")
+    return replace(config or Config(), **ABLATION[row])  # type: ignore[arg-type]  # fields by name
+
+
+class PromptTuning(nn.Module):
+    """Prompt tokens for every block that attends, told what is looked for (SPT) or not (VPT)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width, blocks = config.clip.image_width, config.clip.image_layers - 1
+        self.tokens = nn.Parameter(torch.empty(blocks, config.prompt_tokens, width).uniform_(-0.1, 0.1))
+        self.prompt_proj = nn.Linear(width, width)
+        self.text_proj = nn.Linear(config.clip.features, width) if config.tuning == "semantic" else None
+        self.prompt_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.prompt_dropout)
+
+    def forward(self, text: Tensor) -> list[Tensor]:
+        """(N, P, C) tokens for each block, from the name's features (N, F)."""
+        tokens = self.prompt_proj(self.tokens)[:, None].expand(-1, len(text), -1, -1)
+        if self.text_proj is not None:
+            tokens = tokens + self.text_proj(text)[None, :, None]
+        return list(self.dropout(tokens))
+
+
+class Stage(nn.Module):
+    """Convolution, GroupNorm(8), GELU, then ``scale`` times as many pixels a side."""
+
+    def __init__(self, channels: int, out: int, kernel: int, scale: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out, kernel, padding=kernel // 2)
+        self.gn = nn.GroupNorm(8, out)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, out, scale h, scale w)."""
+        return _larger(F.gelu(self.gn(self.conv(x))), self.scale)
+
+
+class Decoder(nn.Module):
+    """Similarity and features of g x g patches to density, four times doubled; with SaSC, past the similarity."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        channels = config.channels
+        self.stages = nn.ModuleList(Stage(channels + (k == 0), channels, 3, 2) for k in range(4))
+        self.last = nn.Conv2d(channels, 1, 1)
+        scales = (2, 4, 8) if config.skips else ()
+        self.skips = nn.ModuleList(Stage(config.clip.image_width, channels, 1, scale) for scale in scales)
+
+    def forward(self, features: Tensor, similarity: Tensor, maps: list[Tensor]) -> Tensor:
+        """(N, 1, 16 g, 16 g) from (N, D, g, g), (N, 1, g, g) and a map (N, C, g, g) a skip."""
+        x = self.stages[0](torch.cat([features, similarity], dim=1))
+        for k, stage in enumerate(list(self.stages)[1:]):
+            if len(self.skips):
+                skip = self.skips[k](maps[k])
+                x = x + skip * F.interpolate(similarity, skip.shape[-2:], mode="nearest")
+            x = stage(x) if k < 2 else self._end(stage, x)
+        return x
+
+    def _end(self, stage: nn.Module, x: Tensor) -> Tensor:
+        """The fourth stage with the fifth's one-channel convolution moved before its interpolation."""
+        return _larger(self.last(F.gelu(stage.gn(stage.conv(x)))), 2)  # type: ignore[operator]  # a Stage
+
+
+class VLCounter(nn.Module):
+    """The counter: pictures and names in, a density whose sum is the count out.
+
+    The towers of CLIP are frozen; ``bfloat16()`` makes everything run in that (docs/counting_by_name.md).
+    """
+
+    method = "vlcounter"
+    task = "count"
+    prompts = ("text",)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.window = config.clip.image_size
+        self.clip = Clip(config.clip).requires_grad_(requires_grad=False)
+        self.tuning = None if config.tuning == "none" else PromptTuning(config)
+        self.t_proj = nn.Linear(config.clip.features, config.channels)
+        self.v_proj = nn.Linear(config.clip.features, config.channels)
+        if config.affine:
+            side = self.window // config.clip.patch
+            self.affine_weight = nn.Parameter(torch.ones(1, 1, side, side))
+            self.affine_bias = nn.Parameter(torch.zeros(1, 1, side, side))
+        self.decoder = Decoder(config)
+        self._similarity: Tensor | None = None
+
+    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
+        """Count in each picture what its name says.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], any size and shape.
+            prompt: B names in ``text``.
+
+        Returns:
+            (B, 1, H, W) objects per pixel; the sum over a picture is its count.
+
+        Raises:
+            LikewiseError: a picture without a name, or one too long for CLIP.
+        """
+        if prompt.text is None or len(prompt.text) != len(image):
+            raise LikewiseError("VLCounter counts by name: every picture needs a text, such as 'strawberries'")
+        return self.count(image, self.encode(prompt.text))
+
+    def encode(self, names: tuple[str, ...]) -> Tensor:
+        """What CLIP makes of names: (B, F), the normalised mean of eleven sentences about each."""
+        lines = [sentence for name in names for sentence in sentences(name, plural=self.config.plural)]
+        return mean_feature(self.clip.text(lines).unflatten(0, (len(names), -1)))
+
+    def count(self, image: Tensor, text: Tensor) -> Tensor:
+        """The density (B, 1, H, W) as in `forward`, of what features (B, F) describe."""
+        config, kept = self.config, []
+        colours = config.preprocess  # not buffers: in bfloat16 they would be off by a grey value
+        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in (colours.mean, colours.std))
+
+        def look(windows: Tensor, texts: Tensor) -> Tensor:
+            density, similarity = self.look((windows - mean) / std, texts)
+            kept.append(similarity)
+            return density / config.density_factor
+
+        sizes = {"window": self.window, "multiple": config.clip.patch, "stride": config.stride}
+        density = density_of_windows(windows_of(image, **sizes), text, look, stride=config.stride, blend=config.blend)
+        similarity = torch.cat(kept)
+        self._similarity = similarity if self.training and len(similarity) == len(image) else None
+        return density
+
+    def look(self, windows: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """The network itself, on windows.
+
+        Args:
+            windows: (N, 3, S, S), normalised, of ``config.clip.image_size`` pixels a side.
+            text: (N, F), normalised.
+
+        Returns:
+            60 x density (N, 1, S, S) and the similarity map (N, 1, g, g), both float32.
+        """
+        tower, text = self.clip.image, text.to(self.clip.image.dtype)
+        grid = (windows.shape[2] // self.config.clip.patch, windows.shape[3] // self.config.clip.patch)
+        blocks = self.config.skip_blocks if self.config.skips else ()
+        prompts = () if self.tuning is None else self.tuning(text)
+        tokens = tower.embed(windows, mode="bilinear", class_twice=self.config.class_twice)
+        patches, kept = tower.run(tokens, prompts=prompts, keep=blocks, dense=True)
+        if self.tuning is not None:
+            patches = self.tuning.prompt_norm(patches)
+        features = self.v_proj(F.normalize(tower.project(patches, norm=True), dim=-1))
+        similarity = as_map(features @ self.t_proj(text)[:, :, None], grid)
+        if self.config.affine:
+            similarity = self.affine_weight * similarity + self.affine_bias
+        maps = [as_map(F.normalize(kept[block], dim=-1), grid) for block in blocks]
+        density: Tensor = self.decoder(as_map(features, grid), similarity, maps)
+        return density.float(), similarity.float()
+
+    def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
+        """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total".
+
+        The rank-aware term needs the similarity map behind the density: `forward` must have just made it, in training,
+        of pictures of one window each. In validation the term is left out.
+        """
+        config = self.config
+        total = l2_loss(density, batch.points, sigma=config.sigma, factor=config.density_factor)
+        terms = {"density": total}
+        if config.rank_weight and self._similarity is not None:
+            size = (density.shape[2], density.shape[3])
+            truth = torch.stack([gaussian_density(p.to(density), config.sigma, size) for p in batch.points])
+            terms["rank"] = rank_loss(self._similarity, truth[:, None], config.rank_form, config.rank_temperature)
+            total = total + config.rank_weight * terms["rank"]
+        return {**terms, "total": total}
+
+    def parameter_groups(self, lr: float) -> list[dict[str, object]]:
+        """Optimiser groups: prompts, projections, affine maps and decoder; CLIP stays as it is."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
+
+    def load_clip(self) -> None:
+        """Start from OpenAI's CLIP, as published; downloaded on first use (`likewise.nn.clip.load_published`)."""
+        load_published(self.clip, "openai", mode="bilinear")
+
+
+def mean_feature(features: Tensor) -> Tensor:
+    """One direction (B, F) of several sentences' features (B, S, F): normalised, averaged, normalised."""
+    return F.normalize(F.normalize(features, dim=-1).mean(1), dim=-1)
+
+
+def _larger(x: Tensor, scale: int) -> Tensor:
+    return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=True)
+
+
+def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names of the authors' checkpoint -> names of this module.
+
+    Tensors are passed on as they are, except that the prompts of the first and the later blocks become one. What has
+    no effect on a density is left out: the last block's deep prompts, the last decoder stage's norm, CLIP's scale.
+    """
+    named = {name: tensor for name, tensor in state.items() if not re.match(_LEFT_OUT, name)}
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in named.items():
+        for pattern, new in _RENAMES:
+            if re.match(pattern, name):
+                name = re.sub(pattern, new, name)  # noqa: PLW2901  # several apply, one after the other
+        renamed[name] = tensor
+    if {"tuning.first", "tuning.later"} <= renamed.keys():
+        renamed["tuning.tokens"] = torch.cat([renamed.pop("tuning.first"), renamed.pop("tuning.later")[:-1]])
+    return renamed
+
+
+#: The last block's attention stands in the file twice, under two names.
+_LEFT_OUT = r"v_enc\.transformer\.resblocks\.\d+\.attn\.(qkv|proj)\.|decoder\.4\.gn\.|t_enc\.logit_scale$"
+_RENAMES = (
+    (r"v_enc\.prompt_embeddings$", "tuning.first"),
+    (r"v_enc\.deep_prompt_embeddings$", "tuning.later"),
+    (r"v_enc\.(text_proj|prompt_proj|prompt_norm)\.", r"tuning.\1."),
+    (r"v_enc\.attn\.qkv\.", "v_enc.transformer.resblocks.11.attn.in_proj_"),
+    (r"v_enc\.attn\.proj\.", "v_enc.transformer.resblocks.11.attn.out_proj."),
+    (r"v_enc\.", "clip.image."),
+    (r"t_enc\.", "clip.text."),
+    (r"attn_(weight|bias)$", r"affine_\1"),
+    (r"decoder\.4\.conv\.", "decoder.last."),
+    (r"decoder\.(\d)\.", r"decoder.stages.\1."),
+    (r"proj\.0\.", "decoder.skips.0.conv."),
+    (r"proj\.1\.", "decoder.skips.0.gn."),
+    (r"proj([12])\.0\.", r"decoder.skips.\1.conv."),
+    (r"proj([12])\.1\.", r"decoder.skips.\1.gn."),
+)
+
+
+VLCOUNTER = Preset(
+    name="vlcounter",
+    model=VLCounter,
+    config=Config(),
+    card=WeightCard(
+        licence="not bundled; the authors' code is MIT",
+        data="FSC-147 train split, on OpenAI's CLIP ViT-B/16",
+        source="https://github.com/Seunggu0305/VLCounter",
+        how_to="download the authors' checkpoint as the README of github.com/Seunggu0305/VLCounter says, then "
+        "'likewise convert vlcounter CHECKPOINT -o vlcounter.safetensors' and '--model vlcounter.safetensors'",
+        paper="Kang et al., VLCounter: Text-Aware Visual Representation for Zero-Shot Object Counting, AAAI 2024",
+        scores={
+            "FSC-147 val (published)": "MAE 18.06, RMSE 65.13",
+            "FSC-147 test (published)": "MAE 17.05, RMSE 106.16",
+            "CARPK (published)": "MAE 6.46, RMSE 8.68",
+            "PUCPR+ (published)": "MAE 48.94, RMSE 69.08",
+        },
+        notes=("It takes a name only; exemplars are refused.",),
+    ),
+)

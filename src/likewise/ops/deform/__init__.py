@@ -1,0 +1,1 @@
+"""Deformable sampling: convolution in two and three dimensions, and pooling of regions."""

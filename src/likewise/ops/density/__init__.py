@@ -1,0 +1,1 @@
+"""Densities: what places and counts things, as maps, peaks, tiles and windows."""

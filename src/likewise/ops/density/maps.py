@@ -1,0 +1,105 @@
+"""Dots to density and back to other sizes: a density map is objects per pixel, its sum is the count.
+
+Convention: points are (x, y) and the centre of the top left pixel is (0.5, 0.5), so a map of width W spans
+x from 0 to W and pixel (row, column) holds the points with floor(y) = row and floor(x) = column.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from likewise.errors import LikewiseError
+
+
+def dots_map(points: Tensor, size: tuple[int, int]) -> Tensor:
+    """One unit for every point, in the pixel that holds it.
+
+    Args:
+        points: (N, 2) x y inside the map.
+        size: (H, W) of the map.
+
+    Returns:
+        (H, W) of the points' floating type; sums to N exactly.
+
+    Raises:
+        LikewiseError: a point outside the map.
+    """
+    _check_inside(points, size)
+    height, width = size
+    column, row = points.floor().long().unbind(1)
+    out = points.new_zeros(height * width)
+    return out.index_add_(0, row * width + column, points.new_ones(len(points))).view(height, width)
+
+
+def gaussian_density(points: Tensor, sigma: float | Tensor, size: tuple[int, int]) -> Tensor:
+    """One Gaussian bump for every point, renormalised inside the map so that each weighs exactly one object.
+
+    The kernel is the product of one over columns and one over rows, each normalised over the pixels that exist; a
+    softmax of -d^2 / (2 sigma^2) does that for any sigma, where sampling the Gaussian first would underflow.
+
+    Args:
+        points: (N, 2) x y inside the map.
+        sigma: standard deviation in pixels, one for all or (N,).
+        size: (H, W) of the map.
+
+    Returns:
+        (H, W) summing to N.
+
+    Raises:
+        LikewiseError: a point outside the map; a sigma that is not positive.
+    """
+    _check_inside(points, size)
+    spread = torch.as_tensor(sigma, dtype=points.dtype, device=points.device).expand(len(points))
+    if not bool((spread > 0).all()):
+        raise LikewiseError(f"sigma must be positive, got {spread.min().item():g}")
+    across, down = (_bumps(points[:, axis], spread, size[1 - axis]) for axis in (0, 1))
+    return down.T @ across
+
+
+def resize_density(density: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map at another size, every bit of mass staying where it is in the picture.
+
+    Each new pixel receives the mass under it, the old map taken as constant within a pixel: the sum is kept, a
+    constant map stays constant, and nothing leaks further than a pixel.
+
+    Args:
+        density: (..., H, W).
+        size: (h, w) wanted.
+
+    Returns:
+        (..., h, w) with the same sum for each map.
+    """
+    rows = _resize_last(density.transpose(-1, -2), size[0]).transpose(-1, -2)
+    return _resize_last(rows, size[1])
+
+
+def _bumps(centres: Tensor, spread: Tensor, length: int) -> Tensor:
+    """(N, length): a normalised Gaussian along one axis for every centre."""
+    pixels = torch.arange(length, dtype=centres.dtype, device=centres.device) + 0.5
+    distance = (pixels[None] - centres[:, None]) / spread[:, None]
+    return torch.softmax(-0.5 * distance.square(), dim=1)
+
+
+def _resize_last(density: Tensor, length: int) -> Tensor:
+    """Conservative resampling of the last axis: differences of the running integral at the new pixels' borders."""
+    old = density.shape[-1]
+    if old == length:
+        return density
+    # float64 because a difference of two large running sums would cost a float32 map its small values
+    total = torch.nn.functional.pad(density.double().cumsum(-1), (1, 0))
+    border = torch.arange(length + 1, dtype=torch.float64, device=density.device) * old / length
+    left = border.floor().long().clamp(max=old - 1)
+    start, end = total[..., left], total[..., left + 1]
+    return (start + (end - start) * (border - left)).diff(dim=-1).to(density.dtype)
+
+
+def _check_inside(points: Tensor, size: tuple[int, int]) -> None:
+    height, width = size
+    limit = points.new_tensor([width, height])
+    outside = ((points < 0) | (points >= limit) | ~points.isfinite()).any(dim=1)
+    if bool(outside.any()):
+        x, y = points[outside][0].tolist()
+        raise LikewiseError(
+            f"point ({x:g}, {y:g}) lies outside the map, which is {width} x {height} pixels (width x height)"
+        )

@@ -1,0 +1,156 @@
+"""Windows of one size over a picture, and their densities put together again, as counters by name are evaluated.
+
+Convention
+----------
+Windows are half-open boxes ``(y0, x0, y1, x1)`` in whole pixels; they start at multiples of the stride, and the last
+one in each direction ends flush with the picture. Densities are objects per pixel. At every pixel the weights of the
+windows that cover it sum to one.
+
+Two blends: "average" fades each window out towards its inner borders (`likewise.ops.density.tiling.blend_weights`);
+"paper" is the evaluation of VLCounter and CounTX as published: window after window, the overlap with the one before
+becomes (running value + new window) / 2, so that of three windows over a pixel the last weighs 1/2 and the others 1/4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from likewise.ops.density.maps import resize_density
+from likewise.ops.density.tiling import Span, blend_weights
+from likewise.ops.fitting import fitted
+
+WindowBlend = Literal["average", "paper"]
+
+#: Windows that go through a network together.
+TOGETHER = 8
+
+
+class Windows(NamedTuple):
+    """Pictures cut into windows.
+
+    Attributes:
+        content: (B N, ...), picture by picture: the windows' pixels, or what a network made of them.
+        shape: of the pictures, (B, 3, H, W).
+        fitted: (H', W'), the size they were brought to before they were cut.
+        inside: (h, w), the picture's size in that.
+    """
+
+    content: Tensor
+    shape: torch.Size
+    fitted: tuple[int, int]
+    inside: tuple[int, int]
+
+    def through(self, see: Callable[[Tensor], Tensor]) -> Windows:
+        """The same windows with what ``see`` makes of their content, `TOGETHER` at a time."""
+        return self._replace(content=torch.cat([see(some) for some in self.content.split(TOGETHER)]))
+
+
+def window_spans(length: int, window: int, stride: int) -> list[Span]:
+    """Half-open spans of ``window`` pixels that cover ``length``.
+
+    Raises:
+        ValueError: a window longer than the picture, or a stride outside 1 .. window.
+    """
+    if not 1 <= stride <= window <= length:
+        raise ValueError(f"expected 1 <= stride <= window <= length, got {stride=}, {window=}, {length=}")
+    starts = [*range(0, length - window, stride), length - window]
+    return [(start, start + window) for start in starts]
+
+
+def cut_windows(image: Tensor, window: int, stride: int) -> Tensor:
+    """The windows of pictures, row by row of windows.
+
+    Args:
+        image: (B, C, H, W), neither side shorter than the window.
+        window: side in pixels.
+        stride: distance of neighbours' starts in pixels.
+
+    Returns:
+        (B, N, C, window, window).
+    """
+    rows, columns = (window_spans(length, window, stride) for length in image.shape[2:])
+    return torch.stack([image[:, :, y0:y1, x0:x1] for y0, y1 in rows for x0, x1 in columns], dim=1)
+
+
+def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: WindowBlend = "average") -> Tensor:
+    """The density of whole pictures from those of their windows.
+
+    Args:
+        densities: (B, N, 1, window, window), in the order of `cut_windows`.
+        size: (H, W) of the pictures.
+        stride: distance of neighbours' starts in pixels.
+        blend: how overlapping windows are weighted.
+
+    Returns:
+        (B, 1, H, W).
+
+    Raises:
+        ValueError: another number of windows than the size and stride give.
+    """
+    window = densities.shape[-1]
+    rows, columns = (window_spans(length, window, stride) for length in size)
+    if densities.shape[1] != len(rows) * len(columns):
+        raise ValueError(f"{densities.shape[1]} windows: expected {len(rows)} x {len(columns)} for {size}")
+    down, across = (_weights(spans, window - stride, blend) for spans in (rows, columns))
+    out = densities.new_zeros(len(densities), densities.shape[2], *size)
+    pairs = [(i, j) for i in range(len(rows)) for j in range(len(columns))]
+    for n, (i, j) in enumerate(pairs):
+        weight = (down[i][:, None] * across[j]).to(densities)
+        out[:, :, rows[i][0] : rows[i][1], columns[j][0] : columns[j][1]] += weight * densities[:, n]
+    return out
+
+
+def windows_of(image: Tensor, *, window: int, multiple: int, stride: int) -> Windows:
+    """Pictures (B, 3, H, W) of any size and shape, fitted and cut into windows that a network can look at.
+
+    Args:
+        image: the pictures.
+        window: side of a window in pixels.
+        multiple: see `likewise.ops.fitting.fitted`.
+        stride: distance of windows in pixels.
+    """
+    seen, inside = fitted(image, window, multiple)
+    cut = cut_windows(seen, window, stride).flatten(0, 1)
+    return Windows(cut, image.shape, (seen.shape[2], seen.shape[3]), inside)
+
+
+def density_of_windows(
+    windows: Windows, texts: Tensor, look: Callable[[Tensor, Tensor], Tensor], *, stride: int, blend: WindowBlend
+) -> Tensor:
+    """The density of whole pictures from a network that sees windows of one size.
+
+    Args:
+        windows: of `windows_of`, or what was made of them.
+        texts: (B, C), what is counted in each picture.
+        look: from some windows' content (N, ...) and a text for each (N, C) to their densities (N, 1, window, window).
+        stride: distance of windows in pixels.
+        blend: see `blend_windows`.
+
+    Returns:
+        (B, 1, H, W) objects per pixel.
+    """
+    pictures, height, width = windows.shape[0], *windows.inside
+    each = len(windows.content) // pictures
+    groups = zip(windows.content.split(TOGETHER), texts.repeat_interleave(each, 0).split(TOGETHER), strict=True)
+    densities = torch.cat([look(some, asked) for some, asked in groups]).unflatten(0, (pictures, each))
+    whole = blend_windows(densities, windows.fitted, stride, blend)
+    return resize_density(whole[:, :, :height, :width], (windows.shape[2], windows.shape[3]))
+
+
+def _weights(spans: list[Span], overlap: int, blend: WindowBlend) -> list[Tensor]:
+    return paper_weights(spans) if blend == "paper" else blend_weights(spans, overlap)
+
+
+def paper_weights(spans: list[Span]) -> list[Tensor]:
+    """One weight vector a span: what repeated (running value + new) / 2 over overlaps comes to."""
+    weights = [torch.ones(end - start) for start, end in spans]
+    for k in range(1, len(spans)):
+        start, end = spans[k][0], spans[k - 1][1]  # the overlap with the span before
+        weights[k][: max(0, end - start)] /= 2
+        for (low, high), weight in zip(spans[:k], weights[:k], strict=True):
+            weight[max(start - low, 0) : max(min(end, high) - low, 0)] /= 2
+    return weights

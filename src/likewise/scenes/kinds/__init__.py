@@ -1,0 +1,1 @@
+"""Kinds of things that scenes are made of."""

@@ -1,0 +1,1 @@
+"""What a microscope shows: nuclei, and tissue."""

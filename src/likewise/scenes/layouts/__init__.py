@@ -1,0 +1,1 @@
+"""Where things stand: on a flat ground, and in perspective."""

@@ -1,0 +1,231 @@
+"""The contract of every segmenter in the registry, and what weighting and boosting promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from likewise import registry
+from likewise.errors import LikewiseError
+from likewise.methods.fwb import Guide
+from likewise.types import SegmentBatch, SupportBatch
+
+SEGMENTERS = [name for name in registry.model_names() if registry.preset(name).task == "segment"]
+#: The published network and the lite one, on one small trunk: what differs between them is what stands on it.
+SMALL = {"fwb": {"trunk": "mobilenetv2", "hidden": 16}, "fwb-lite": {"hidden": 16, "projection": 32}}
+
+
+def built(name, **changes):
+    torch.manual_seed(1)
+    preset = registry.preset(name)
+    return preset.model(replace(preset.config, **changes)).eval()
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def segmenter(request):
+    return built(request.param, **SMALL[request.param], boosting=2, vote="soft")  # untrained masks are often empty
+
+
+@pytest.fixture
+def lite():
+    return built("fwb-lite")
+
+
+def box(size, x0, y0, x1, y1):
+    mask = torch.zeros(size, dtype=torch.bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def scene(size, seed=0):
+    """A picture (3, H, W) with a coarse pattern: pure noise looks the same everywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    return F.interpolate(torch.rand(1, 3, 4, 5, generator=generator), size, mode="bilinear")[0]
+
+
+def shots(*sizes):
+    """One query's support: pictures of these sizes, each with a box in it."""
+    images = tuple(scene(size, seed) for seed, size in enumerate(sizes))
+    masks = tuple(box(size, 4, 6, size[1] // 2, size[0] // 2) for size in sizes)
+    return images, masks
+
+
+def support(*rows):
+    images, masks = zip(*rows, strict=True)
+    return SupportBatch(images, masks)
+
+
+@pytest.mark.parametrize("size", [(64, 80), (80, 64), (57, 75), (20, 33)])
+def test_logits_have_the_querys_size_at_any_size(segmenter, size):
+    with torch.inference_mode():
+        logits = segmenter(scene(size)[None], support(shots((48, 56))))
+    assert logits.shape == (1, 2, *size)
+    assert bool(logits.isfinite().all())
+    assert float(logits[:, 1].std()) > 0
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_every_preset_segments_and_its_trunk_learns(name):
+    """Its own trunk, once: all else is tested on a small one."""
+    model = built(name).train()
+    logits = model(scene((33, 41))[None], support(shots((40, 32))))
+    assert logits.shape == (1, 2, 33, 41)
+    logits[:, 1].square().sum().backward()
+    for part, parameter in model.trunk.named_parameters():
+        assert float(parameter.grad.abs().sum()) > 0, part
+
+
+def test_any_number_of_shots_of_any_size_in_any_order(segmenter):
+    query, rows = scene((48, 64), 9)[None], shots((48, 56), (40, 40), (33, 61))
+    turned = tuple(part[::-1] for part in rows)
+    with torch.inference_mode():
+        one, other = (segmenter(query, support(each)) for each in (rows, turned))
+    torch.testing.assert_close(one.softmax(1), other.softmax(1), rtol=0, atol=1e-3)
+
+
+def test_a_batch_is_the_same_as_one_by_one(segmenter):
+    rows = (shots((48, 56)), shots((48, 56), (40, 48)))
+    queries = torch.stack([scene((48, 64), 5), scene((48, 64), 6)])
+    with torch.inference_mode():
+        together = segmenter(queries, support(*rows)).softmax(1)
+        alone = torch.cat([segmenter(queries[i : i + 1], support(rows[i])) for i in range(2)]).softmax(1)
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-3)
+
+
+def test_another_mask_gives_another_segmentation(segmenter):
+    query, (images, _) = scene((48, 64), 3)[None], shots((48, 56))
+    masks = box((48, 56), 2, 2, 20, 20), box((48, 56), 34, 26, 54, 46)
+    with torch.inference_mode():
+        (seen,) = segmenter.look(query)
+        guides = [segmenter.describe(SupportBatch((images,), ((mask,),)))[0] for mask in masks]
+        one, other = (segmenter.similarity(seen, guide) for guide in guides)
+    assert float((one - other).abs().max()) > 1e-2
+
+
+def test_segmenting_by_a_guide_is_segmenting_by_its_support(segmenter):
+    rows, query = shots((48, 56)), scene((48, 64), 4)[None]
+    with torch.inference_mode():
+        (guide,), (seen,) = segmenter.describe(support(rows)), segmenter.look(query)
+        torch.testing.assert_close(segmenter.answer(seen, guide)[None], segmenter(query, support(rows)))
+
+
+def test_every_parameter_has_a_gradient_and_the_loss_names_its_terms(segmenter):
+    queries = torch.stack([scene((48, 56), 5), scene((48, 56), 6)])
+    mask = torch.stack([box((48, 56), 5, 5, 30, 30), box((48, 56), 20, 10, 50, 40)]).long()
+    mask[:, :3] = 255
+    batch = SegmentBatch(queries, support(shots((48, 56)), shots((48, 56))), mask)
+    segmenter.zero_grad()
+    terms = segmenter.train().loss(segmenter(batch.image, batch.support), batch)
+    segmenter.eval()
+    assert all(term.shape == (2,) for term in terms.values())
+    terms["total"].sum().backward()
+    for name, parameter in segmenter.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+        if parameter.grad is not None:
+            assert bool(parameter.grad.isfinite().all()), name
+            assert float(parameter.grad.abs().sum()) > 0, name
+    held = [id(p) for group in segmenter.parameter_groups(1e-3) for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in segmenter.parameters() if p.requires_grad)
+
+
+def test_training_leaves_the_norms_statistics_alone():
+    model = built("fwb-vgg16").train()
+    before = {name: b.clone() for name, b in model.named_buffers()}
+    model(scene((48, 56))[None], support(shots((48, 56))))
+    assert before
+    assert all(torch.equal(before[name], b) for name, b in model.named_buffers())
+
+
+def test_the_loss_passes_over_unlabelled_pixels(lite):
+    logits = torch.randn(1, 2, 6, 8)
+    truth = torch.randint(0, 2, (1, 6, 8))
+    hidden = truth.clone()
+    hidden[:, 2:5] = 255
+    batches = [SegmentBatch(torch.zeros(1, 3, 6, 8), SupportBatch((), ()), mask) for mask in (hidden, truth)]
+    kept = torch.tensor([0, 1, 5])
+    cut = SegmentBatch(batches[1].image, batches[1].support, truth[:, kept])
+    for name, value in lite.loss(logits[:, :, kept], cut).items():
+        torch.testing.assert_close(lite.loss(logits, batches[0])[name], value)
+
+
+def test_boosting_lowers_the_supports_own_error(lite):
+    images, masks = shots((64, 72), (48, 56))
+    with torch.inference_mode():
+        (guide,) = lite.describe(support((images, masks)))
+        errors = []
+        for expert in guide.experts[[0, -1]]:
+            one = Guide(expert[None], torch.ones(1), guide.relevance)
+            scores = [lite.votes(seen, one).clamp(1e-6, 1 - 1e-6) for seen in lite.look(images)]
+            errors.append(sum(F.binary_cross_entropy(s, m.float()) for s, m in zip(scores, masks, strict=True)).item())
+    assert len(guide.experts) == lite.config.boosting + 1
+    assert errors[1] < errors[0]
+
+
+def test_boosting_is_the_slow_loop(lite):
+    """Every expert by gradients through the whole network, in both of its logits, and votes added up one by one."""
+    (image,), (mask,) = shots((64, 72))
+    query = scene((56, 64), 8)
+    lite.config = replace(lite.config, boosting=3, vote="hard")
+
+    def logits(picture, vector, weights):
+        (seen,) = lite.look(picture[None])
+        late = lite.projection(seen.late[None]) * weights[:, None, None]
+        alike = F.cosine_similarity(late, vector[:, None, None], dim=1).relu()[None]
+        alike = F.interpolate(alike, seen.early.shape[1:], mode="bilinear", align_corners=True)
+        alike = alike / alike.max()
+        features = torch.cat([seen.early, torch.ones_like(seen.early[:1])])[None]
+        return F.interpolate(lite.head(features * alike), seen.size, mode="bilinear", align_corners=True)
+
+    with torch.inference_mode():
+        (guide,) = lite.describe(support(((image,), (mask,))))
+        ours = lite.votes(lite.look(query[None])[0], guide)
+    weights, vector = guide.relevance.clone(), guide.experts[0].clone().requires_grad_()
+    rate = lite.config.boosting_lr * float(vector.detach().square().mean().sqrt())
+    adam, votes = torch.optim.Adam([vector], lr=rate), torch.zeros(56, 64)
+    for _ in range(4):
+        own = logits(image, vector, weights)
+        found = own.argmax(1)[0] == 1
+        votes += (found & mask).sum() / (found | mask).sum() * (logits(query, vector, weights).argmax(1)[0] == 1)
+        adam.zero_grad()
+        F.cross_entropy(own, mask[None].long()).backward()
+        adam.step()
+    assert float(votes.max()) > 0
+    assert float(((ours - votes).abs() <= 1e-3).float().mean()) > 0.995
+
+
+def test_a_mask_without_background_leaves_every_channel_as_relevant(lite):
+    image = scene((48, 56))
+    whole = SupportBatch(((image,),), ((torch.ones(48, 56, dtype=torch.bool),),))
+    with torch.inference_mode():
+        (guide,) = lite.describe(whole)
+        logits = lite(image[None], whole)
+    assert guide.relevance.unique().numel() == 1
+    assert bool(logits.isfinite().all())
+
+
+def test_a_thing_of_one_pixel_is_found_on_the_grid(lite):
+    image = scene((48, 56))
+    with torch.inference_mode():
+        (guide,) = lite.describe(SupportBatch(((image,),), ((box((48, 56), 30, 21, 31, 22),),)))
+        late = lite.projection(lite.look(image[None])[0].late)[None]
+    assert float(guide.experts[0].abs().sum()) > 0
+    torch.testing.assert_close(
+        guide.experts[0] / guide.relevance, late[0, :, 21 * 6 // 48, 30 * 7 // 56], rtol=1e-2, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (SupportBatch(((scene((48, 56)),),), ((torch.zeros(48, 56, dtype=torch.bool),),)), "mask is empty"),
+        (SupportBatch(((scene((48, 56)),),), ((torch.ones(48, 50, dtype=torch.bool),),)), r"\(48, 50\)"),
+        (SupportBatch(((),), ((),)), "one or more of each"),
+        (SupportBatch((), ()), "1 queries came with 0 supports"),
+    ],
+)
+def test_what_cannot_be_segmented_by_is_refused(lite, rows, message):
+    with pytest.raises(LikewiseError, match=message):
+        lite(scene((48, 64))[None], rows)

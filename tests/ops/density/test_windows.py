@@ -1,0 +1,63 @@
+"""Windows over a picture, against a loop that does what the papers' evaluation says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from likewise.ops.density.windows import blend_windows, cut_windows, paper_weights, window_spans
+
+
+def published(densities: list[torch.Tensor], starts: list[int], width: int) -> torch.Tensor:
+    """One window after the other over a wide picture: half the running value, half the new one where they overlap."""
+    window = densities[0].shape[-1]
+    out = torch.zeros(*densities[0].shape[:-1], width)
+    end = 0
+    for start, density in zip(starts, densities, strict=True):
+        for x in range(window):
+            place = start + x
+            out[..., place] = (out[..., place] + density[..., x]) / 2 if place < end else density[..., x]
+        end = start + window
+    return out
+
+
+@pytest.mark.parametrize("width", [12, 13, 16, 20, 23, 31])
+def test_the_paper_blend_is_the_published_loop(width):
+    window, stride = 12, 4
+    starts = [start for start, _ in window_spans(width, window, stride)]
+    densities = torch.rand(1, len(starts), 1, window, window)
+    expected = published([densities[:, i] for i in range(len(starts))], starts, width)
+    torch.testing.assert_close(blend_windows(densities, (window, width), stride, "paper"), expected)
+
+
+def test_of_three_windows_over_a_pixel_the_last_weighs_half():
+    weights = paper_weights([(0, 6), (2, 8), (4, 10)])
+    assert [w[4 - start].item() for w, start in zip(weights, (0, 2, 4), strict=True)] == [0.25, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("blend", ["average", "paper"])
+@pytest.mark.parametrize("size", [(16, 16), (16, 40), (41, 16), (37, 50)])
+def test_what_every_window_sees_alike_comes_back_unchanged(size, blend):
+    image = torch.rand(2, 1, *size)
+    windows = cut_windows(image, 16, 5)
+    torch.testing.assert_close(blend_windows(windows, size, 5, blend), image)
+
+
+def test_the_average_does_not_depend_on_the_side_one_starts_from():
+    windows = torch.rand(1, 3, 1, 16, 16)
+    forth = blend_windows(windows, (16, 32), 8)
+    back = blend_windows(windows.flip(1).flip(4), (16, 32), 8).flip(3)
+    torch.testing.assert_close(forth, back)
+
+
+def test_windows_start_at_multiples_of_the_stride_and_end_flush():
+    assert window_spans(640, 384, 128) == [(0, 384), (128, 512), (256, 640)]
+    assert window_spans(576, 384, 128) == [(0, 384), (128, 512), (192, 576)]
+    assert window_spans(384, 384, 128) == [(0, 384)]
+
+
+def test_a_window_that_does_not_fit_and_a_wrong_number_are_refused():
+    with pytest.raises(ValueError, match="window <= length"):
+        window_spans(300, 384, 128)
+    with pytest.raises(ValueError, match="2 windows: expected 1 x 3"):
+        blend_windows(torch.rand(1, 2, 1, 16, 16), (16, 32), 8)
