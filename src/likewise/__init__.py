@@ -3,18 +3,21 @@
 >>> import likewise as lw
 >>> counter = lw.load("spdcn-lite")  # doctest: +SKIP
 >>> counter.count("coins.png", exemplars=[(81, 39, 120, 74)]).count  # doctest: +SKIP
-24.1
+24.0
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from likewise.moved import MovedFinder
 
 if TYPE_CHECKING:
     from likewise.errors import LikewiseError
-    from likewise.predict import Counter, load
-    from likewise.results import CountResult
+    from likewise.predict import Counter, NamedCounter, Recognizer, Segmenter, Session, load
+    from likewise.results import CountResult, RecognizeResult, SegmentResult
     from likewise.types import Prompt
 
     __version__: str
@@ -24,11 +27,32 @@ _PUBLIC = {
     "CountResult": "likewise.results",
     "Counter": "likewise.predict",
     "LikewiseError": "likewise.errors",
+    "NamedCounter": "likewise.predict",
     "Prompt": "likewise.types",
+    "RecognizeResult": "likewise.results",
+    "Recognizer": "likewise.predict",
+    "SegmentResult": "likewise.results",
+    "Segmenter": "likewise.predict",
+    "Session": "likewise.predict",
     "load": "likewise.predict",
 }
 
-__all__ = ["CountResult", "Counter", "LikewiseError", "Prompt", "__version__", "load"]
+__all__ = [
+    "CountResult",
+    "Counter",
+    "LikewiseError",
+    "NamedCounter",
+    "Prompt",
+    "RecognizeResult",
+    "Recognizer",
+    "SegmentResult",
+    "Segmenter",
+    "Session",
+    "__version__",
+    "load",
+]
+
+sys.meta_path.append(MovedFinder())
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from likewise.app.models import SCALE_STEPS, Models
 from likewise.ops.run_lengths import decode_rle, encode_rle
-from likewise.predict import Counter
+from likewise.predict import load_counter
 from likewise.results import RecognizeResult, SegmentResult
 
 from .conftest import BOXES, coins, encoded, finished, upload
@@ -50,8 +50,7 @@ def test_pictures_are_shown_upright_and_small(client: TestClient, ids: dict[str,
 
 
 def test_a_count_is_the_librarys(client: TestClient, ids: dict[str, str]) -> None:
-    bundled = Counter.load("spdcn-lite")
-    expected = Counter(bundled.model, bundled.name, scale_steps=SCALE_STEPS).count(coins(), [tuple(b) for b in BOXES])
+    expected = load_counter("spdcn-lite", scale_steps=SCALE_STEPS).count(coins(), [tuple(b) for b in BOXES])
     answer = client.post("/api/v1/count", json={"picture": ids["a2.png"], "exemplars": BOXES, "heat": True}).json()
     assert answer["count"] == pytest.approx(expected.count, abs=1e-4)
     assert answer["points"] == [[round(float(x), 2), round(float(y), 2)] for x, y in expected.points]

@@ -47,7 +47,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     lite = preset("spdcn-lite")
-    network = lite.model(replace(lite.config, preprocess=replace(lite.config.preprocess, object_size=16.0)))
+    rules = replace(lite.config.inference.preprocess, object_size=16.0)
+    network = lite.model(replace(lite.config, inference=replace(lite.config.inference, preprocess=rules)))
     return save_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.safetensors", network)
 
 
@@ -66,8 +67,10 @@ def test_weights_learn_how_far_off_they_are(
     assert code == 0, capsys.readouterr().err
     assert "learnt from 23 pictures of 2 sets" in capsys.readouterr().out
     sure, plain = load(out), load(model)
-    assert plain.model.config.trust is None
-    assert sure.model.config == replace(plain.model.config, trust=sure.model.config.trust)
+    assert plain.inference.trust is None
+    assert sure.model.config == replace(
+        plain.model.config, inference=replace(plain.inference, trust=sure.inference.trust)
+    )
     before = plain.model.state_dict()
     assert all(torch.equal(tensor, before[name]) for name, tensor in sure.model.state_dict().items())
     result = sure.count(first / "3.png", [(4, 4, 24, 24)])
@@ -88,7 +91,7 @@ def test_peaks_are_read_as_counts_best(
     said = {line.split(",")[0].split(":")[0]: float(line.split()[-1]) for line in lines[:3]}
     assert list(said) == ["sums as they are", "before", "best"]
     assert said["best"] == min(said.values())
-    chosen = load(out).model.config.settle
+    chosen = load(out).inference.settle
     assert chosen is None or f"one from {chosen[0]:g} to {chosen[1]:g}" in lines[2]
 
 
@@ -98,7 +101,7 @@ def test_how_boxes_are_meant_and_how_large_things_are_shown_is_kept_with_the_wei
     out = tmp_path / "told.safetensors"
     words = ["calibrate", model, "--data", sets[0], "--data", sets[1], "-o", out, "--limit", 10]
     assert run(*words, "--margin", 2.5, "--object-size", 12) == 0
-    before, after = load(model).model.config, load(out).model.config
+    before, after = load(model).inference, load(out).inference
     assert (before.margin, before.preprocess.object_size) == (0, 16)
     assert after.margin == 2.5
     assert after.preprocess == replace(before.preprocess, object_size=12)
@@ -114,7 +117,8 @@ def test_an_object_size_that_cannot_be_is_refused(
     assert "at least 1 pixel" in capsys.readouterr().err
     torch.manual_seed(0)
     plain = preset("spdcn-lite")
-    network = plain.model(replace(plain.config, preprocess=replace(plain.config.preprocess, object_size=None)))
+    rules = replace(plain.config.inference.preprocess, object_size=None)
+    network = plain.model(replace(plain.config, inference=replace(plain.config.inference, preprocess=rules)))
     own = save_checkpoint(tmp_path / "own.safetensors", network)
     assert run("calibrate", own, *words, "--object-size", 30) == 2
     assert "does not rescale" in capsys.readouterr().err

@@ -16,23 +16,27 @@ from torch import Tensor, nn
 
 import likewise.predict.densities as densities
 from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
 from likewise.predict import Counter, load
-from likewise.predict.seen import PREVIEW
-from likewise.types import Box, Preprocess, PromptBatch
+from likewise.predict.prepared_image import PREVIEW
+from likewise.types import Box, Preprocess, Prompt, PromptBatch
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 @dataclass(frozen=True)
-class Seen:
+class Colours:
     """Colour (K, 3) and area (K,) of each exemplar."""
 
     colours: Tensor
     areas: Tensor
 
     @staticmethod
-    def merge(parts: Sequence[Seen]) -> Seen:
-        return Seen(torch.cat([p.colours for p in parts]), torch.cat([p.areas for p in parts]))
+    def merge(parts: Sequence[Colours]) -> Colours:
+        return Colours(torch.cat([p.colours for p in parts]), torch.cat([p.areas for p in parts]))
+
+    def alike(self) -> None:
+        """Not told."""
 
 
 class ColourCounter(nn.Module):
@@ -42,17 +46,22 @@ class ColourCounter(nn.Module):
     """
 
     prompts = ("exemplars", "negatives")
+    cell = 1
 
-    def __init__(self, preprocess: Preprocess) -> None:
+    def __init__(self, preprocess: Preprocess, **inference: object) -> None:
         super().__init__()
-        self.config = SimpleNamespace(preprocess=preprocess)
+        self.config = SimpleNamespace(inference=InferenceConfig(preprocess, **inference))
         self.looks: list[tuple[int, int]] = []
         self.negatives: list[int] = []
 
-    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
-        return self.count_like(image, self.describe(image, prompt))
+    def prepare(self, image: Tensor) -> Tensor:
+        return image
 
-    def describe(self, image: Tensor, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Seen, ...]:
+    def answer(self, image: Tensor, prompt: PromptBatch) -> tuple[Tensor, tuple[Colours, ...]]:
+        described = self.describe(image, prompt)
+        return self.count_like(image, described), described
+
+    def describe(self, image: Tensor, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Colours, ...]:
         self.negatives += [len(b) for b in prompt.negatives or ()]
         described = []
         for picture, boxes in zip(image, prompt.exemplars, strict=True):
@@ -61,10 +70,10 @@ class ColourCounter(nn.Module):
             # the middle of a disc is pure; its area is pi / 4 of its box
             pure = [c[:, c.shape[1] // 2, c.shape[2] // 2] for c in colours]
             area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) * (np.pi / 4)
-            described.append(Seen(torch.stack(pure) if pure else picture.new_zeros(0, 3), area))
+            described.append(Colours(torch.stack(pure) if pure else picture.new_zeros(0, 3), area))
         return tuple(described)
 
-    def count_like(self, image: Tensor, descriptions: Sequence[Seen]) -> Tensor:
+    def count_like(self, image: Tensor, descriptions: Sequence[Colours]) -> Tensor:
         assert not self.training
         assert torch.is_inference_mode_enabled()
         self.looks.append(tuple(image.shape[-2:]))
@@ -203,7 +212,7 @@ def test_exemplars_may_lie_in_other_pictures(object_size: float | None, tile: in
 def test_a_likeness_is_looked_at_once_and_used_often() -> None:
     ask = counter(object_size=15.0)
     blue = scene(100, 100, [(50, 50)], 20, BLUE)
-    likeness = ask.describe([(blue, box_at(50, 50, 20))])
+    likeness = ask.encode_exemplars([(blue, box_at(50, 50, 20))])
     here = lattice(300, 200, 60, 20)
     picture = np.maximum(scene(300, 200, here[:5], 20, BLUE), scene(300, 200, here[5:], 20))
     direct = ask.count(picture, like=[(blue, box_at(50, 50, 20))])
@@ -215,8 +224,8 @@ def test_each_reference_is_rescaled_by_its_own_exemplars() -> None:
     small, large = scene(100, 100, [(50, 50)], 20), scene(200, 200, [(100, 100)], 40)
     here = lattice(300, 200, 60, 30)
     ask = counter(object_size=16.0)
-    likeness = ask.describe([(small, box_at(50, 50, 20)), (large, box_at(100, 100, 40))])
-    areas = torch.cat([d.areas for d in likeness.descriptions])
+    likeness = ask.encode_exemplars([(small, box_at(50, 50, 20)), (large, box_at(100, 100, 40))])
+    areas = torch.cat([d.areas for d in likeness.features])
     torch.testing.assert_close(areas, torch.full((2,), np.pi / 4 * 256), rtol=0.01, atol=0)
     # own exemplars say how large things are here
     result = ask.count(scene(300, 200, here, 30), [box_at(*here[0], 30)], like=likeness)
@@ -330,18 +339,18 @@ def test_a_tensor_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 
 def test_describing_nothing_is_refused() -> None:
     with pytest.raises(LikewiseError, match="nothing to go by"):
-        counter().describe([])
+        counter().encode_exemplars([])
 
 
 class Broken(ColourCounter):
-    def count_like(self, image: Tensor, descriptions: Sequence[Seen]) -> Tensor:
+    def count_like(self, image: Tensor, descriptions: Sequence[Colours]) -> Tensor:
         density = super().count_like(image, descriptions)
         density[..., 0, 0] = torch.nan
         return density
 
 
 class Misshapen(ColourCounter):
-    def count_like(self, image: Tensor, descriptions: Sequence[Seen]) -> Tensor:
+    def count_like(self, image: Tensor, descriptions: Sequence[Colours]) -> Tensor:
         return super().count_like(image, descriptions)[..., ::2, ::2]
 
 
@@ -358,9 +367,15 @@ def test_a_model_that_breaks_the_contract_is_found_out() -> None:
 class ByName(ColourCounter):
     prompts = ("text",)
 
-    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
-        assert prompt.text == ("discs",)
-        return image[:, :1] / (np.pi / 4 * 400)
+    def check(self, text: str) -> None:
+        assert text == "discs"
+
+    def encode(self, texts: tuple[str, ...]) -> Tensor:
+        assert texts == ("discs",)
+        return torch.tensor([[np.pi / 4 * 400]])
+
+    def count(self, image: Tensor, text: Tensor) -> Tensor:
+        return image[:, :1] / text[:, :, None, None]
 
 
 @pytest.mark.parametrize("tile", [0, 64])
@@ -384,14 +399,13 @@ def test_the_rules_of_a_model_are_left_alone() -> None:
     rules = Preprocess(object_size=15.0, tile=64)
     model = ColourCounter(replace(rules))
     Counter(model, "colour", device="cpu").count(PICTURE, [(10, 10, 30, 30)])
-    assert model.config.preprocess == rules
+    assert model.config.inference.preprocess == rules
 
 
 def test_a_margin_makes_boxes_tighter_and_changes_no_scale():
     picture = scene(200, 160, [(40.5, 40.5), (120.5, 90.5)], 30)
     box, tight = (25.0, 25.0, 56.0, 56.0), (27.0, 27.0, 54.0, 54.0)
-    plain, knowing = (ColourCounter(Preprocess(object_size=20.0, multiple=8)) for _ in range(2))
-    knowing.config.margin = 4.0
+    plain, knowing = (ColourCounter(Preprocess(object_size=20.0, multiple=8), margin=by) for by in (0.0, 4.0))
     loose = Counter(plain, "test", device="cpu").count(picture, [box])
     result = Counter(knowing, "test", device="cpu").count(picture, [box])
     assert knowing.looks == plain.looks
@@ -401,5 +415,20 @@ def test_a_margin_makes_boxes_tighter_and_changes_no_scale():
     assert (result.signs["limit"], result.signs["tiny"]) == (0.0, 0.0)
     elsewhere = Counter(knowing, "test", device="cpu").count(picture, like=[(picture, box)])
     assert elsewhere.count == pytest.approx(result.count, rel=1e-4)
-    plain.config.preprocess = Preprocess(object_size=20.0 * 27 / 31, multiple=8)
-    assert Counter(plain, "test", device="cpu").count(picture, [tight]).count == pytest.approx(result.count, rel=1e-4)
+    scaled = InferenceConfig(Preprocess(object_size=20.0 * 27 / 31, multiple=8))
+    assert Counter(plain, "test", device="cpu", inference=scaled).count(picture, [tight]).count == pytest.approx(
+        result.count, rel=1e-4
+    )
+
+
+def test_a_prompt_may_be_given_whole() -> None:
+    centres = lattice(200, 150, 40, 20)
+    picture, region = scene(200, 150, centres, 20), ((0.0, 0.0), (100.0, 0.0), (100.0, 150.0), (0.0, 150.0))
+    boxes, negatives = (box_at(*centres[0], 20),), (box_at(*centres[-1], 20),)
+    ask, prompt = counter(tile=0), Prompt(boxes, negatives, None, region)
+    in_words = ask.count(picture, boxes, negatives=negatives, region=region)
+    as_one = ask.count(picture, prompt)
+    assert np.array_equal(as_one.grid, in_words.grid)
+    assert as_one.prompt == in_words.prompt == prompt
+    with pytest.raises(LikewiseError, match="a Prompt says it all; expected no negatives, text or region beside it"):
+        ask.count(picture, prompt, region=region)

@@ -117,7 +117,7 @@ def test_a_support_is_set_once_and_used_many_times(segmenter):
     for seed in (1, 2):
         query = pattern(120, 80, seed)
         once, again = segmenter.segment(query, examples), segmenter.segment(query, support)
-        looked = segmenter.segment(segmenter.look(query), support)
+        looked = segmenter.segment(segmenter.encode(query), support)
         assert np.array_equal(once.score, again.score)
         assert np.array_equal(once.score, looked.score)
 

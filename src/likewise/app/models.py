@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from likewise.app.limits import RefusedError
 from likewise.app.picture_store import Picture, pixels_of
 from likewise.errors import LikewiseError
-from likewise.predict import Counter, load
+from likewise.predict import Counter, EncodedImage, NamedCounter, Segmenter, Session, load, load_counter
 from likewise.registry import model_names, preset
 
 #: Steps an octave in which pictures are rescaled, so that another box finds the picture prepared.
@@ -56,11 +57,20 @@ class Models:
             self._loaded[name] = _load(name)
         return self._loaded[name]
 
-    def look(self, model: Any, picture: Picture) -> Any:
-        """A picture as a counter or a segmenter has seen it: the next question about it is answered quickly."""
-        key = (model.name, picture)
+    def session(self, counter: Counter | NamedCounter, picture: Picture) -> Session:
+        """A picture that a counter was asked about: the next question about it is answered quickly."""
+        found: Session = self._kept(counter.name, picture, lambda pixels: Session(counter, pixels))
+        return found
+
+    def encoded(self, segmenter: Segmenter, picture: Picture) -> EncodedImage:
+        """A picture as a segmenter sees it, likewise."""
+        found: EncodedImage = self._kept(segmenter.name, picture, segmenter.encode)
+        return found
+
+    def _kept(self, name: str, picture: Picture, make: Callable[[Any], Any]) -> Any:
+        key = (name, picture)
         if key not in self._seen:
-            self._seen[key] = model.look(pixels_of(picture))
+            self._seen[key] = make(pixels_of(picture))
         self._seen.move_to_end(key)
         while len(self._seen) > 1 and sum(held.width * held.height for _, held in self._seen) > self._most:
             self._seen.popitem(last=False)
@@ -74,12 +84,9 @@ class Models:
 
 def _load(name: str) -> Any:
     try:
-        model = load(name)
+        return load_counter(name, scale_steps=SCALE_STEPS) if preset(name).task == "count" else load(name)
     except LikewiseError as error:
         raise RefusedError(409, str(error)) from error
-    if isinstance(model, Counter):
-        model.scale_steps = SCALE_STEPS
-    return model
 
 
 def _described(name: str) -> dict[str, Any]:

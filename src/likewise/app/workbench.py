@@ -37,7 +37,7 @@ from likewise.app.requests import (
 )
 from likewise.app.strokes import marked, mask_of
 from likewise.app.worker import Worker
-from likewise.predict import Counter, Likeness, Segmenter
+from likewise.predict import Counter, NamedCounter, ReferenceExemplars, Segmenter
 from likewise.results import CountResult
 
 
@@ -57,7 +57,7 @@ class Workbench:
         self.models = Models(limits.cached_pixels)
         self.worker = Worker(limits.questions)
         self.jobs = Jobs(self.worker, limits.jobs)
-        self._likeness: dict[str, Likeness] = {}
+        self._references: dict[str, ReferenceExemplars] = {}
 
     def warm_up(self) -> None:
         """Load what is asked for first, before it is."""
@@ -83,7 +83,7 @@ class Workbench:
         picture = self.shelf.get(question.picture)
         segmenter = self.models.named(question.model, "segment")
         support = segmenter.set_support([self._marked(segmenter, each) for each in question.support])
-        return segment_answer(picture, segmenter.segment(self.models.look(segmenter, picture), support), layer=True)
+        return segment_answer(picture, segmenter.segment(self.models.encoded(segmenter, picture), support), layer=True)
 
     def recognize(self, question: RecognizeQuestion) -> dict[str, Any]:
         """Say what one picture shows."""
@@ -139,7 +139,7 @@ class Workbench:
 
     def _counted(self, picture: Picture, asked: Asked) -> CountResult:
         counter = self._counter(asked)
-        return self.models.look(counter, picture).count(
+        return self.models.session(counter, picture).count(
             asked.exemplars,
             negatives=asked.negatives,
             text=asked.text,
@@ -147,22 +147,22 @@ class Workbench:
             like=self._like(counter, asked.like),
         )
 
-    def _counter(self, asked: Asked) -> Counter:
-        counter: Counter = self.models.named(
+    def _counter(self, asked: Asked) -> Counter | NamedCounter:
+        counter: Counter | NamedCounter = self.models.named(
             asked.model, "count", "text" if asked.text and not (asked.exemplars or asked.like) else "exemplars"
         )
         return counter
 
-    def _like(self, counter: Counter, like: tuple[Like, ...]) -> Likeness | tuple[()]:
+    def _like(self, counter: Counter | NamedCounter, like: tuple[Like, ...]) -> ReferenceExemplars:
         """What examples in other pictures look like; the last few are remembered, for the pictures of a job."""
         if not like:
-            return ()
+            return ReferenceExemplars()
         key = counter.name + repr(like)
-        if key not in self._likeness:
+        if key not in self._references:
             pairs = [(pixels_of(self.shelf.get(each.picture)), each.exemplars) for each in like]
-            likeness = counter.describe([(pixels, box) for pixels, boxes in pairs for box in boxes])
-            self._likeness = {**dict(list(self._likeness.items())[-3:]), key: likeness}
-        return self._likeness[key]
+            references = counter.references([(pixels, box) for pixels, boxes in pairs for box in boxes])
+            self._references = {**dict(list(self._references.items())[-3:]), key: references}
+        return self._references[key]
 
     def _asker(self, asked: CountJob | SegmentJob | RecognizeJob) -> Callable[[Picture], dict[str, Any]]:
         """What a job does with each picture; models are loaded and support is looked at once, in its first step."""
@@ -185,13 +185,13 @@ class Workbench:
     def _marked(self, segmenter: Segmenter, support: Support) -> tuple[Any, Any]:
         """A picture and the mask drawn in it, as the segmenter takes them."""
         picture = self.shelf.get(support.picture)
-        looked = self.models.look(segmenter, picture)
+        encoded = self.models.encoded(segmenter, picture)
         if support.box is not None:
-            return looked, support.box
+            return encoded, support.box
         mask = mask_of(support.strokes, picture.width, picture.height)
         if not mask.any():
             raise RefusedError(422, f"nothing is marked in {picture.name}; brush over the thing to find")
-        return looked, mask
+        return encoded, mask
 
     def _of_project(self, name: str) -> Picture:
         found = self.shelf.named(name)
@@ -208,7 +208,7 @@ class Workbench:
             like=(like,) if like and not drawn.exemplars else (),
             model=drawn.prediction.model if drawn.prediction else None,
         )
-        takes = bool(drawn.exemplars) and "negatives" in self._counter(asked).model.prompts
+        takes = bool(drawn.exemplars) and "negatives" in self._counter(asked).prompts
         return asked.model_copy(update={"negatives": drawn.negatives}) if takes else asked
 
 

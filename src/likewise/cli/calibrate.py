@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from likewise.data.counting.sample import CountSample
     from likewise.engine.calibration import Case
-    from likewise.predict import Counter
+    from likewise.inference import InferenceConfig
+    from likewise.predict import Counter, NamedCounter
     from likewise.types import Trust
 
 
@@ -52,28 +53,25 @@ def calibrate(
         settle: First choose, on the same pictures, which peaks of the density count as one thing each.
     """
     from likewise.engine.calibration import fit_trust
-    from likewise.predict import Counter
-    from likewise.predict.trust import AGAIN, SIGNS
+    from likewise.predict import NamedCounter, load_counter
+    from likewise.predict.uncertainty import AGAIN, SIGNS
     from likewise.weights import save_checkpoint
 
-    counter = Counter.load(model)
-    if not hasattr(counter.model.config, "trust"):
-        raise LikewiseError(
-            f"{model} has no place for what is learnt; expected weights of spdcn, countx or their -lite"
-        )
-    if (settle or margin is not None or object_size is not None) and not hasattr(counter.model.config, "settle"):
+    counter = load_counter(model)
+    if not isinstance(counter, NamedCounter):
+        counter = counter.using(_asked(counter, margin, object_size))
+        if settle:
+            counter = counter.using(replace(counter.inference, settle=_settled(counter, data, limit, exemplars)))
+    elif settle or margin is not None or object_size is not None:
         raise LikewiseError(f"{model} counts through another counter; settle, margin and object size are that one's")
-    counter.model.config = replace(counter.model.config, **_asked(counter, margin, object_size))
-    if settle:
-        counter.settle = _settled(counter, data, limit, exemplars)
-        counter.model.config = replace(counter.model.config, settle=counter.settle)
     cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
-    config = replace(counter.model.config, trust=fit_trust(cases, tuple(SIGNS)))
+    inference = replace(counter.inference, trust=fit_trust(cases, tuple(SIGNS)))
     if full:
-        config = replace(config, trust_full=fit_trust(cases, (*SIGNS, *AGAIN)))
-    counter.model.config = config
-    save_checkpoint(output, counter.model)  # type: ignore[arg-type]  # every network here is Configured
-    for name, trust in (("fast", config.trust), ("full", config.trust_full)):
+        inference = replace(inference, trust_full=fit_trust(cases, (*SIGNS, *AGAIN)))
+    network: Any = counter.model  # of any method
+    network.config = replace(network.config, inference=inference)
+    save_checkpoint(output, network)
+    for name, trust in (("fast", inference.trust), ("full", inference.trust_full)):
         if trust is not None:
             _show(name, trust)
     print(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
@@ -85,28 +83,29 @@ def _show(name: str, trust: Trust) -> None:
     print(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")
 
 
-def _asked(counter: Counter, margin: float | None, object_size: float | None) -> dict[str, Any]:
-    """What of a config is to be other than it was."""
-    asked: dict[str, Any] = {} if margin is None else {"margin": margin}
+def _asked(counter: Counter, margin: float | None, object_size: float | None) -> InferenceConfig:
+    """How the weights are to be used."""
+    asked = counter.inference if margin is None else replace(counter.inference, margin=margin)
     if object_size is None:
         return asked
     if counter.preprocess.object_size is None:
         raise LikewiseError(f"{counter.name} does not rescale pictures by their examples; leave --object-size out")
     if not object_size >= 1:
         raise LikewiseError(f"--object-size {object_size}: expected at least 1 pixel")
-    return asked | {"preprocess": replace(counter.preprocess, object_size=object_size)}
+    return replace(asked, preprocess=replace(counter.preprocess, object_size=object_size))
 
 
 def _settled(
     counter: Counter, data: Sequence[str], limit: int | None, exemplars: int | None
 ) -> tuple[float, float] | None:
     """The bounds that count best, and what comes of them and of others on stdout."""
-    from likewise.engine.settling import BOUNDS, errors_by_bounds
+    from likewise.engine.calibration import BOUNDS, errors_by_bounds
 
-    compared = tuple(dict.fromkeys((*BOUNDS, counter.settle)))
+    before = counter.inference.settle
+    compared = tuple(dict.fromkeys((*BOUNDS, before)))
     errors = errors_by_bounds(counter, [_opened(where) for where in data], limit, exemplars, compared)
     best = min(errors, key=lambda bounds: errors[bounds])
-    for name, bounds in (("sums as they are", None), ("before", counter.settle), ("best", best)):
+    for name, bounds in (("sums as they are", None), ("before", before), ("best", best)):
         told = "" if bounds is None else f", one from {bounds[0]:g} to {bounds[1]:g}"
         print(f"{name}{told}: mean relative error {errors[bounds]:.3f}")
     return best
@@ -120,7 +119,11 @@ def _opened(where: str) -> Dataset[CountSample]:
 
 
 def _counted(
-    counter: Counter, where: str, limit: int | None, exemplars: int | None, trust: Literal["fast", "full"]
+    counter: Counter | NamedCounter,
+    where: str,
+    limit: int | None,
+    exemplars: int | None,
+    trust: Literal["fast", "full"],
 ) -> list[Case]:
     from likewise.engine.calibration import cases_of
     from likewise.engine.count_eval import evaluate

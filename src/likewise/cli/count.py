@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
 from likewise.errors import LikewiseError
-from likewise.types import Box, Point, Prompt
+from likewise.types import Box, Prompt
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,11 +62,13 @@ def count(
     """
     pictures = find_pictures(images, "count")
     job = CountJob(
-        boxes=tuple(parse_box(each) for each in box),
+        prompt=Prompt(
+            tuple(parse_box(each) for each in box),
+            tuple(parse_box(each, "--negative") for each in negative),
+            text,
+            None if region is None else tuple(parse_region(region)),
+        ),
         like=tuple(parse_like(each) for each in like),
-        negatives=tuple(parse_box(each, "--negative") for each in negative),
-        text=text,
-        region=None if region is None else tuple(parse_region(region)),
         trust=trust,
         model=model or ("spdcn-lite" if box or like else "countx-lite"),
     )
@@ -78,14 +80,11 @@ class CountJob(Job):
     """What is asked about every picture, as typed.
 
     Raises:
-        LikewiseError: nothing says what to count, or a malformed box or region.
+        LikewiseError: nothing says what to count.
     """
 
-    boxes: tuple[Box, ...]
+    prompt: Prompt
     like: tuple[tuple[str, Box], ...]
-    negatives: tuple[Box, ...]
-    text: str | None
-    region: tuple[Point, ...] | None
     trust: Literal["fast", "full"]
     model: str
 
@@ -96,16 +95,11 @@ class CountJob(Job):
     suffixes = ("_count.png",)
 
     def __post_init__(self) -> None:
-        self.prompt()
-        if not self.boxes and not self.like and self.text is None:
+        if not self.prompt.exemplars and not self.like and self.prompt.text is None:
             raise LikewiseError(
                 "nothing says what to count; show one example with --box X0,Y0,X1,Y1, "
                 "or one in another picture with --like REF.jpg:X0,Y0,X1,Y1, or name it with --text"
             )
-
-    def prompt(self) -> Prompt:
-        """The part of the job that a picture is asked with, checked."""
-        return Prompt(self.boxes, self.negatives, self.text, self.region)
 
     def settings(self) -> dict[str, Any]:
         """The prompt, and what the reference pictures hold."""
@@ -113,25 +107,16 @@ class CountJob(Job):
 
         references = {path: file_sha256(Path(path)) for path, _ in self.like if Path(path).is_file()}
         like = [(references.get(path, path), box) for path, box in self.like]
-        return {"prompt": self.prompt().to_dict(), "like": like, "trust": self.trust}
+        return {"prompt": self.prompt.to_dict(), "like": like, "trust": self.trust}
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""
-        from likewise.predict import Counter, Likeness
+        from likewise.predict import load_counter
 
-        counter = Counter.load(self.model)
-        likeness = counter.describe(self.like) if self.like else ()
-        prompt = self.prompt()
-        counter.check(prompt, likeness or Likeness((), ()))
-        return lambda picture: counter.count(
-            picture,
-            prompt.exemplars,
-            negatives=prompt.negatives,
-            text=prompt.text,
-            region=prompt.region,
-            like=likeness,
-            trust=self.trust,
-        )
+        counter = load_counter(self.model)
+        references = counter.references(self.like)
+        counter.check(self.prompt, references)
+        return lambda picture: counter.count(picture, self.prompt, like=references, trust=self.trust)
 
     def row(self, result: CountResult) -> tuple[object, ...]:
         """Count, interval (empty where it is not known), number of points, and warnings in one cell."""

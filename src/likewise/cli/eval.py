@@ -7,19 +7,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.measured import show
 from likewise.errors import LikewiseError
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-#: Name of a number, its value as people read it, and what it is.
-Row = tuple[str, str, str]
 #: Task -> what measures it, and the options that are for it alone.
 MEASURES = {
     "count": ("likewise.cli.eval_count:measure", ("category", "exemplars", "both", "prompts", "trust", "sum")),
@@ -28,21 +23,6 @@ MEASURES = {
 }
 #: What measures a suite of sets, instead of one set.
 SUITE = ("likewise.cli.eval_suite:measure", ("suite", "trust", "sum"))
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was found.
-
-    Attributes:
-        values: everything, as JSON values.
-        tables: a line above each, and its rows.
-        errors: (picture, reason) of what could not be done.
-    """
-
-    values: dict[str, Any]
-    tables: tuple[tuple[str, tuple[Row, ...]], ...]
-    errors: tuple[tuple[str, str], ...] = ()
 
 
 def evaluate(
@@ -107,7 +87,7 @@ def evaluate(
             )
             raise LikewiseError(f"--{option} is not for {whom}")
     if given.pop("sum"):
-        loaded.settle = None  # type: ignore[union-attr]  # only counters take the option
+        loaded = loaded.summed()  # type: ignore[union-attr]  # only counters take the option
     module, name = where.split(":")
     chosen = {option: given[option] for option in own if given.get(option) is not None}
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:
@@ -117,7 +97,7 @@ def evaluate(
     if as_json:
         print(json.dumps(measured.values))
     else:
-        _show(measured, f"{model} on {data}{f' ({split})' if split else ''}")
+        show(measured, f"{model} on {data}{f' ({split})' if split else ''}")
     return 1 if measured.errors else 0
 
 
@@ -132,27 +112,3 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("measuring", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _show(measured: Measured, title: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console(highlight=False)
-    console.print(escape(title), soft_wrap=True)
-    for caption, rows in measured.tables:
-        if caption:
-            console.print(escape(caption), soft_wrap=True)
-        console.print(_table(rows))
-    for image, error in measured.errors:
-        print(f"left out: {image}: {error}", file=sys.stderr)
-
-
-def _table(rows: tuple[Row, ...]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value, meaning in rows:
-        table.add_row(f"[bold]{escape(name)}[/]", value, meaning)
-    return table

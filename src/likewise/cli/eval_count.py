@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from likewise.cli.eval import Measured, Row
+from likewise.cli.measured import Measured, Row
 
 if TYPE_CHECKING:
     from likewise.engine.count_eval import CountReport
     from likewise.engine.sensitivity import Sensitivity
-    from likewise.predict import Counter
+    from likewise.predict import Counter, NamedCounter
 
 
 def measure(
-    counter: Counter,
+    counter: Counter | NamedCounter,
     data: Path,
     *,
     split: str | None,

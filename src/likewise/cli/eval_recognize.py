@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from likewise.cli.eval import Measured, Row
+from likewise.cli.measured import Measured, Row
 
 if TYPE_CHECKING:
     from likewise.engine.recognize_eval import RecognizeReport

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from likewise.cli.eval import Measured, Row
+from likewise.cli.measured import Measured, Row
 
 if TYPE_CHECKING:
     from likewise.data.fewshot.labelled import InFolds

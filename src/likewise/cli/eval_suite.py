@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from likewise.cli.eval import Measured, Row
+from likewise.cli.measured import Measured, Row
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
     from likewise.lab.suite.generalisation import Score, Suite
-    from likewise.predict import Counter
+    from likewise.predict import Counter, NamedCounter
 
 
 def measure(
-    counter: Counter,
+    counter: Counter | NamedCounter,
     data: Path,
     *,
     split: str | None,

@@ -14,7 +14,7 @@ from torch import Tensor
 from likewise.data.fewshot.episodes import Episodes
 from likewise.errors import LikewiseError
 from likewise.metrics import Overlaps
-from likewise.predict.segmenter import Looked, Segmenter
+from likewise.predict.segmenter import EncodedImage, Segmenter
 
 #: Bytes of pictures, as the network saw them, that are kept because they will come again.
 KEPT_BYTES = 1 << 29
@@ -70,13 +70,13 @@ class Memory:
         held: their bytes.
     """
 
-    kept: OrderedDict[int, Looked] = field(default_factory=OrderedDict)
+    kept: OrderedDict[int, EncodedImage] = field(default_factory=OrderedDict)
     held: int = 0
 
-    def look(self, segmenter: Segmenter, index: int, image: Tensor) -> Looked:
+    def look(self, segmenter: Segmenter, index: int, image: Tensor) -> EncodedImage:
         """Picture ``index``, looked at now or before."""
         if index not in self.kept:
-            self.kept[index] = segmenter.look(image)
+            self.kept[index] = segmenter.encode(image)
             self.held += _bytes(self.kept[index])
             while self.held > KEPT_BYTES and len(self.kept) > 1:
                 self.held -= _bytes(self.kept.popitem(last=False)[1])
@@ -134,7 +134,7 @@ def _segmented(segmenter: Segmenter, episodes: Episodes, index: int, memory: Mem
     return Segmented(episode.names[0], episode.names[1:], episode.class_name, iou, seconds)
 
 
-def _bytes(looked: Looked) -> int:
+def _bytes(looked: EncodedImage) -> int:
     return sum(part.nbytes for part in vars(looked.seen).values() if isinstance(part, Tensor))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,45 +17,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from likewise.errors import LikewiseError
-from likewise.predict.pictures import Picture, pixels_of, source_of
-from likewise.preprocess.scaled_view import View
-from likewise.preprocess.square_view import SquareView
+from likewise.predict.prepared_image import Picture, pixels_of, preview_of, source_of
+from likewise.predict.protocols import RecognizerModel
 from likewise.registry import load_model
 from likewise.results import RecognizeResult
 from likewise.types import Box, Task
-
-#: Longest side of the copy of the picture that a result carries to draw on.
-PREVIEW = 1600
-
-
-class RecognizerModel(Protocol):
-    """What a network must offer to be recognised with.
-
-    Attributes:
-        config: has ``classes``, ``labels``, ``view`` and ``preprocess``.
-    """
-
-    config: Any
-
-    def __call__(self, image: Tensor) -> Any:
-        """Of pictures (B, 3, S, S) RGB in [0, 1]: logits, response, peaks, sampled, as `likewise.methods.s3n.Look`."""
-        ...
 
 
 class Recognizer:
     """Recognises what pictures of any size show.
 
     Args:
-        model: a network that meets `RecognizerModel`; it is put in eval mode and on the device.
+        model: a network that meets `likewise.predict.protocols.RecognizerModel`; it is put in eval mode and on the
+            device.
         name: for results.
         device: None: a GPU where there is one, else the CPU.
     """
 
     task: Task = "recognize"
 
-    def __init__(self, model: Any, name: str, *, device: str | torch.device | None = None) -> None:
+    def __init__(self, model: RecognizerModel, name: str, *, device: str | torch.device | None = None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model: RecognizerModel = model.to(self.device).eval()
+        self.model = model.to(self.device).eval()
         self.name = name
 
     @classmethod
@@ -84,7 +66,7 @@ class Recognizer:
         start = time.perf_counter()
         pixels = pixels_of(image)
         height, width = pixels.shape[:2]
-        view: SquareView = self.model.config.view
+        view = self.model.config.view
         seen = view.of(pixels)
         look = self.model(torch.tensor(seen, device=self.device).permute(2, 0, 1)[None].float() / 255)
         if not look.logits.isfinite().all():
@@ -103,7 +85,7 @@ class Recognizer:
             size=(width, height),
             model=self.name,
             seconds=time.perf_counter() - start,
-            image=View.of(pixels, min(1.0, PREVIEW / max(height, width))).cut(),
+            image=preview_of(pixels),
             source=source_of(image),
         )
 

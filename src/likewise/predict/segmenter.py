@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from torch import Tensor
 from likewise.data.images import IMAGE_SUFFIXES, read_mask
 from likewise.data.masks import box_mask, discs_mask
 from likewise.errors import LikewiseError
-from likewise.predict.pictures import Picture, pixels_of, source_of
+from likewise.predict.prepared_image import Picture, pixels_of, preview_of, source_of
+from likewise.predict.protocols import Encoded, SegmenterModel
 from likewise.preprocess.scaled_view import View, network_scale
 from likewise.registry import load_model
 from likewise.results import SegmentResult
@@ -31,33 +32,9 @@ from likewise.types import Box, Point, Preprocess, Prompt, Task
 
 #: A click marks a disc of this radius, as a share of the picture's longer side.
 CLICK_RADIUS = 0.02
-#: Longest side of the copy of the picture that a result carries to draw on.
-PREVIEW = 1600
 
 MaskSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor | Box | Sequence[Point]
 Bools = NDArray[np.bool_]
-
-
-class SegmenterModel(Protocol):
-    """What a network must offer to be segmented with.
-
-    Attributes:
-        config: has a ``preprocess``.
-    """
-
-    config: Any
-
-    def look(self, images: Sequence[Tensor]) -> list[Any]:
-        """What it sees in pictures (3, H, W), RGB in [0, 1]."""
-        ...
-
-    def guide(self, shots: Sequence[tuple[Any, Tensor]]) -> Any:
-        """What examples, as seen, and their masks (H, W) say."""
-        ...
-
-    def answer(self, seen: Any, guide: Any) -> Tensor:
-        """Logits (2, H, W), background and thing, of one picture as seen."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +46,13 @@ class Support:
         shots: how many examples there were.
     """
 
-    guide: Any
+    guide: object
     shots: int
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """A picture as the network sees it, made by `Segmenter.look`: it may be a query and an example, again and again.
+class EncodedImage:
+    """A picture as the network sees it, made by `Segmenter.encode`: it may be a query and an example, again and again.
 
     Attributes:
         seen: the model's own.
@@ -84,7 +61,7 @@ class Looked:
         source: the picture's file name, where it has one.
     """
 
-    seen: Any
+    seen: Encoded
     size: tuple[int, int]
     preview: np.ndarray
     source: str | None
@@ -94,16 +71,17 @@ class Segmenter:
     """Finds, in pictures of any size, what examples with masks show.
 
     Args:
-        model: a network that meets `SegmenterModel`; it is put in eval mode and on the device.
+        model: a network that meets `likewise.predict.protocols.SegmenterModel`; it is put in eval mode and on the
+            device.
         name: for results.
         device: None: a GPU where there is one, else the CPU.
     """
 
     task: Task = "segment"
 
-    def __init__(self, model: Any, name: str, *, device: str | torch.device | None = None) -> None:
+    def __init__(self, model: SegmenterModel, name: str, *, device: str | torch.device | None = None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model: SegmenterModel = model.to(self.device).eval()
+        self.model = model.to(self.device).eval()
         self.name = name
 
     @classmethod
@@ -115,18 +93,17 @@ class Segmenter:
     @property
     def preprocess(self) -> Preprocess:
         """How pictures become the model's input."""
-        found: Preprocess = self.model.config.preprocess
-        return found
+        return self.model.config.preprocess
 
     @torch.inference_mode()
     def segment(
-        self, query: Picture | Looked, support: Sequence[tuple[Picture | Looked, MaskSource]] | Support
+        self, query: Picture | EncodedImage, support: Sequence[tuple[Picture | EncodedImage, MaskSource]] | Support
     ) -> SegmentResult:
         """Find in a picture what the support shows.
 
         Args:
             query: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), or what
-                `look` made of one.
+                `encode` made of one.
             support: (picture, mask) pairs, at least one, or what `set_support` made of them. A mask is an array (H, W)
                 or a picture file of its picture's size, in which anything but 0 is the thing and what is transparent
                 is not; a box (x0, y0, x1, y1), which stands for all of its pixels; or clicks [(x, y), ...], each of
@@ -138,7 +115,7 @@ class Segmenter:
         """
         start = time.perf_counter()
         held = support if isinstance(support, Support) else self.set_support(support)
-        looked = query if isinstance(query, Looked) else self.look(query)
+        looked = query if isinstance(query, EncodedImage) else self.encode(query)
         score = self.model.answer(looked.seen, held.guide).float().softmax(0)[1].cpu()
         if not score.isfinite().all():
             raise LikewiseError(f"{self.name} gave an answer that is not finite: its weights are damaged or unfit")
@@ -152,7 +129,7 @@ class Segmenter:
         )
 
     @torch.inference_mode()
-    def set_support(self, support: Sequence[tuple[Picture | Looked, MaskSource]]) -> Support:
+    def set_support(self, support: Sequence[tuple[Picture | EncodedImage, MaskSource]]) -> Support:
         """Look at examples once, to segment many pictures by them: pass the result as ``support``.
 
         Args:
@@ -174,7 +151,7 @@ class Segmenter:
         return Support(self.model.guide(shots), len(shots))
 
     @torch.inference_mode()
-    def look(self, image: Picture) -> Looked:
+    def encode(self, image: Picture) -> EncodedImage:
         """Get a picture ready to be a query or an example many times; exactly the same comes out, sooner.
 
         Raises:
@@ -184,11 +161,10 @@ class Segmenter:
         height, width = pixels.shape[:2]
         view = View.of(pixels, network_scale(self.preprocess, None, width, height), self.preprocess.multiple)
         (seen,) = self.model.look([view.tensor((0, 0, view.height, view.width))[0].to(self.device)])
-        preview = View.of(pixels, min(1.0, PREVIEW / max(width, height))).cut()
-        return Looked(seen, (width, height), preview, source_of(image))
+        return EncodedImage(seen, (width, height), preview_of(pixels), source_of(image))
 
-    def _shot(self, picture: Picture | Looked, mask: MaskSource) -> tuple[Any, Tensor]:
-        looked = picture if isinstance(picture, Looked) else self.look(picture)
+    def _shot(self, picture: Picture | EncodedImage, mask: MaskSource) -> tuple[Encoded, Tensor]:
+        looked = picture if isinstance(picture, EncodedImage) else self.encode(picture)
         full = mask_of(mask, *looked.size)
         if not full.any():
             raise LikewiseError("the mask is empty; it must cover the thing to be found")

@@ -114,10 +114,11 @@ def test_a_picture_in_tiles_is_counted_like_the_whole(counter):
     counts, state = [], {name: tensor.clone() for name, tensor in counter.state_dict().items()}
     state["decoder.0.0.weight"][:, -2 * (1 + len(counter.trunk.joined)) :] *= 10
     for tile in (1024, 400):
-        network = LITE.model(replace(CONFIG, preprocess=replace(CONFIG.preprocess, tile=tile)))
+        network = LITE.model(CONFIG)
         network.load_state_dict(state)
-        asked = Counter(network, "lite", device="cpu")
-        asked.settle = None  # which peaks of an untrained network's density count as one is a matter of chance
+        # which peaks of an untrained network's density count as one is a matter of chance
+        tiled = replace(CONFIG.inference, preprocess=replace(CONFIG.inference.preprocess, tile=tile), settle=None)
+        asked = Counter(network, "lite", device="cpu", inference=tiled)
         counts.append([asked.count(picture, boxes, negatives=n).count for n in (negatives, negatives[:1])])
     whole, tiled = counts
     assert tiled == pytest.approx(whole, rel=0.03)

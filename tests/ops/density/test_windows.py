@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from likewise.ops.density.windows import blend_windows, cut_windows, paper_weights, window_spans
+from likewise.ops.density.windows import LONGEST, blend_windows, cut_windows, fitted, paper_weights, window_spans
 
 
 def published(densities: list[torch.Tensor], starts: list[int], width: int) -> torch.Tensor:
@@ -61,3 +61,25 @@ def test_a_window_that_does_not_fit_and_a_wrong_number_are_refused():
         window_spans(300, 384, 128)
     with pytest.raises(ValueError, match="2 windows: expected 1 x 3"):
         blend_windows(torch.rand(1, 2, 1, 16, 16), (16, 32), 8)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((384, 576), (384, 576)), ((192, 100), (736, 384)), ((768, 1024), (384, 512)), ((1, 1), (384, 384))],
+)
+def test_the_shorter_side_becomes_a_window(size, expected):
+    out, inside = fitted(torch.rand(2, 3, *size), 384, 16)
+    assert tuple(out.shape) == (2, 3, *expected)
+    assert inside == expected
+
+
+def test_a_picture_of_the_right_size_is_left_alone():
+    image = torch.rand(1, 3, 384, 400)
+    assert torch.equal(fitted(image, 384, 16)[0], image)
+
+
+def test_a_strip_is_not_enlarged_without_end_and_its_edge_fills_the_window():
+    out, inside = fitted(torch.rand(1, 1, 4, LONGEST), 64, 16)
+    assert tuple(out.shape) == (1, 1, 64, LONGEST)
+    assert inside == (16, LONGEST)
+    assert torch.equal(out[..., 16:, :], out[..., 15:16, :].expand(-1, -1, 48, -1))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import mean
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from likewise.engine.segment_eval import Memory, SegmentReport, evaluate
 from likewise.methods.fwb import FWB, FWB_LITE, Config, Levels
 from likewise.methods.fwb.prototypes import inside_and_outside
 from likewise.ops.similarity import cosine_similarity_map
+from likewise.predict.protocols import SegmenterModel
 from likewise.predict.segmenter import Segmenter
 from likewise.recipes.fwb_frozen import SeenPictures, check_settings, load_imagenet, train_on_seen
 from likewise.weights import save_checkpoint
@@ -162,7 +163,8 @@ def _scores(model: FWB, config: FwbClothing, fold: int, seed: int, memory: Memor
     for row, network in track(tested.items(), "testing", disable=not config.progress, transient=True):
         for shots in (1, 5):
             episodes = Episodes(novel, shots, seed=seed, length=config.each * len(novel.classes))
-            report = evaluate(Segmenter(network, row, device="cpu"), episodes, memory=memory)
+            segmenter = Segmenter(cast(SegmenterModel, network), row, device="cpu")
+            report = evaluate(segmenter, episodes, memory=memory)
             found.setdefault(row, {})[str(shots)] = _numbers(report)
     return found
 

@@ -80,8 +80,8 @@ def vlcounter_ablation(config: VlcounterAblation) -> Path:
     Published CLIP weights are not needed: a small CLIP is first taught the names of the things in the scenes, by
     matching patches with sentences about what lies in them (`likewise.lab.experiments.small_clip`), and then frozen,
     the same one for every row. The val scenes hold the same kinds of thing, since a CLIP that never saw a name cannot
-    know it: eight shapes in eight colours. Of richer scenes so small a transformer learns too little in minutes. A run that
-    was stopped goes on where it was.
+    know it: eight shapes in eight colours. Of richer scenes so small a transformer learns too little in minutes. A
+    run that was stopped goes on where it was.
     """
     scenes = CountingFolder(config.data, targets="all")
     val = CountingFolder(config.val_scenes, targets="all")

@@ -1,4 +1,4 @@
-"""Another prompt about a picture the counter has looked at (`Counter.look`), against the first about a fresh one.
+"""Another prompt of a `likewise.predict.Session`, against the first about a fresh picture.
 
 The first has to read the picture, rescale it and take it through the whole network; the others find all of it prepared
 that no prompt changes. The boxes differ from turn to turn, as in the workbench, within one step of the scale.
@@ -21,8 +21,7 @@ from torch import Tensor
 from likewise.lab.speed.deform_conv import relative_error
 from likewise.lab.speed.timing import Comparison, aimed, interleave
 from likewise.lab.suite.photographs import many_coins
-from likewise.predict import Counter, Seen
-from likewise.registry import load_model
+from likewise.predict import Counter, NamedCounter, Session, load_counter
 from likewise.types import Box
 
 #: The words of a question, as `Counter.count` takes them.
@@ -42,8 +41,9 @@ ROUNDS = 5
 
 def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
     """Two rows a picture, a JPEG file of many coins: three boxes, and a name."""
-    by_box = Counter(load_model("spdcn-lite")[1], "spdcn-lite", device="cpu", scale_steps=SCALE_STEPS)
-    by_name = Counter.load("countx-lite", device="cpu")
+    by_box, by_name = (
+        load_counter(name, device="cpu", scale_steps=SCALE_STEPS) for name in ("spdcn-lite", "countx-lite")
+    )
     for width, height, factor in QUICK_PICTURES if quick else PICTURES:
         pixels, coins = many_coins(width, height, factor)
         file = _jpeg(pixels)
@@ -53,32 +53,38 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
 
 
 def _compared(
-    what: str, counter: Counter, file: io.BytesIO, prompts: Sequence[Prompting], threads: int, *, quick: bool
+    what: str,
+    counter: Counter | NamedCounter,
+    file: io.BytesIO,
+    prompts: Sequence[Prompting],
+    threads: int,
+    *,
+    quick: bool,
 ) -> Comparison:
-    seen = counter.look(Image.open(file))
+    session = Session(counter, Image.open(file))
     for prompt in prompts:
-        _later(seen, prompt)  # a name is read once, whatever picture it is asked about
-    ours = map(functools.partial(_later, seen), itertools.cycle(prompts))
+        _later(session, prompt)  # a name is read once, whatever picture it is asked about
+    ours = map(functools.partial(_later, session), itertools.cycle(prompts))
     theirs = map(functools.partial(_first, counter, file), itertools.cycle(prompts))
     seconds = interleave(functools.partial(next, ours), functools.partial(next, theirs), 1 if quick else ROUNDS)
     return Comparison(
         what=what,
-        shape=f"{seen.height} × {seen.width}",
+        shape=f"{session.height} × {session.width}",
         against="the first",
         threads=threads,
         ratio=seconds[1] / seconds[0],
-        error=relative_error([_later(seen, prompts[0])], [_first(counter, file, prompts[0])]),
+        error=relative_error([_later(session, prompts[0])], [_first(counter, file, prompts[0])]),
         aim=aimed(AIM, threads, quick=quick),
         tolerance=TOLERANCE,
     )
 
 
-def _first(counter: Counter, file: io.BytesIO, prompt: Prompting) -> Tensor:
+def _first(counter: Counter | NamedCounter, file: io.BytesIO, prompt: Prompting) -> Tensor:
     return torch.from_numpy(counter.count(Image.open(file), **prompt).grid)
 
 
-def _later(seen: Seen, prompt: Prompting) -> Tensor:
-    return torch.from_numpy(seen.count(**prompt).grid)
+def _later(session: Session, prompt: Prompting) -> Tensor:
+    return torch.from_numpy(session.count(**prompt).grid)
 
 
 def _grown(box: Box, by: float) -> Box:

@@ -78,6 +78,11 @@ class HeadStart(NamedTuple):
     on_grid: tuple[Tensor, ...]
     last: Tensor
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return sum(tensor.nbytes for tensor in (*self.joined, *self.on_grid, self.last))
+
 
 #: Pictures (B, 3, H, W) RGB in [0, 1], or a trunk's head start on them.
 Shown = Tensor | HeadStart

@@ -17,16 +17,18 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from likewise.ops.density.maps import resize_density
 from likewise.ops.density.tiling import Span, blend_weights
-from likewise.ops.fitting import fitted
 
 WindowBlend = Literal["average", "paper"]
 
 #: Windows that go through a network together.
 TOGETHER = 8
+#: A picture's longer side is not enlarged beyond this.
+LONGEST = 8192
 
 
 class Windows(NamedTuple):
@@ -43,6 +45,11 @@ class Windows(NamedTuple):
     shape: torch.Size
     fitted: tuple[int, int]
     inside: tuple[int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take."""
+        return self.content.nbytes
 
     def through(self, see: Callable[[Tensor], Tensor]) -> Windows:
         """The same windows with what ``see`` makes of their content, `TOGETHER` at a time."""
@@ -104,13 +111,36 @@ def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: 
     return out
 
 
+def fitted(image: Tensor, window: int, multiple: int) -> tuple[Tensor, tuple[int, int]]:
+    """Pictures at the scale at which their shorter side is one window.
+
+    Both sides become multiples of ``multiple``. A strip is not enlarged beyond `LONGEST`; its edge is then drawn out
+    at the bottom or right to fill the window.
+
+    Args:
+        image: (B, C, H, W).
+        window: side of a window in pixels, a multiple of ``multiple``.
+        multiple: see above.
+
+    Returns:
+        (B, C, H', W') with neither side below ``window``, and the size (h, w) of the picture in it.
+    """
+    sides = image.shape[2:]
+    scale = min(window / min(sides), max(1.0, LONGEST / max(sides)))
+    height, width = (max(1, round(side * scale / multiple)) * multiple for side in sides)
+    if (height, width) != tuple(sides):
+        image = F.interpolate(image, (height, width), mode="bilinear", antialias=True)
+    missing = (0, max(0, window - width), 0, max(0, window - height))
+    return F.pad(image, missing, mode="replicate") if any(missing) else image, (height, width)
+
+
 def windows_of(image: Tensor, *, window: int, multiple: int, stride: int) -> Windows:
     """Pictures (B, 3, H, W) of any size and shape, fitted and cut into windows that a network can look at.
 
     Args:
         image: the pictures.
         window: side of a window in pixels.
-        multiple: see `likewise.ops.fitting.fitted`.
+        multiple: see `fitted`.
         stride: distance of windows in pixels.
     """
     seen, inside = fitted(image, window, multiple)

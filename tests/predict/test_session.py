@@ -11,7 +11,7 @@ import torch
 from skimage import data
 
 from likewise.errors import LikewiseError
-from likewise.predict import Counter
+from likewise.predict import Counter, Session
 from likewise.preprocess.scaled_view import network_scale
 from likewise.types import Preprocess
 
@@ -35,7 +35,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def test_every_prompt_gets_the_answer_of_a_fresh_start_in_any_order(counter: Counter, coins: np.ndarray) -> None:
-    seen = counter.look(coins)
+    session = Session(counter, coins)
     prompts: list[dict[str, Any]] = [
         {"exemplars": BOXES[:1]},
         {"exemplars": BOXES},
@@ -43,39 +43,38 @@ def test_every_prompt_gets_the_answer_of_a_fresh_start_in_any_order(counter: Cou
         {"like": [(coins, BOXES[0])]},
     ]
     for prompt in [*prompts, *reversed(prompts)]:
-        assert same(seen.count(**prompt), counter.count(coins, **prompt))
+        assert same(session.count(**prompt), counter.count(coins, **prompt))
 
 
 def test_a_tiled_picture_gets_the_answer_of_a_fresh_start(
     counter: Counter, coins: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = counter.model.config
-    monkeypatch.setattr(counter.model, "config", replace(config, preprocess=replace(config.preprocess, tile=96)))
+    counter = counter.using(replace(counter.inference, preprocess=replace(counter.preprocess, tile=96)))
     monkeypatch.setattr("likewise.predict.densities.CONTEXT", 64)
-    seen = counter.look(coins)
+    session = Session(counter, coins)
     for exemplars in (BOXES, BOXES[:1], BOXES):
-        assert same(seen.count(exemplars), counter.count(coins, exemplars))
-    assert len(seen._prepared) > 4
+        assert same(session.count(exemplars), counter.count(coins, exemplars))
+    assert len(session.image._prepared) > 4
 
 
 def test_boxes_of_one_scale_step_share_what_was_prepared(
     counter: Counter, coins: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = []
-    begin = counter.prepare
-    monkeypatch.setattr(counter, "prepare", lambda tile: prepared.append(tile.shape) or begin(tile))
-    seen = counter.look(coins)
+    begin = counter.model.prepare
+    monkeypatch.setattr(counter.model, "prepare", lambda tile: prepared.append(tile.shape) or begin(tile))
+    session = Session(counter, coins)
     for grown in (0, 1, 2, 0):
-        seen.count([(81, 39, 120 + grown, 74)])
+        session.count([(81, 39, 120 + grown, 74)])
     assert len(prepared) == (1 if counter.scale_steps else 3)
 
 
 def test_what_is_kept_has_a_bound(counter: Counter, coins: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("likewise.predict.counter.KEPT_BYTES", 1)
-    seen = counter.look(coins)
+    monkeypatch.setattr("likewise.predict.session.KEPT_BYTES", 1)
+    session = Session(counter, coins)
     for side in (20, 40, 80):
-        seen.count([(81, 39, 81 + side, 39 + side)])
-    assert len(seen._prepared) == 1
+        session.count([(81, 39, 81 + side, 39 + side)])
+    assert len(session.image._prepared) == 1
 
 
 def test_a_head_start_may_stand_for_the_picture_everywhere() -> None:
@@ -91,11 +90,11 @@ def test_a_head_start_may_stand_for_the_picture_everywhere() -> None:
 
 
 def test_what_does_not_fit_the_picture_is_refused_as_ever(counter: Counter, coins: np.ndarray) -> None:
-    seen = counter.look(coins)
+    session = Session(counter, coins)
     with pytest.raises(LikewiseError, match="outside the picture"):
-        seen.count([(170, 10, 200, 40)])
+        session.count([(170, 10, 200, 40)])
     with pytest.raises(LikewiseError, match="does not know what to count"):
-        seen.count()
+        session.count()
 
 
 @pytest.mark.parametrize("steps", [1, 4, 8])

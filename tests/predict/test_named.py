@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
 from likewise.methods.countx.refinement import Places
-from likewise.predict import Counter
-from likewise.predict.by_name import EXAMPLES, Named, best_boxes
+from likewise.predict import Counter, NamedCounter, Session
+from likewise.predict.named import EXAMPLES, TextMatches, best_boxes
 from likewise.types import Preprocess
 
 from .test_counter import BLUE, ColourCounter, lattice, scene
@@ -25,10 +27,20 @@ class RedFinder(nn.Module):
     """Knows one name, "red"; nothing goes by another, and reds come nearest. Boxes are of the true size."""
 
     prompts = ("text",)
+    cell = 1
 
     def __init__(self, **rules: object) -> None:
         super().__init__()
-        self.config = SimpleNamespace(preprocess=Preprocess(tile=0, **rules))
+        self.config = SimpleNamespace(inference=InferenceConfig(Preprocess(tile=0, **rules)))
+        self.prepared: list[tuple[int, ...]] = []
+
+    def prepare(self, image: Tensor) -> Tensor:
+        self.prepared.append(tuple(image.shape))
+        return image
+
+    def check(self, text: str) -> None:
+        if text == "unknown":
+            raise LikewiseError("no word of it is known")
 
     def encode(self, texts: tuple[str, ...]) -> Tensor:
         return torch.tensor([[1.5, -1.0, -1.0] if text == "red" else [0.3, 0.0, 0.0] for text in texts])
@@ -43,10 +55,10 @@ class RedFinder(nn.Module):
         return Places(logits, boxes[None], STRIDE)
 
 
-def by_name(**rules: object) -> Counter:
-    counter = Counter(RedFinder(**rules), "finder", device="cpu")
-    counter.by_example = Counter(ColourCounter(Preprocess(tile=0)), "colour", device="cpu")
-    return counter
+def by_name(**rules: object) -> NamedCounter:
+    return NamedCounter(
+        RedFinder(**rules), Counter(ColourCounter(Preprocess(tile=0)), "colour", device="cpu"), "finder"
+    )
 
 
 CENTRES = lattice(300, 200, step=41.7, size=SIZE)
@@ -81,7 +93,7 @@ def test_a_region_and_a_kept_picture_are_respected() -> None:
     left = ((0.0, 0.0), (150.0, 0.0), (150.0, 200.0), (0.0, 200.0))
     whole, part = counter.count(PICTURE, text="red"), counter.count(PICTURE, text="red", region=left)
     assert part.count == pytest.approx(whole.density[:, :150].sum(), rel=1e-3)
-    kept = counter.look(PICTURE)
+    kept = Session(counter, PICTURE)
     for _ in range(2):
         again = kept.count(text="red")
         assert again.count == whole.count
@@ -104,7 +116,7 @@ def test_how_well_a_name_fits_is_read_wherever_the_places_lie(grid: tuple[int, i
     """The right third of the picture fits; a place is 8 pixels of a view of 50 x 90, whose last places overhang."""
     fit = torch.zeros(7, 12)
     fit[:, 7:] = 1  # from x = 60 on, up to rounding between two places
-    named = Named((), fit, (50 / 8, 90 / 8))
+    named = TextMatches((), fit, (50 / 8, 90 / 8))
     down, across = ((torch.arange(n) + 0.5) / n for n in grid)
     points = torch.cartesian_prod(across * grid[1], down * grid[0])
     found, x = named.at(points, grid), points[:, 0] / grid[1] * 90
@@ -118,10 +130,10 @@ def test_how_well_a_name_fits_is_read_wherever_the_places_lie(grid: tuple[int, i
 def test_what_the_name_does_not_fit_is_shown_as_look_alikes() -> None:
     """Blue discs look like the examples to a counter that takes greys for colours; it is shown three of them."""
     counter = by_name()
-    shown = counter.by_example.model.negatives
+    shown = counter.counter.model.negatives
     counter.count(PICTURE, text="red")
     assert shown == []  # blue does not look like red
-    grey = Named(((0.0, 0.0, 10.0, 20.0),), torch.tensor([[0.9, 0.1, 0.2, 0.6]]), (1.0, 4.0))
+    grey = TextMatches(((0.0, 0.0, 10.0, 20.0),), torch.tensor([[0.9, 0.1, 0.2, 0.6]]), (1.0, 4.0))
     points = torch.tensor([[0.5, 0.5], [1.5, 0.5], [2.5, 0.5], [3.5, 0.5]])
     others = grey.others(points, torch.tensor([1.0, 1.0, 1.0, 1.0]), (1, 4), (80, 40))
     assert others == ((25.0, 10.0, 35.0, 30.0), (45.0, 10.0, 55.0, 30.0))  # the worst first
@@ -138,3 +150,48 @@ def test_the_best_boxes_are_sure_apart_and_of_one_size() -> None:
     # the second is the first again, the fourth of another size, the last not sure
     assert best_boxes(logits, boxes) == tuple(tuple(boxes[i].tolist()) for i in (0, 2, 4))
     assert best_boxes(logits[-1:], boxes[-1:]) == (tuple(boxes[-1].tolist()),)
+
+
+class CountsPreparations(ColourCounter):
+    def __init__(self, *args: object, **inference: object) -> None:
+        super().__init__(*args, **inference)
+        self.prepared: list[tuple[int, ...]] = []
+
+    def prepare(self, image: Tensor) -> Tensor:
+        self.prepared.append(tuple(image.shape))
+        return image
+
+
+def test_another_name_at_about_the_same_scale_finds_the_picture_prepared() -> None:
+    """Both networks prepare the picture once in a session, whatever is named; at exact scales each name asks anew."""
+    prepared = {}
+    for steps in (4, 0):
+        colours = CountsPreparations(Preprocess(tile=0, object_size=20.0))
+        finder = RedFinder()
+        counter = NamedCounter(finder, Counter(colours, "colour", device="cpu", scale_steps=steps), "finder")
+        session = Session(counter, PICTURE)
+        for name in ("red", "green", "red"):
+            session.count(text=name)
+        assert len(finder.prepared) == 1
+        prepared[steps] = len(colours.prepared)
+    assert prepared[4] == 1
+
+
+def test_plain_sums_are_those_of_the_counter_that_counts() -> None:
+    snapping = ColourCounter(Preprocess(tile=0), settle=(0.4, 1.5))
+    counter = NamedCounter(RedFinder(), Counter(snapping, "colour", device="cpu"), "finder")
+    whole, plain = counter.count(PICTURE, text="red"), counter.summed().count(PICTURE, text="red")
+    assert whole.count == pytest.approx(len(REDS), abs=1e-3)
+    assert plain.count == by_name().count(PICTURE, text="red").count != whole.count
+
+
+def test_what_a_named_counter_is_asked_wrongly_is_said() -> None:
+    counter = by_name()
+    with pytest.raises(LikewiseError, match="finder takes no exemplars; it takes text"):
+        counter.count(PICTURE, [(10, 10, 30, 30)])
+    with pytest.raises(LikewiseError, match="finder takes no exemplars; it takes text"):
+        counter.count(PICTURE, text="red", like=[(PICTURE, (10, 10, 30, 30))])
+    with pytest.raises(LikewiseError, match="does not know what to count; show it with text="):
+        counter.count(PICTURE)
+    with pytest.raises(LikewiseError, match="no word of it is known"):
+        counter.count(PICTURE, text="unknown")

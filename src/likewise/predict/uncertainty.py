@@ -54,7 +54,7 @@ _BOX_INSTEAD = "Look at the overlay; a box drawn round one of them tells more th
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class CountDiagnostics:
     """What a count was made from, and what else was seen.
 
     Attributes:
@@ -103,42 +103,42 @@ class Looked:
         return float(np.mean([box_sum(self.grid, np.array(box) * np.tile(factor, 2)) for box in self.exemplars]))
 
 
-def signs_of(looked: Looked) -> dict[str, float]:
+def signs_of(diagnostics: CountDiagnostics) -> dict[str, float]:
     """The signs by name: all of `SIGNS`, and of `AGAIN` those that were looked for."""
-    count, sides, mass = looked.count, looked.sides, looked.mass
-    limit = 0.0 if looked.wanted is None else abs(math.log(looked.scale / looked.wanted))
+    count, sides, mass = diagnostics.count, diagnostics.sides, diagnostics.mass
+    limit = 0.0 if diagnostics.wanted is None else abs(math.log(diagnostics.scale / diagnostics.wanted))
     found = {
-        "unlike": 0.0 if looked.alike is None else 1.0 - looked.alike,
+        "unlike": 0.0 if diagnostics.alike is None else 1.0 - diagnostics.alike,
         "sizes": float(np.std(np.log(sides))) if sides else 0.0,
         "alone": float(len(sides) == 1),
         "limit": limit if limit > _SLACK else 0.0,
         "tiny": max(0.0, math.log(SMALL / _mean(sides))) if sides else 0.0,
-        "blunt": _apart(looked.total, looked.clear),
-        "faint": _apart(looked.peaks, looked.clear),
-        "crowded": 0.0 if looked.apart is None else max(0.0, math.log(ROOM / max(looked.apart, 0.1))),
+        "blunt": _apart(diagnostics.total, diagnostics.clear),
+        "faint": _apart(diagnostics.peaks, diagnostics.clear),
+        "crowded": 0.0 if diagnostics.apart is None else max(0.0, math.log(ROOM / max(diagnostics.apart, 0.1))),
         "mass": 0.0 if mass is None else abs(math.log(min(max(mass, 0.1), 4.0))),
-        "ragged": float(np.abs(looked.scores - 1).mean()) if len(looked.scores) else 0.0,
-        "unnamed": 0.0 if looked.alike_count is None else _apart(looked.alike_count, looked.total),
+        "ragged": float(np.abs(diagnostics.scores - 1).mean()) if len(diagnostics.scores) else 0.0,
+        "unnamed": 0.0 if diagnostics.alike_count is None else _apart(diagnostics.alike_count, diagnostics.total),
         "few": 1 / math.sqrt(max(count, 0.0) + 1),
         "many": max(0.0, math.log(max(count, 1.0) / 100)),
     }
-    return found | {name: _apart(looked.total, other) for name, other in looked.again.items()}
+    return found | {name: _apart(diagnostics.total, other) for name, other in diagnostics.again.items()}
 
 
-def warnings_of(looked: Looked, signs: Mapping[str, float], trust: Trust | None) -> tuple[str, ...]:
+def warnings_of(diagnostics: CountDiagnostics, signs: Mapping[str, float], trust: Trust | None) -> tuple[str, ...]:
     """What speaks against a count, in sentences that say what to do; none where nothing does."""
-    odd = [*_of_examples(looked, signs), *_of_density(looked, signs)]
-    if looked.alike_count is None:
+    odd = [*_of_examples(diagnostics, signs), *_of_density(diagnostics, signs)]
+    if diagnostics.alike_count is None:
         said = [f"{fact} {advice}" for fact, advice in odd]
     else:
-        said = [*_of_name(looked, signs), *(fact for fact, _ in odd)]
+        said = [*_of_name(diagnostics, signs), *(fact for fact, _ in odd)]
     if trust is not None and trust.spread(signs) > trust.doubt:
-        low, high = trust.interval(looked.count, signs)
+        low, high = trust.interval(diagnostics.count, signs)
         said.append(
             f"The count may be far off: anything from {low:.0f} to {high:.0f} would not be a surprise. "
             "Count a part of the picture by hand and compare."
         )
-    if said and looked.alike_count is not None:
+    if said and diagnostics.alike_count is not None:
         said[0] += " " + _BOX_INSTEAD
     return tuple(said)
 
@@ -152,18 +152,18 @@ def box_sum(grid: np.ndarray, box: np.ndarray) -> float:
     return float(along[1] @ grid.astype(np.float64) @ along[0])
 
 
-def _of_examples(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, str]]:
+def _of_examples(diagnostics: CountDiagnostics, signs: Mapping[str, float]) -> list[tuple[str, str]]:
     """What is odd, and what to do about it."""
     said = []
-    sides = looked.sides
+    sides = diagnostics.sides
     if signs["unlike"] > _UNLIKE:
         advice = "Box one kind of thing only, or count each kind by itself."
         said.append(("The examples do not look like each other.", advice))
     if signs["sizes"] > _SIZES:
         fact = f"The examples differ {max(sides) / min(sides):.1f} times in size."
         said.append((fact, "Count near and far things separately, each with examples of their own and a region."))
-    if signs["limit"] > _LIMIT and looked.wanted is not None:
-        small = looked.wanted > looked.scale
+    if signs["limit"] > _LIMIT and diagnostics.wanted is not None:
+        small = diagnostics.wanted > diagnostics.scale
         advice = "closer picture, or one with more pixels" if small else "smaller copy of the picture"
         said.append((f"The things are too {'small' if small else 'large'} for this model.", f"Use a {advice}."))
     elif sides and _mean(sides) < _PIXELS:
@@ -172,17 +172,18 @@ def _of_examples(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, 
     return said
 
 
-def _of_density(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, str]]:
+def _of_density(diagnostics: CountDiagnostics, signs: Mapping[str, float]) -> list[tuple[str, str]]:
     said = []
-    count, mass, named = looked.count, looked.mass, looked.alike_count is not None
-    if looked.sides and count < 0.5:
+    count, mass, named = diagnostics.count, diagnostics.mass, diagnostics.alike_count is not None
+    if diagnostics.sides and count < 0.5:
         if not named:
             said.append(("Next to nothing was found.", "Check that the boxes are tight round whole things."))
     elif signs["blunt"] > _BLUNT:
-        fact = f"The things run into each other: {looked.clear} stand out, the density sums to {looked.total:.0f}."
+        clear, total = diagnostics.clear, diagnostics.total
+        fact = f"The things run into each other: {clear} stand out, the density sums to {total:.0f}."
         said.append((fact, "Look at the overlay, and add boxes round some that were missed."))
     if signs["faint"] > _FAINT:
-        fact = f"{looked.peaks - looked.clear} more places look a little like the examples."
+        fact = f"{diagnostics.peaks - diagnostics.clear} more places look a little like the examples."
         advice = "Add boxes round those that are to be counted, or negatives round those that are not."
         said.append((fact, advice))
     if mass is not None and count >= 0.5 and signs["mass"] > _MASS:
@@ -191,7 +192,7 @@ def _of_density(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, s
             f"{'low' if mass < 1 else 'high'}."
         )
         said.append((fact, "Draw the boxes tightly, and add some round other things of the kind."))
-    for name, other in looked.again.items():
+    for name, other in diagnostics.again.items():
         if signs[name] > _DIFFER:
             how = "mirrored" if name == "mirror" else "at another scale"
             fact = f"The same picture {how} gives {other:.0f}."
@@ -201,13 +202,13 @@ def _of_density(looked: Looked, signs: Mapping[str, float]) -> list[tuple[str, s
     return said
 
 
-def _of_name(looked: Looked, signs: Mapping[str, float]) -> list[str]:
+def _of_name(diagnostics: CountDiagnostics, signs: Mapping[str, float]) -> list[str]:
     """What is odd about the examples that a name found."""
-    if looked.count < 0.5:
+    if diagnostics.count < 0.5:
         return ["Next to nothing goes by that name here."]
     if signs["unnamed"] <= _UNNAMED:
         return []
-    return [f"Of {looked.alike_count:.0f} that look alike, only {looked.total:.0f} seem to go by the name."]
+    return [f"Of {diagnostics.alike_count:.0f} that look alike, only {diagnostics.total:.0f} seem to go by the name."]
 
 
 def _apart(count: float, other: float) -> float:

@@ -12,12 +12,13 @@ import pytest
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
 from likewise.predict import Counter
-from likewise.predict.trust import AGAIN, SIGNS, Looked, box_sum, signs_of, warnings_of
+from likewise.predict.uncertainty import AGAIN, SIGNS, CountDiagnostics, box_sum, signs_of, warnings_of
 from likewise.types import Preprocess, PromptBatch, Trust
 
 
-def looked(**changes: Any) -> Looked:
+def looked(**changes: Any) -> CountDiagnostics:
     """Twenty things, one of them in the only box there is besides another like it; nothing odd."""
     grid = np.zeros((40, 60), np.float32)
     for i in range(20):
@@ -37,7 +38,7 @@ def looked(**changes: Any) -> Looked:
         "wanted": 0.5,
         "again": {},
     }
-    return Looked(**{**plain, **changes})
+    return CountDiagnostics(**{**plain, **changes})
 
 
 def test_nothing_odd_gives_no_sign_but_the_count_and_no_warning() -> None:
@@ -123,18 +124,22 @@ class Leaning(nn.Module):
     """Density = red / area of the exemplars, in the left part of the picture only: mirrored, there is another count."""
 
     prompts = ("exemplars",)
+    cell = 1
 
-    def __init__(self, share: float, **config: Any) -> None:
+    def __init__(self, share: float, **inference: Any) -> None:
         super().__init__()
         self.share = share
-        self.config = SimpleNamespace(preprocess=Preprocess(tile=0), **config)
+        self.config = SimpleNamespace(inference=InferenceConfig(Preprocess(tile=0), **inference))
 
-    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
+    def prepare(self, image: Tensor) -> Tensor:
+        return image
+
+    def answer(self, image: Tensor, prompt: PromptBatch) -> tuple[Tensor, tuple[()]]:
         boxes = prompt.exemplars[0]
         area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).mean()
         density = image[:, :1] / area
         density[..., round(self.share * image.shape[-1]) :] = 0
-        return density
+        return density, ()
 
 
 def squares() -> np.ndarray:
@@ -189,8 +194,7 @@ def test_settled_densities_count_clear_peaks_as_one() -> None:
     assert len(result.points) == 8
     assert result.density.sum() == pytest.approx(8, rel=1e-4)
     counter = Counter(half, "red", device="cpu")
-    counter.settle = None
-    assert counter.count(squares(), box).count == pytest.approx(8 * 100 / 225, rel=1e-4)
+    assert counter.summed().count(squares(), box).count == pytest.approx(8 * 100 / 225, rel=1e-4)
     # a region that cuts squares in half counts half of each
     cut = Counter(half, "red", device="cpu").count(squares(), box, region=[(0, 0), (25, 0), (25, 60), (0, 60)])
     assert cut.count == pytest.approx(1.0, rel=0.02)

@@ -90,7 +90,7 @@ class Peaks(NamedTuple):
         return grid * (self.owner > 0)
 
 
-def peaks_of(grid: Tensor, side: float, examples: Tensor) -> Peaks:
+def find_peaks(grid: Tensor, side: float, examples: Tensor) -> Peaks:
     """Every peak of a density (h, w); those in the middle of an example are one, for its box says so.
 
     Args:
@@ -109,7 +109,7 @@ def peaks_of(grid: Tensor, side: float, examples: Tensor) -> Peaks:
     return peaks
 
 
-def settled(grid: Tensor, peaks: Peaks, between: tuple[float, float]) -> Tensor:
+def snap_peaks(grid: Tensor, peaks: Peaks, between: tuple[float, float]) -> Tensor:
     """A density in which each peak that stands for about one thing holds exactly one, and the rest is as it was.
 
     Counting peaks is exact where a density is sharp and wrong where it is not, summing it the other way round: so each

@@ -1,0 +1,33 @@
+"""How a counter's weights are used, apart from the numbers of its network and of its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final
+
+from likewise.types import Preprocess, Trust
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """What is done with pictures, boxes and densities round a counter's network; part of its config.
+
+    Attributes:
+        preprocess: how pictures become inputs.
+        margin: a box is taken to be so many of the caller's pixels wider and higher than its thing: a rim that is a
+            large part of a small thing's box (`Prompt.tightened`).
+        settle: a peak whose density lies between these counts as one thing; None: sums as they are.
+        trust: how far off the counts of the weights are, where ``likewise calibrate`` has learnt it; None: not known.
+        trust_full: the same for counts whose picture is looked at again, mirrored and at another scale.
+    """
+
+    preprocess: Preprocess
+    margin: float = 0.0
+    settle: tuple[float, float] | None = None
+    trust: Trust | None = None
+    trust_full: Trust | None = None
+
+
+#: Where the fields of `InferenceConfig` are now, in configs that had them themselves: for their ``OLD_FIELDS``.
+ONCE_FLAT: Final[Mapping[str, str]] = {field.name: f"inference.{field.name}" for field in fields(InferenceConfig)}

@@ -1,0 +1,237 @@
+"""Counting by name through examples: a text finds examples, and a counter by example counts what looks like them.
+
+A counter by example is more exact than one by name, but for the examples. So a name looks for those: its best matches
+are shown to the other counter. What that one finds too and the name does not fit at all is then shown to it as
+look-alikes, and of all that it finds those count that the name fits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import nms
+
+from likewise.predict.counter import Counter, Like, Reading
+from likewise.predict.densities import Densities, ReferenceExemplars, ScaledImage
+from likewise.predict.localize import CLEAR, find_peaks
+from likewise.predict.prepared_image import KEPT_BYTES, Picture, PreparedImage
+from likewise.predict.prompts import Effort, check_effort, check_prompt, prompt_of
+from likewise.predict.protocols import TextFinder
+from likewise.preprocess.scaled_view import View
+from likewise.results import CountResult
+from likewise.types import Box, Point, Preprocess, Prompt, Task
+
+#: So many matches are examples, at most.
+EXAMPLES = 3
+#: A box that overlaps (IoU) a better match's by more is of the same thing, or of a part of it.
+OVERLAP = 0.2
+#: The best matches, of which examples are chosen by how well their sizes agree.
+CANDIDATES = 7
+#: A match whose logit is worse than the best one's by more is no example.
+WORSE = 2.0
+#: Examples are at least so many pixels wide and high.
+LEAST = 2.0
+#: What is found counts if the name fits it at least so well ...
+SURE = 0.75
+#: ... and is shown as a look-alike if it fits worse than this.
+UNFIT = 0.25
+
+
+class NamedCounter:
+    """Counts what a name names: a network finds examples of it, and a counter by example counts those.
+
+    Pictures are prepared for both networks once; see `likewise.predict.Session`.
+
+    Args:
+        finder: a network that finds examples of what a text names; it is put in eval mode and on the counter's device.
+        counter: counts by example.
+        name: for results.
+
+    Attributes:
+        inference: how the finder's weights are used; its records of errors give the intervals.
+    """
+
+    task: Task = "count"
+    prompts: tuple[str, ...] = ("text",)
+
+    def __init__(self, finder: TextFinder, counter: Counter, name: str) -> None:
+        self.device = counter.device
+        self.model = finder.to(self.device).eval()
+        self.counter = counter
+        self.name = name
+        self.inference = finder.config.inference
+        self._densities = Densities(self.model, name, self.device, self.inference)
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How pictures become the finder's input."""
+        return self.inference.preprocess
+
+    def summed(self) -> NamedCounter:
+        """The same, but that its counts are plain sums of the density: see `likewise.predict.Counter.summed`."""
+        return NamedCounter(self.model, self.counter.summed(), self.name)
+
+    @torch.inference_mode()
+    def count(
+        self,
+        image: Picture | PreparedImage,
+        exemplars: Sequence[Box] | Prompt = (),
+        *,
+        negatives: Sequence[Box] = (),
+        text: str | None = None,
+        region: Sequence[Point] | None = None,
+        like: Like = (),
+        trust: Effort = "fast",
+    ) -> CountResult:
+        """Count what goes by a name, as `likewise.predict.Counter.count` does; its result's ``found`` are the examples.
+
+        Raises:
+            LikewiseError: as there; a text that the finder does not know, or boxes, which it does not take.
+        """
+        start = time.perf_counter()
+        check_effort(trust)
+        prepared = image if isinstance(image, PreparedImage) else PreparedImage(image, KEPT_BYTES)
+        prompt = prompt_of(exemplars, negatives, text, region).inside(prepared.width, prepared.height)
+        self.check(prompt, self.references(like))
+        matches = propose_exemplars(self._densities, self.model, prepared, prompt.text or "")
+        shown = replace(prompt, exemplars=matches.boxes, text=None)
+        found = self.counter.count_prepared(
+            prepared, shown, ReferenceExemplars(), trust, NamedReader(self.counter, matches), self.inference
+        )
+        return replace(found, prompt=prompt, model=self.name, found=matches.boxes, seconds=time.perf_counter() - start)
+
+    def references(self, like: Like) -> ReferenceExemplars:
+        """What ``like`` gives: boxes, for `check` to refuse by name."""
+        return like if isinstance(like, ReferenceExemplars) else ReferenceExemplars((), tuple(box for _, box in like))
+
+    def check(self, prompt: Prompt, references: ReferenceExemplars) -> None:
+        """See that it is told a name that it knows, and nothing else.
+
+        Raises:
+            LikewiseError: says what it takes, or the nearest names it knows.
+        """
+        check_prompt(self.name, self.prompts, prompt, bool(references.exemplars))
+        if prompt.text is not None:
+            self.model.check(prompt.text)
+
+
+@dataclass(frozen=True, eq=False)
+class TextMatches:
+    """What goes by a name in a picture.
+
+    Attributes:
+        boxes: examples, in the picture's pixels, the best match first.
+        fit: (h, w) in [0, 1], how sure it is that each place shows a thing of that name.
+        reach: (height, width) of the picture in places; the last may lie in part outside.
+    """
+
+    boxes: tuple[Box, ...]
+    fit: Tensor
+    reach: tuple[float, float]
+
+    def at(self, points: Tensor, grid: tuple[int, int]) -> Tensor:
+        """How well the name fits (N,) at points (N, 2) on a grid (H, W) over the whole picture."""
+        places = points * torch.tensor([self.reach[1] / grid[1], self.reach[0] / grid[0]])
+        where = places * 2 / torch.tensor([float(self.fit.shape[1]), float(self.fit.shape[0])]) - 1
+        fit = F.grid_sample(self.fit[None, None], where.view(1, 1, -1, 2), padding_mode="border", align_corners=False)
+        return fit.flatten()
+
+    def others(self, points: Tensor, scores: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> tuple[Box, ...]:
+        """Boxes, in the picture's pixels, of found things that the name fits least, if it hardly fits them.
+
+        Args:
+            points: (N, 2) of what looks like the examples, on a grid.
+            scores: (N,) the density round each.
+            grid: (H, W) of the grid.
+            size: (width, height) of the picture.
+        """
+        fit = self.at(points, grid)
+        unfit = ((fit < UNFIT) & (scores >= CLEAR)).nonzero()[:, 0]
+        worst = points[unfit[fit[unfit].argsort(stable=True)[:EXAMPLES]]]
+        middles = worst * torch.tensor([size[0] / grid[1], size[1] / grid[0]])
+        examples = torch.tensor(self.boxes)
+        half = (examples[:, 2:] - examples[:, :2]).mean(0) / 2
+        low, high = (middles - half).clamp(min=0), torch.minimum(middles + half, torch.tensor(size))
+        return tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in torch.cat([low, high], dim=1).tolist())
+
+    def mirrored(self) -> TextMatches:
+        """The same in the picture's mirror image, but for the examples."""
+        columns = round(self.reach[1])
+        return TextMatches(self.boxes, self.fit[:, :columns].flip(1), (self.reach[0], float(columns)))
+
+
+@dataclass(frozen=True, eq=False)
+class NamedReader:
+    """What of the things that look like the examples goes by the name.
+
+    Attributes:
+        counter: counts by example.
+        matches: what goes by the name.
+    """
+
+    counter: Counter
+    matches: TextMatches
+
+    def read(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> Reading:
+        """The density and its peaks, of what goes by the name; things that do not are shown as look-alikes first."""
+        densities, matches = self.counter.densities, self.matches
+        answer, examples = densities.answer(scaled, prompt, references), scaled.on_grid(prompt.exemplars)
+        peaks = find_peaks(answer.whole, side, examples)
+        alike, grid = answer.count, (answer.whole.shape[0], answer.whole.shape[1])
+        others = matches.others(peaks.points, peaks.scores, grid, (scaled.image.width, scaled.image.height))
+        if others and "negatives" in self.counter.prompts:
+            against = Prompt((), others).tightened(self.counter.inference.margin).negatives
+            answer = densities.answer(scaled, replace(prompt, negatives=against), references)
+            peaks = find_peaks(answer.whole, side, examples)
+        fitting = peaks.of(matches.at(peaks.points, grid) >= SURE)
+        return Reading(replace(answer, whole=fitting.part(answer.whole)), fitting, alike)
+
+    def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
+        """The sum of the density of what goes by the name."""
+        return self.read(scaled, prompt, references, side).answer.count
+
+    def mirrored(self) -> NamedReader:
+        """The same of the picture's mirror image."""
+        return NamedReader(self.counter, self.matches.mirrored())
+
+
+def propose_exemplars(densities: Densities, finder: TextFinder, image: PreparedImage, text: str) -> TextMatches:
+    """Look for what a text names, at the scale at which the finder sees pictures."""
+    scaled = densities.scaled(image, ())
+    view = scaled.view
+    places = finder.find(densities.tile(scaled, (0, 0, view.height, view.width)), finder.encode((text,)))
+    reach = (view.height / places.stride, view.width / places.stride)
+    logits = places.logits[0, 0].float().cpu()
+    inside = [torch.arange(n) < far for n, far in zip(logits.shape, reach, strict=True)]
+    shown = inside[0][:, None] & inside[1]
+    boxes = best_boxes(logits[shown], _clipped(places.boxes[0].float().cpu()[shown], view))
+    return TextMatches(boxes, logits.sigmoid(), reach)
+
+
+def best_boxes(logits: Tensor, boxes: Tensor) -> tuple[Box, ...]:
+    """The boxes of the best matches that are of different things and of about one size: 1 to `EXAMPLES`, best first.
+
+    Args:
+        logits: (N,), N >= 1.
+        boxes: (N, 4) xyxy.
+    """
+    best = nms(boxes, logits, OVERLAP)[:CANDIDATES]
+    best = best[logits[best] >= logits[best[0]] - WORSE]
+    sizes = (boxes[best, 2:] - boxes[best, :2]).log().mean(1)
+    usual = (sizes - sizes.median()).abs().argsort(stable=True)[:EXAMPLES].sort().values
+    return tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in boxes[best[usual]].tolist())
+
+
+def _clipped(boxes: Tensor, view: View) -> Tensor:
+    """Boxes in a view's pixels as boxes in the picture's, inside it, none of them empty."""
+    height, width = view.pixels.shape[:2]
+    corners = boxes.view(-1, 2, 2) * torch.tensor([width / view.width, height / view.height])
+    far = torch.tensor([float(width), float(height)])
+    low = torch.minimum(corners[:, 0].clamp(min=0), (far - LEAST).clamp(min=0))
+    high = torch.minimum(torch.maximum(corners[:, 1], low + LEAST), far)
+    return torch.cat([low, high], dim=1)

@@ -1,0 +1,215 @@
+"""What networks must offer to be used: small, typed, and all of it required.
+
+A network says in ``prompts`` how it is asked: one that names "exemplars" there meets `ExemplarCounter`, one that names
+"text" meets `TextCounter`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from likewise.inference import InferenceConfig
+from likewise.preprocess.square_view import SquareView
+from likewise.types import Preprocess, PromptBatch
+
+
+class Prepared(Protocol):
+    """What a network prepared of a picture: a tensor, or an object of its own with tensors in it."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+
+
+class Preparable(Protocol):
+    """A network that can do what no prompt changes once, and be given the outcome in a picture's place."""
+
+    def prepare(self, image: Tensor) -> Prepared:
+        """What no prompt changes of looking at pictures (B, 3, H, W) RGB in [0, 1]."""
+
+
+class CounterConfig(Protocol):
+    """The part of a counter's config that says how its weights are used."""
+
+    inference: InferenceConfig
+
+
+class CounterModel(Preparable, Protocol):
+    """What every counter offers.
+
+    Attributes:
+        config: has an ``inference``.
+        prompts: the kinds of prompt it takes, of "exemplars", "negatives" and "text".
+    """
+
+    config: CounterConfig
+    prompts: tuple[str, ...]
+
+    @property
+    def cell(self) -> int:
+        """Side, in pixels, of the squares in which its densities are constant."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+
+    def eval(self) -> Self:
+        """The same, ready to be used."""
+
+
+class ExemplarFeatures(Protocol):
+    """What exemplars look like to a network, apart from the picture they were drawn in."""
+
+    def alike(self) -> float | None:
+        """The mean cosine of every two exemplars; None where there are not two."""
+
+    @staticmethod
+    def merge(parts: Sequence[ExemplarFeatures]) -> ExemplarFeatures:
+        """Those of all exemplars and negatives of the parts."""
+
+
+class ExemplarCounter(CounterModel, Protocol):
+    """Counts what looks like exemplars."""
+
+    def answer(self, image: Tensor | Prepared, prompt: PromptBatch) -> tuple[Tensor, Sequence[ExemplarFeatures]]:
+        """Densities (B, 1, H, W) that sum to each picture's count, and what its exemplars look like."""
+
+    def describe(
+        self, image: Tensor | Prepared, prompt: PromptBatch, size: Tensor | None = None
+    ) -> Sequence[ExemplarFeatures]:
+        """What each picture's exemplars look like; ``size`` (B, 2) is the mean height and width of all of them."""
+
+    def count_like(self, image: Tensor | Prepared, descriptions: Sequence[ExemplarFeatures]) -> Tensor:
+        """The density, as above, of what each picture's exemplars show, wherever these were seen."""
+
+
+class TextCounter(CounterModel, Protocol):
+    """Counts what a text names."""
+
+    def check(self, text: str) -> None:
+        """See that a text can be counted by, before a picture is looked at.
+
+        Raises:
+            LikewiseError: it cannot; the nearest names that can are given.
+        """
+
+    def encode(self, texts: tuple[str, ...]) -> Tensor:
+        """What texts mean to the network: (B, C)."""
+
+    def count(self, image: Tensor | Prepared, text: Tensor) -> Tensor:
+        """Densities (B, 1, H, W) that sum to each picture's count, of what encoded texts (B, C) name."""
+
+
+class Proposals(Protocol):
+    """Where a picture shows what a text names, place by place.
+
+    Attributes:
+        logits: (B, 1, h, w), how sure each place is.
+        boxes: (B, h, w, 4) xyxy in pixels of what each place shows, whatever its name.
+        stride: pixels between two places.
+    """
+
+    @property
+    def logits(self) -> Tensor:
+        """(B, 1, h, w)."""
+
+    @property
+    def boxes(self) -> Tensor:
+        """(B, h, w, 4)."""
+
+    @property
+    def stride(self) -> int:
+        """Pixels between two places."""
+
+
+class TextFinder(TextCounter, Protocol):
+    """Finds examples of what a text names, to be counted by example."""
+
+    def find(self, image: Tensor | Prepared, text: Tensor) -> Proposals:
+        """Where pictures show what encoded texts (B, C) name, and the boxes of what they show."""
+
+
+class SegmenterConfig(Protocol):
+    """The part of a segmenter's config that says how its weights are used."""
+
+    preprocess: Preprocess
+
+
+class Encoded(Protocol):
+    """What a segmenter sees in a picture.
+
+    Attributes:
+        size: (height, width) of the picture as it saw it.
+    """
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the picture as it was seen."""
+
+
+class SegmenterModel(Protocol):
+    """What a network must offer to be segmented with; its prototypes are its own."""
+
+    config: SegmenterConfig
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+
+    def eval(self) -> Self:
+        """The same, ready to be used."""
+
+    def look(self, images: Sequence[Tensor]) -> Sequence[Encoded]:
+        """What it sees in pictures (3, H, W), RGB in [0, 1]."""
+
+    def guide(self, shots: Sequence[tuple[Encoded, Tensor]]) -> object:
+        """What examples, as seen, and their masks (H, W) say."""
+
+    def answer(self, seen: Encoded, guide: object) -> Tensor:
+        """Logits (2, H, W), background and thing, of one picture as seen."""
+
+
+class RecognizerConfig(Protocol):
+    """The part of a recogniser's config that says how its weights are used."""
+
+    classes: int
+    labels: tuple[str, ...]
+    view: SquareView
+    preprocess: Preprocess
+
+
+class Recognition(Protocol):
+    """What a recogniser makes of pictures: logits (B, C), a response map (B, M, M), its peaks, and what it sampled."""
+
+    @property
+    def logits(self) -> Tensor:
+        """(B, C)."""
+
+    @property
+    def response(self) -> Tensor:
+        """(B, M, M) from 0 to 1."""
+
+    @property
+    def peaks(self) -> Tensor:
+        """(B, M, M) bool."""
+
+    @property
+    def sampled(self) -> dict[str, Tensor]:
+        """Pictures (B, 3, S, S) that it looked at then, by the name of the branch."""
+
+
+class RecognizerModel(Protocol):
+    """What a network must offer to be recognised with."""
+
+    config: RecognizerConfig
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+
+    def eval(self) -> Self:
+        """The same, ready to be used."""
+
+    def __call__(self, image: Tensor) -> Recognition:
+        """Of pictures (B, 3, S, S) RGB in [0, 1]."""
