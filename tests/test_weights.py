@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from likewise import registry
 from likewise.errors import LikewiseError
 from likewise.types import Preprocess, PromptBatch
 from likewise.weights import (
+    Gone,
     WeightCard,
     config_from,
     file_sha256,
@@ -41,11 +44,12 @@ def test_a_saved_model_comes_back_with_its_config_and_counts_the_same(lite, tmp_
 
 
 def test_every_field_of_a_config_travels_even_when_changed(lite, tmp_path):
+    rules = replace(lite.config.inference.preprocess, object_size=24.0, fit=(9, 8))
     changed = replace(
         lite.config,
         sigma=0.2,
         loss="bayesian",
-        preprocess=replace(lite.config.preprocess, object_size=24.0, fit=(9, 8)),
+        inference=replace(lite.config.inference, preprocess=rules),
     )
     lite.config = changed
     read = read_checkpoint(save_checkpoint(tmp_path / "a.safetensors", lite))
@@ -127,6 +131,73 @@ def test_nested_configs_survive_json():
 def test_an_unknown_config_field_names_the_nearest():
     with pytest.raises(LikewiseError, match="no field 'object_sise'; did you mean 'object_size'"):
         config_from(Outer, {"inner": {"object_sise": 3}})
+
+
+@dataclass(frozen=True)
+class Moved:
+    inner: Preprocess = field(default=Preprocess())
+    width: int = 3
+    OLD_FIELDS: ClassVar[Mapping[str, str | Gone]] = {
+        "breadth": "width",
+        "fit": "inner.fit",
+        "tile": "inner.tile",
+        "blur": Gone(),
+        "kind": Gone("plain"),
+    }
+
+
+def test_values_under_old_names_find_their_place():
+    old = {"breadth": 5, "fit": [3, 4], "tile": 7, "blur": 0.3, "kind": "plain"}
+    assert config_from(Moved, old) == Moved(Preprocess(fit=(3, 4), tile=7), 5)
+    assert config_from(Moved, asdict(Moved(width=4))) == Moved(width=4)
+    with pytest.raises(LikewiseError, match="kind = 'fancy': such a network is no longer built; expected 'plain'"):
+        config_from(Moved, {**old, "kind": "fancy"})
+    with pytest.raises(LikewiseError, match="Moved has no field 'widht'; did you mean 'width'"):
+        config_from(Moved, {"widht": 5})
+    with pytest.raises(LikewiseError, match="Moved has no field 'OLD_FIELDS'"):
+        config_from(Moved, {"OLD_FIELDS": {}})
+
+
+#: Fields of the flat configs of older versions -> where they are now.
+INFERENCE = {name: f"inference.{name}" for name in ("preprocess", "margin", "settle", "trust", "trust_full")}
+#: What older versions had one configuration for, and what of it the small network does not have.
+COUNTX = INFERENCE | {"by_example": "counts_with"}
+FIXED = {
+    "image_tower", "text_tower", "clip", "heads", "mixing", "gated", "similarity", "normed", "rectified", "window",
+    "decoder_grid", "stride", "blend", "sigma_unit",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "moved", "gone"),
+    [
+        ("spdcn-lite", INFERENCE, set()),
+        ("countx-lite", COUNTX, FIXED),
+        ("fwb-lite", {}, set()),
+        ("s3n-lite", {}, set()),
+    ],
+)
+def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(name, moved, gone, tmp_path):
+    card = registry.preset(name).card
+    with safe_open(card.path, framework="pt") as file:
+        raw = json.loads(file.metadata()["config"])
+    _, model = registry.load_model(name)
+    now = json.loads(json.dumps(asdict(model.config)))
+    for key, value in raw.items():
+        if key not in gone:
+            found = now
+            for step in moved.get(key, key).split("."):
+                found = found[step]
+            assert found == value, key
+    if moved:
+        otherwise = {"margin": 0.0, "settle": None, "trust": None, "trust_full": None}
+        assert now["inference"] == otherwise | {key: raw[key] for key in INFERENCE if key in raw}
+    written = read_checkpoint(save_checkpoint(tmp_path / "new.safetensors", model))
+    assert written.config == now
+    assert written.method == model.method
+    again = registry.build(written, "new")
+    assert again.config == model.config
+    assert type(again) is type(model)
 
 
 def test_every_bundled_file_is_the_one_on_its_card():

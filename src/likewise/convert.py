@@ -35,6 +35,8 @@ def convert(method: str, checkpoint: Path, out: Path) -> Path:
         )
     found = preset(method)
     module = importlib.import_module(found.model.__module__)
+    if not hasattr(module, "convert_keys"):
+        raise LikewiseError(f"{method} is published here only, so there is nothing to convert; load it as {method!r}")
     state = module.convert_keys(read_foreign(checkpoint))
     # some methods are published in several sizes, such as for other numbers of classes
     fitted = getattr(module, "config_for", lambda config, _: config)

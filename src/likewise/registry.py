@@ -26,14 +26,19 @@ MODELS = {
     "s3n-lite": "likewise.methods.s3n:S3N_LITE",
 }
 
-#: Method name, as written in checkpoints -> its network class, beside which stand ``Config`` and ``convert_keys``.
+#: Method name, as written in checkpoints -> its network class, beside which stands ``Config``, and, where weights are
+#: published elsewhere, ``convert_keys``.
 METHODS = {
     "spdcn": "likewise.methods.spdcn:SPDCN",
     "vlcounter": "likewise.methods.vlcounter:VLCounter",
     "countx": "likewise.methods.countx:CounTX",
+    "countx-lite": "likewise.methods.countx.lite:CounTXLite",
     "fwb": "likewise.methods.fwb:FWB",
     "s3n": "likewise.methods.s3n:S3N",
 }
+
+#: Files of older versions that have another method today: (method in the file, field of its config, value) -> today's.
+ONCE = {("countx", "image_tower", "mobilenetv2"): "countx-lite"}
 
 
 def model_names() -> list[str]:
@@ -66,11 +71,19 @@ def build(checkpoint: Checkpoint, source: str) -> nn.Module:
     Raises:
         LikewiseError: an unknown method or config field, or weights that do not fit.
     """
-    network = method_class(checkpoint.method)
+    network = method_class(_method_of(checkpoint))
     config = importlib.import_module(network.__module__).Config
     model: nn.Module = network(config_from(config, checkpoint.config))
     load_strict(model, checkpoint.state, source)
     return model.eval()
+
+
+def _method_of(checkpoint: Checkpoint) -> str:
+    """The method that a file is of today."""
+    for (method, field, value), today in ONCE.items():
+        if checkpoint.method == method and checkpoint.config.get(field) == value:
+            return today
+    return checkpoint.method
 
 
 def load_model(name_or_path: str | Path, task: Task | None = None) -> tuple[str, Any]:

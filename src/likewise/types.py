@@ -261,6 +261,12 @@ class Preprocess:
     multiple: int = 16
     tile: int = 1024
 
+    def normalised(self, image: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W), RGB in [0, 1], less the mean, divided by the standard deviation of each channel."""
+        # made anew, not a network's buffers: in bfloat16 those would be off by a grey value
+        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
+        return (image - mean) / std
+
 
 @dataclass(frozen=True)
 class Trust:

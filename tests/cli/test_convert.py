@@ -86,6 +86,7 @@ def test_a_checkpoint_never_executes_code(tmp_path):
     ("method", "checkpoint", "out", "said"),
     [
         ("spdnc", "in.pth", "out.safetensors", "did you mean 'spdcn'"),
+        ("countx-lite", "in.pth", "out.safetensors", "there is nothing to convert"),
         ("spdcn", "gone.pth", "out.safetensors", "no checkpoint at"),
         ("spdcn", "text.pth", "out.safetensors", "cannot be read"),
         ("spdcn", "in.pth", "out.pth", r"ends in \.safetensors"),

@@ -197,7 +197,8 @@ def test_the_table_has_interval_and_warnings(dishes: Path, count, model: str, tm
     from dataclasses import replace
 
     trusting = load(model).model
-    trusting.config = replace(trusting.config, trust=Trust(("alone",), (0.5,), -2.0, 1.0, 1.5, 0.1))
+    learnt = replace(trusting.config.inference, trust=Trust(("alone",), (0.5,), -2.0, 1.0, 1.5, 0.1))
+    trusting.config = replace(trusting.config, inference=learnt)
     path = str(save_checkpoint(tmp_path / "trusting.safetensors", trusting))
     shown = count(dishes / "dish1.png", *BOX, "--csv", "a.csv", "--model", path)
     expected = load(path).count(dishes / "dish1.png", [(10, 10, 30, 30)])

@@ -50,6 +50,12 @@ def boxes(k):
     return BOXES[torch.arange(k) % len(BOXES)]
 
 
+def by_name(counter, image, names):
+    """The density of what a counter by name gives; some give more."""
+    found = counter(image, PromptBatch(text=names))
+    return found if isinstance(found, torch.Tensor) else found.density
+
+
 def assert_constant_in_cells(density, cell):
     def spread(side):
         squares = F.pixel_unshuffle(density, side)
@@ -142,28 +148,28 @@ def test_counting_by_name_sees_pictures_of_any_size_and_shape(named, size):
     counter, names = named
     image = torch.rand(1, 3, *size)
     with torch.inference_mode():
-        density = counter(image, PromptBatch(text=names[:1]))
+        density = by_name(counter, image, names[:1])
     assert density.shape == (1, 1, *size)
     assert bool(density.isfinite().all())
     assert abs(float(density.sum())) > 0  # a portrait is looked at like any other
     turned = image.flip(3)
     with torch.inference_mode():
-        assert not torch.equal(counter(turned, PromptBatch(text=names[:1])), density)
+        assert not torch.equal(by_name(counter, turned, names[:1]), density)
 
 
 def test_by_name_the_density_is_constant_in_its_cells_and_in_no_larger_squares(named):
     counter, names = named
     with torch.inference_mode():
-        density = counter(torch.rand(1, 3, 64, 96), PromptBatch(text=names[:1]))
-    assert_constant_in_cells(density, getattr(counter, "cell", 1))
+        density = by_name(counter, torch.rand(1, 3, 64, 96), names[:1])
+    assert_constant_in_cells(density, counter.cell)
 
 
 def test_by_name_a_batch_is_the_same_as_one_by_one(named):
     counter, names = named
     image = torch.rand(3, 3, 80, 112)
     with torch.inference_mode():
-        together = counter(image, PromptBatch(text=names))
-        alone = torch.cat([counter(image[i : i + 1], PromptBatch(text=names[i : i + 1])) for i in range(3)])
+        together = by_name(counter, image, names)
+        alone = torch.cat([by_name(counter, image[i : i + 1], names[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-5 * float(alone.abs().max()))
 
 
@@ -171,10 +177,28 @@ def test_other_names_give_another_density(named):
     counter, names = named
     image = torch.rand(1, 3, 80, 112)
     with torch.inference_mode():
-        one, other = (counter(image, PromptBatch(text=(name,))) for name in names[:2])
-        again = counter(image, PromptBatch(text=names[:1]))
+        one, other = (by_name(counter, image, (name,)) for name in names[:2])
+        again = by_name(counter, image, names[:1])
     assert torch.equal(one, again)
     assert float((one - other).abs().max()) > 1e-3 * float(one.abs().max())
+
+
+def test_by_name_counting_in_steps_gives_the_same_density(named):
+    """Check, encode, prepare, count: to the last bit, for pictures as they are and prepared ones."""
+    counter, names = named
+    image = torch.rand(2, 3, 70, 112)
+    with torch.inference_mode():
+        for name in names[:2]:
+            counter.check(name)
+        density, text, begun = by_name(counter, image, names[:2]), counter.encode(names[:2]), counter.prepare(image)
+        assert all(torch.equal(counter.count(seen, text), density) for seen in (image, begun))
+        assert torch.equal(by_name(counter, begun, names[:2]), density)
+
+
+def test_by_name_a_text_that_cannot_be_counted_by_is_refused_at_once(named):
+    counter, _ = named
+    with pytest.raises(LikewiseError, match=r"no word of .* is known|text has \d+ tokens: expected at most 75"):
+        counter.check("zeppelin " * 80)
 
 
 def test_by_name_every_trained_parameter_has_a_gradient(named):

@@ -51,7 +51,7 @@ def test_spdcn_fsc147_is_as_published():
     epoch = -(-3659 // 16)
     assert settings.steps == 100 * epoch
     assert [settings.rate(e * epoch) for e in (0, 1, 99)] == pytest.approx([1, 0.95, 0.95**99])
-    preprocess = spdcn_fsc147.preset("spdcn").config.preprocess
+    preprocess = spdcn_fsc147.preset("spdcn").config.inference.preprocess
     assert preprocess.mean == (0.5635, 0.5066, 0.4591)
     assert preprocess.std == (0.2839, 0.2805, 0.3042)
 

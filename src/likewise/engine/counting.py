@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from likewise.types import CountBatch
 
 
 class Counting:
-    """The contract of counters: ``model(image, prompt)`` gives (B, 1, H, W) densities.
+    """The contract of counters: ``model(image, prompt)`` gives densities (B, 1, H, W), or a tuple with ``density``.
 
     Args:
         model: what its class says it can be prompted with decides whether batches carry names and negatives.
@@ -28,10 +29,9 @@ class Counting:
         """`likewise.data.counting.transforms.collate`."""
         return collate(samples, text=self.text, negatives=self.negatives)
 
-    def output(self, model: nn.Module, batch: CountBatch, layout: torch.memory_format) -> Tensor:
-        """Densities (B, 1, H, W)."""
-        density: Tensor = model(batch.image.contiguous(memory_format=layout), batch.prompt)
-        return density
+    def output(self, model: nn.Module, batch: CountBatch, layout: torch.memory_format) -> Any:
+        """Densities (B, 1, H, W), or a tuple with ``density`` and what else the loss is worked out from."""
+        return model(batch.image.contiguous(memory_format=layout), batch.prompt)
 
     def meter(self) -> CountMeter:
         """A new one."""
@@ -44,8 +44,9 @@ class CountMeter:
     def __init__(self) -> None:
         self.errors = CountErrors()
 
-    def add(self, density: Tensor, batch: CountBatch) -> None:
-        """Densities (B, 1, H, W) and the batch they are of."""
+    def add(self, output: Any, batch: CountBatch) -> None:
+        """Densities (B, 1, H, W), or a tuple that has them, and the batch they are of."""
+        density = output if isinstance(output, Tensor) else output.density
         for count, points in zip(density.double().sum(dim=(1, 2, 3)).tolist(), batch.points, strict=True):
             self.errors.add(count, len(points))
 

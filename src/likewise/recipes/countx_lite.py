@@ -19,11 +19,9 @@ from likewise.data.counting.transforms import Crop, SceneCrop
 from likewise.data.photometric import Look
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
-from likewise.errors import LikewiseError
-from likewise.methods.countx import CounTX
 from likewise.methods.countx.discriminant import discriminants, word_vectors
-from likewise.methods.countx.lite import COUNTX_LITE_CONFIG
-from likewise.methods.countx.mobile_tower import STRIDE, SmallTower
+from likewise.methods.countx.lite import COUNTX_LITE_CONFIG, CounTXLite
+from likewise.methods.countx.mobile_tower import STRIDE
 from likewise.vocabulary import vocabulary
 from likewise.weights import load_strict, with_new_inputs
 
@@ -123,7 +121,7 @@ def countx_lite(config: CountxLite) -> Path:
     folders.append(CountingFolder(config.data / "blood", "train", BLOOD_KINDS, targets="all"))
     known = vocabulary([*known_names([*folders, *many]), *vocabulary_of(config.weights)])
     chosen = {"width": config.width, "layers": config.layers, "match_weight": config.match_weight}
-    model = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=known, **chosen))  # type: ignore[arg-type]  # fields by name
+    model = CounTXLite(replace(COUNTX_LITE_CONFIG, vocabulary=known, **chosen))  # type: ignore[arg-type]  # fields by name
     if config.weights is not None:
         go_on_from(model, config.weights)
     else:
@@ -136,7 +134,7 @@ def countx_lite(config: CountxLite) -> Path:
     return train(model, data, _val(config, model), config, config.out)
 
 
-def go_on_from(model: CounTX, weights: Path) -> None:
+def go_on_from(model: CounTXLite, weights: Path) -> None:
     """Load earlier weights; what they never met, new words and inputs of the decoder, begins at next to nothing."""
     earlier = registry.load_model(weights, task="count")[1]
     state, own = earlier.state_dict(), model.state_dict()
@@ -145,7 +143,7 @@ def go_on_from(model: CounTX, weights: Path) -> None:
     if model.second is not None:
         model.second.start_as_identity()
     vectors = 0.02 * torch.randn_like(own[words])
-    places = model.words.index  # type: ignore[union-attr]  # it has words
+    places = model.words.index
     for word, row in earlier.words.index.items():
         vectors[places[word]] = state[words][row]
     load_strict(model, {**own, **state, words: vectors}, str(weights))
@@ -157,34 +155,32 @@ def vocabulary_of(weights: Path | None) -> tuple[str, ...]:
     return found
 
 
-def start_from_statistics(model: CounTX, data: AskedByName, pictures: int) -> None:
+def start_from_statistics(model: CounTXLite, data: AskedByName, pictures: int) -> None:
     """Let a network begin with what plain statistics of the untrained trunk's features tell of names.
 
     Its features become their linear discriminants, the words' vectors those that explain the things of a name best,
     and places and texts are compared as they are.
 
     Args:
-        model: with MobileNetV2, words and their similarity; changed in place.
+        model: changed in place.
         data: whole pictures of named things.
         pictures: how many of them are looked at.
     """
-    tower, words, similarity = model.tower, model.words, model.similarity
-    if tower is None or words is None or similarity is None:
-        raise LikewiseError("only a CounTX with MobileNetV2, words and their similarity begins with statistics")
-    features, names = _named_features(model, tower, [data[i] for i in range(pictures)])
+    words = model.words
+    features, names = _named_features(model, [data[i] for i in range(pictures)])
     index: dict[str, int] = {}
     kinds = torch.tensor([index.setdefault(name, len(index)) for name in names])
     mean, directions = discriminants(features.double(), kinds, model.config.width)
-    tower.start_from(mean.float(), directions.float())
+    model.tower.start_from(mean.float(), directions.float())
     vectors = word_vectors((features - mean) @ directions, words.ids(names), len(words.index))
     words.start_from(vectors.float())
-    similarity.start_as_identity()
+    model.similarity.start_as_identity()
 
 
 @torch.no_grad()
-def _named_features(model: CounTX, tower: SmallTower, samples: Sequence[CountSample]) -> tuple[Tensor, list[str]]:
+def _named_features(model: CounTXLite, samples: Sequence[CountSample]) -> tuple[Tensor, list[str]]:
     """The tower's stacked stages (N, D) at every named thing of some pictures, and the N names."""
-    tower.eval()
+    tower = model.tower.eval()
     features, names = [], []
     for sample in samples:
         things: Things = sample.things  # type: ignore[assignment]  # these samples have them
@@ -203,7 +199,7 @@ def _shares(folders: list[CountingFolder], many: list[CountingFolder], share: fl
     return [*pictures, *(scale * each for each in assorted)]
 
 
-def _val(config: CountxLite, model: CounTX) -> AskedByName | None:
+def _val(config: CountxLite, model: CounTXLite) -> AskedByName | None:
     """128 questions about crops of other scenes, names as they are, a quarter of them about what is not there."""
     if not config.val_scenes:
         return None
@@ -212,7 +208,7 @@ def _val(config: CountxLite, model: CounTX) -> AskedByName | None:
     return AskedByName(folders, seed=1, absent=0.25, varied=False, transform=crop, length=128)
 
 
-def _known(path: Path, model: CounTX) -> CountingFolder:
+def _known(path: Path, model: CounTXLite) -> CountingFolder:
     """The kinds of a folder that the model has a word for."""
     names = known_names([CountingFolder(path, targets="all")])
     return CountingFolder(path, category=[n for n in names if model.knows(n)], targets="all")

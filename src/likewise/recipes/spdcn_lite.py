@@ -98,7 +98,7 @@ def spdcn_lite(config: SpdcnLite) -> Path:
         go_on_from(model, config.weights)
     crop = Crop(
         size=config.crop_size,
-        object_size=lite.config.preprocess.object_size,
+        object_size=lite.config.inference.preprocess.object_size,
         negatives=config.negatives,
         ground=config.ground,
         box_jitter=config.box_jitter,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ import torch.nn.functional as F
 from likewise.errors import LikewiseError
 from likewise.methods.countx import Config, CounTX, convert_keys
 from likewise.methods.countx.interaction import InteractionLayer, sincos_positions
-from likewise.methods.countx.lite import COUNTX_LITE_CONFIG
+from likewise.methods.countx.lite import COUNTX_LITE_CONFIG, CounTXLite
+from likewise.methods.countx.lite import Config as LiteConfig
 from likewise.nn.clip import ClipConfig
 from likewise.predict import Counter
+from likewise.registry import build
 from likewise.types import CountBatch, PromptBatch
-from likewise.weights import config_from, load_strict, read_checkpoint, save_checkpoint
+from likewise.weights import Checkpoint, config_from, load_strict, read_checkpoint, save_checkpoint
 
 NAMES = ("red bean", "blue bean", "watch", "small")
 LITE = replace(COUNTX_LITE_CONFIG, vocabulary=NAMES, width=32, decoder=(16, 8))
@@ -30,17 +33,25 @@ PAPER = Config(
 @pytest.fixture(scope="module", params=[LITE, PAPER], ids=["lite", "paper"])
 def counter(request):
     torch.manual_seed(1)
-    return CounTX(request.param).eval()
+    return built(request.param)
+
+
+def built(config):
+    return (CounTXLite if isinstance(config, LiteConfig) else CounTX)(config).eval()
 
 
 def ask(*texts):
     return PromptBatch(text=texts)
 
 
+def density_of(output):
+    return output if isinstance(output, torch.Tensor) else output.density
+
+
 @pytest.mark.parametrize("size", [(96, 64), (70, 131), (40, 33), (1, 1), (200, 65)])
 def test_any_size_and_shape(counter, size):
     with torch.inference_mode():
-        density = counter(torch.rand(1, 3, *size), ask("red bean"))
+        density = density_of(counter(torch.rand(1, 3, *size), ask("red bean")))
     assert density.shape == (1, 1, *size)
     assert bool(density.isfinite().all())
     assert float(density.abs().sum()) > 0
@@ -49,15 +60,15 @@ def test_any_size_and_shape(counter, size):
 def test_a_batch_is_the_same_as_one_by_one(counter):
     image, texts = torch.rand(3, 3, 64, 96), ("red bean", "the watches", "small blue beans")
     with torch.inference_mode():
-        together = counter(image, ask(*texts))
-        alone = torch.cat([counter(image[i : i + 1], ask(texts[i])) for i in range(3)])
+        together = density_of(counter(image, ask(*texts)))
+        alone = torch.cat([density_of(counter(image[i : i + 1], ask(texts[i]))) for i in range(3)])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-6)
 
 
 def test_another_name_gives_another_density(counter):
     image = torch.rand(1, 3, 64, 96)
     with torch.inference_mode():
-        one, other = (counter(image, ask(text)) for text in ("red bean", "watch"))
+        one, other = (density_of(counter(image, ask(text))) for text in ("red bean", "watch"))
     assert float((one - other).abs().max()) > 1e-3 * float(one.abs().max())
 
 
@@ -67,19 +78,19 @@ def test_a_prepared_picture_has_the_same_density_under_any_name(counter):
     with torch.inference_mode():
         begun = counter.prepare(image)
         for texts in (("red bean", "watch"), ("watch", "small blue beans")):
-            assert torch.equal(counter(begun, ask(*texts)), counter(image, ask(*texts)))
+            prepared, fresh = (density_of(counter(seen, ask(*texts))) for seen in (begun, image))
+            assert torch.equal(prepared, fresh)
     with pytest.raises(LikewiseError, match="every picture needs a text"):
         counter(begun, ask("watch"))
 
 
-def test_places_tell_boxes_and_how_well_they_fit_a_name(counter):
-    image = torch.rand(2, 3, 70, 131)
+def test_places_tell_boxes_and_how_well_they_fit_a_name():
+    counter, image = built(LITE), torch.rand(2, 3, 70, 131)
+    boxless = built(replace(LITE, counts_with=""))
     with torch.inference_mode():
         text = counter.encode(("red bean", "watch"))
-        if counter.boxes is None:
-            with pytest.raises(LikewiseError, match="tells no boxes"):
-                counter.find(image, text)
-            return
+        with pytest.raises(LikewiseError, match="tells no boxes"):
+            boxless.find(image, text)
         found, swapped = counter.find(image, text), counter.find(counter.prepare(image), text.flip(0))
     assert found.logits.shape == (2, 1, 12, 20)  # of 96 x 160 pixels, with the margin
     assert found.boxes.shape == (2, 12, 20, 4)
@@ -90,10 +101,11 @@ def test_places_tell_boxes_and_how_well_they_fit_a_name(counter):
 
 def test_a_second_name_does_not_look_at_the_picture_again(counter, monkeypatch):
     seen = []
-    tower, begin = (counter.clip.image, "embed") if counter.tower is None else (counter.tower, "stacked")
+    tower, begin = (counter.clip.image, "embed") if isinstance(counter, CounTX) else (counter.tower, "stacked")
     known = getattr(tower, begin)
     monkeypatch.setattr(tower, begin, lambda x, **more: seen.append(1) or known(x, **more))
-    monkeypatch.setattr(counter, "config", replace(counter.config, by_example=""))
+    if isinstance(counter, CounTXLite):
+        monkeypatch.setattr(counter, "config", replace(counter.config, counts_with=""))
     looked = Counter(counter, "small", device="cpu").look(torch.rand(3, 70, 131))
     counts = [looked.count(text=text).count for text in ("red bean", "watch", "red bean")]
     assert counts[0] == counts[2] != counts[1]
@@ -112,7 +124,8 @@ def test_every_trained_parameter_has_a_gradient_and_stands_in_one_group(counter)
     terms = counter.loss(counter(image, batch.prompt), batch)
     counter.eval()
     assert all(t.shape == (3,) for t in terms.values())
-    assert all((name in terms) == (counter.config.match_weight > 0) for name in ("match", "second", "box"))
+    matched = isinstance(counter, CounTXLite)
+    assert all((name in terms) == matched for name in ("match", "second", "box"))
     terms["total"].sum().backward()
     trained = {n: p for n, p in counter.named_parameters() if p.requires_grad}
     for name, parameter in trained.items():
@@ -130,18 +143,20 @@ def test_a_picture_without_a_text_is_refused(counter):
 
 
 def test_a_checkpoint_brings_its_vocabulary(tmp_path):
-    model = CounTX(LITE).eval()
+    model = CounTXLite(LITE).eval()
     held = read_checkpoint(save_checkpoint(tmp_path / "lite.safetensors", model))
-    again = CounTX(config_from(Config, held.config)).eval()
+    assert held.method == "countx-lite"
+    again = CounTXLite(config_from(LiteConfig, held.config)).eval()
     assert again.config == LITE
     load_strict(again, held.state, "lite")
     image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        assert torch.equal(again(image, ask("red beans")), model(image, ask("red beans")))
+        one, other = (network(image, ask("red beans")).density for network in (again, model))
+        assert torch.equal(one, other)
 
 
 def test_an_unknown_name_is_refused_before_a_picture_is_looked_at():
-    model = CounTX(LITE)
+    model = CounTXLite(LITE)
     assert model.knows("big beans")
     assert not model.knows("zeppelin")
     with pytest.raises(LikewiseError, match="nearest known names are 'watch'"):
@@ -152,15 +167,15 @@ def test_an_unknown_name_is_refused_before_a_picture_is_looked_at():
 
 
 def test_the_lite_model_is_small():
-    model = CounTX(replace(COUNTX_LITE_CONFIG, vocabulary=NAMES))
+    model = CounTXLite(replace(COUNTX_LITE_CONFIG, vocabulary=NAMES))
     assert sum(p.numel() for p in model.parameters()) < 2.5e6
 
 
 def test_a_lite_density_is_nothing_where_nothing_matches():
-    model = CounTX(LITE).eval()
+    model = CounTXLite(LITE).eval()
     with torch.no_grad():
         model.similarity.bias.fill_(-60.0)
-        assert float(model(torch.rand(1, 3, 64, 64), ask("watch")).sum()) < 1e-6
+        assert float(model(torch.rand(1, 3, 64, 64), ask("watch")).density.sum()) < 1e-6
 
 
 def test_windows_are_put_together_like_one_picture():
@@ -220,14 +235,59 @@ def test_published_names_find_their_place():
     assert convert_keys(state) == {"interaction.1.value.bias": 3, "decoder.last.weight": 5, "clip.image.proj": 6}
 
 
-def test_what_cannot_be_loaded_is_said():
-    with pytest.raises(LikewiseError, match="no CLIP tower"):
-        CounTX(LITE).load_clip()
-    with pytest.raises(LikewiseError, match="no MobileNetV2"):
-        CounTX(PAPER).load_trunk({})
+def test_examples_are_needed_by_a_counter_that_is_shown_them():
+    with pytest.raises(LikewiseError, match="needs examples=True"):
+        replace(COUNTX_LITE_CONFIG, examples=False)
 
 
-def test_examples_need_a_trunk_and_a_match_to_be_found_by():
-    for changes in ({"similarity": False}, {"image_tower": "clip"}):
-        with pytest.raises(LikewiseError, match="examples=True needs"):
-            replace(COUNTX_LITE_CONFIG, **changes)
+def test_the_match_is_known_where_gradients_are():
+    model, image = CounTXLite(LITE).eval(), torch.rand(1, 3, 64, 64)
+    density, match = model(image, ask("watch"))
+    assert match.logits().shape == (1, 1, 8, 8)
+    assert match.boxes.shape == (1, 4, 8, 8)
+    with torch.no_grad():
+        without = model(image, ask("watch"))
+    assert without.match is None
+    torch.testing.assert_close(without.density, density)
+    batch = CountBatch(image, ask("watch"), (torch.rand(3, 2) * 60,), (torch.full((3,), 16.0),))
+    assert set(model.loss(without, batch)) == {"density", "total"}
+
+
+def flat(config):
+    """A config of today as versions wrote it that had one for both networks."""
+    values = asdict(config)
+    values |= values.pop("inference")
+    if isinstance(config, LiteConfig):
+        values["by_example"] = values.pop("counts_with")
+        return OLD_LITE | values
+    return OLD_PAPER | values
+
+
+#: What such files said besides.
+OLD_LITE = {
+    "image_tower": "mobilenetv2", "text_tower": "words", "clip": asdict(ClipConfig()), "heads": 4,
+    "mixing": "convolution", "gated": True, "similarity": True, "normed": False, "rectified": True, "window": 384,
+    "decoder_grid": 24, "stride": 128, "blend": "average", "sigma_unit": "objects",
+}  # fmt: skip
+OLD_PAPER = {
+    "image_tower": "clip", "text_tower": "clip", "vocabulary": [], "mixing": "attention", "gated": False,
+    "similarity": False, "examples": False, "by_example": "", "normed": True, "rectified": False,
+    "sigma_unit": "pixels", "least_sigma": 0.0, "loss_stride": 1, "match_weight": 0.0,
+}  # fmt: skip
+
+
+def test_files_of_versions_with_one_configuration_for_both_are_told_apart(counter):
+    held = Checkpoint("countx", json.loads(json.dumps(flat(counter.config))), counter.state_dict())
+    again = build(held, "old")
+    assert type(again) is type(counter)
+    assert again.config == counter.config
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        old, new = (density_of(network(image, ask("watch"))) for network in (again, counter))
+    assert torch.equal(old, new)
+
+
+@pytest.mark.parametrize(("config", "field", "value"), [(LITE, "gated", False), (PAPER, "similarity", True)])
+def test_a_network_that_is_no_longer_built_is_refused(config, field, value):
+    with pytest.raises(LikewiseError, match=f"{field} = {value}: such a network is no longer built"):
+        build(Checkpoint("countx", {**flat(config), field: value}, {}), "old")

@@ -9,8 +9,18 @@ import torch
 import torch.nn.functional as F
 
 from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
 from likewise.methods import vlcounter
-from likewise.methods.vlcounter import ABLATION, VLCOUNTER, Config, VLCounter, ablated, convert_keys, mean_feature
+from likewise.methods.vlcounter import (
+    ABLATION,
+    VLCOUNTER,
+    Config,
+    VLCounter,
+    VLCounterOutput,
+    ablated,
+    convert_keys,
+    mean_feature,
+)
 from likewise.methods.vlcounter.rank_loss import rank_loss
 from likewise.nn.clip import ClipConfig
 from likewise.predict import Counter
@@ -59,7 +69,9 @@ def test_the_published_numbers_are_the_defaults():
 def test_a_larger_picture_is_the_blend_of_its_windows():
     model = built(replace(SMALL, blend="paper"))
     image, text = torch.rand(1, 3, 64, 96), model.encode(("apples",))
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (SMALL.preprocess.mean, SMALL.preprocess.std))
+    mean, std = (
+        torch.tensor(v).view(3, 1, 1) for v in (SMALL.inference.preprocess.mean, SMALL.inference.preprocess.std)
+    )
     left, right = (model.look((image[..., x : x + 64] - mean) / std, text)[0] / 60 for x in (0, 32))
     density = model.count(image, text)
     torch.testing.assert_close(density[..., :32], left[..., :32], rtol=1e-4, atol=1e-6)
@@ -91,7 +103,7 @@ def test_the_count_of_a_picture_at_another_scale_is_that_of_the_picture_brought_
 @torch.inference_mode()
 def test_a_thin_strip_stays_within_bounds_and_is_not_zero():
     model = built()
-    density = model(torch.rand(1, 3, 2, 3000), PromptBatch(text=("apples",)))
+    density = model(torch.rand(1, 3, 2, 3000), PromptBatch(text=("apples",))).density
     assert density.shape == (1, 1, 2, 3000)
     assert abs(float(density.sum())) > 0
 
@@ -146,13 +158,14 @@ def test_without_text_in_the_prompts_the_image_does_not_see_the_name():
     assert not torch.allclose(*features["M2"])
 
 
-def test_the_loss_is_the_squared_error_and_the_rank_term_of_the_last_similarity():
+def test_the_loss_is_the_squared_error_and_the_rank_term_of_its_similarity():
     model, batch = built(replace(SMALL, rank_weight=0.5, rank_form="clean", rank_temperature=0.2)).train(), batch_of()
-    terms = model.loss(model(batch.image, batch.prompt), batch)
+    output = model(batch.image, batch.prompt)
+    terms = model.loss(output, batch)
     truth = torch.stack([vlcounter.gaussian_density(p, 3.0, (64, 64)) for p in batch.points])[:, None]
-    torch.testing.assert_close(terms["rank"], rank_loss(model._similarity, truth, "clean", 0.2))
+    torch.testing.assert_close(terms["rank"], rank_loss(output.similarity, truth, "clean", 0.2))
     torch.testing.assert_close(terms["total"], terms["density"] + 0.5 * terms["rank"])
-    right = model.loss(truth, batch)["density"]
+    right = model.loss(VLCounterOutput(truth, None), batch)["density"]
     assert bool((right < 1e-6).all())
     assert bool((terms["density"] > 1e-6).all())
     wide = batch_of((64, 96))
@@ -202,7 +215,7 @@ def test_keys_are_converted_without_touching_the_tensors():
 
 
 def test_a_counter_goes_through_a_file_and_takes_names_only(tmp_path):
-    model = built(replace(SMALL, preprocess=replace(SMALL.preprocess, fit=(256, 256))))
+    model = built(replace(SMALL, inference=InferenceConfig(replace(SMALL.inference.preprocess, fit=(256, 256)))))
     path = save_checkpoint(tmp_path / "small.safetensors", model)
     again = VLCounter(vlcounter_config(path))
     again.load_state_dict(read_checkpoint(path).state)
@@ -223,8 +236,8 @@ def vlcounter_config(path):
 @torch.inference_mode()
 def test_bfloat16_gives_nearly_the_same_density():
     model, image, prompt = built(), torch.rand(1, 3, 80, 112), PromptBatch(text=("apples",))
-    exact = model(image, prompt)
-    density = model.bfloat16()(image, prompt)
+    exact = model(image, prompt).density
+    density = model.bfloat16()(image, prompt).density
     assert density.dtype == torch.float32
     assert float((density - exact).abs().max()) < 0.05 * float(exact.abs().max())
 

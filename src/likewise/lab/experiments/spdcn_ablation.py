@@ -96,7 +96,7 @@ def _train(config: SpdcnAblation, scenes: Dataset[CountSample], changes: dict[st
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = lite.model(replace(base, **changes))
     model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
-    transform = TrainCrop(Crop(size=config.crop_size, object_size=base.preprocess.object_size))
+    transform = TrainCrop(Crop(size=config.crop_size, object_size=base.inference.preprocess.object_size))
     return train(model, MixedDataset([scenes], None, config.seed, transform), None, config, folder)
 
 

@@ -60,17 +60,17 @@ def published_way(model: CounTX, image: Tensor, text: str) -> Tensor:
 
 
 def _colours(config: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return config.preprocess.mean, config.preprocess.std
+    return config.inference.preprocess.mean, config.inference.preprocess.std
 
 
 def _window(model: CounTX, window: Tensor, text: str) -> Tensor:
-    visual, config = model.clip.image, model.config  # type: ignore[union-attr]  # built with CLIP
+    visual, config = model.clip.image, model.config
     tokens = visual.embed(window)
     for block in visual.transformer.resblocks:
         tokens = block(tokens)
     side = config.clip.image_size // config.clip.patch
     features = tokens[:, 1:] @ visual.proj
-    told = _interact(model, features, _text(model.clip.text, text)[:, None], side)  # type: ignore[union-attr]
+    told = _interact(model, features, _text(model.clip.text, text)[:, None], side)
     grid = (config.decoder_grid,) * 2
     x = F.interpolate(told.transpose(1, 2).unflatten(2, (side, side)), grid, mode="bilinear")
     density: Tensor = model.decoder(x)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from likewise.lab.speed.timing import Comparison, aimed, interleave
-from likewise.types import PromptBatch
 
 #: Largest error of the density in float32, relative to its largest value.
 TOLERANCE = 1e-4
@@ -79,5 +78,5 @@ def without_fast_path() -> Iterator[None]:
 @torch.inference_mode()
 def _count(model: Any, image: Tensor, text: str) -> Tensor:
     model.clip.text.forget()
-    density: Tensor = model(image, PromptBatch(text=(text,)))
+    density: Tensor = model.count(image, model.encode((text,)))
     return density

@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
+from likewise.inference import ONCE_FLAT, InferenceConfig
 from likewise.methods.spdcn.block_count import block_count_error
 from likewise.methods.spdcn.scale_prior import HeadStart, ScalePrior, ScalePriorTrunk, Shown
 from likewise.methods.spdcn.similarity_features import (
@@ -37,8 +38,8 @@ from likewise.methods.spdcn.similarity_features import (
 from likewise.nn.trunks import TrunkName, at_grid, channels_at_stride
 from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss, mean_exemplar_sizes
 from likewise.ops.similarity import cosine_similarity_map
-from likewise.types import CountBatch, Preprocess, PromptBatch, Trust
-from likewise.weights import Preset, WeightCard, renamed
+from likewise.types import CountBatch, Preprocess, PromptBatch
+from likewise.weights import Gone, Preset, WeightCard, renamed
 
 STRIDE = 8
 
@@ -72,12 +73,7 @@ class Config:
         sigma: of the L2 target's Gaussians, in object sizes (sqrt(width x height)).
         count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
         block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
-        preprocess: how pictures become inputs.
-        margin: a box is taken to be so many of the caller's pixels wider and higher than its thing: a rim that is a
-            large part of a small thing's box (`Prompt.tightened`).
-        settle: a peak whose density lies between these counts as one thing (`Counter.settle`); None: sums as they are.
-        trust: how far off the counts of the weights are; None: not known.
-        trust_full: the same for counts whose picture is looked at again, mirrored and at another scale.
+        inference: how the weights are used: pictures, boxes and densities round the network.
     """
 
     trunk: TrunkName = "vgg19"
@@ -101,15 +97,12 @@ class Config:
     count_weight: float = 0.0
     block_weight: float = 0.0
     block: int = 32
-    preprocess: Preprocess = field(
-        default=Preprocess(
-            mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), multiple=16, tile=0
+    inference: InferenceConfig = field(
+        default=InferenceConfig(
+            Preprocess(mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), tile=0)
         )
     )
-    margin: float = 0.0
-    settle: tuple[float, float] | None = None
-    trust: Trust | None = None
-    trust_full: Trust | None = None
+    OLD_FIELDS: ClassVar[Mapping[str, str | Gone]] = ONCE_FLAT
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -145,7 +138,8 @@ class SPDCN(nn.Module):
             # two maps of similarity at each depth, the class features' and the joined stages', two more of negatives
             decoded += 2 * config.evidence_channels + (4 if config.negatives else 2) * (1 + len(joined))
         self.decoder = _decoder(decoded, config)
-        for name, values in (("mean", config.preprocess.mean), ("std", config.preprocess.std)):
+        rules = config.inference.preprocess
+        for name, values in (("mean", rules.mean), ("std", rules.std)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     @property
@@ -213,7 +207,7 @@ class SPDCN(nn.Module):
 
     def prepare(self, image: Tensor) -> HeadStart:
         """What no prompt changes of looking at pictures (B, 3, H, W); it may be given wherever a picture is."""
-        multiple = max(self.config.preprocess.multiple, STRIDE)
+        multiple = max(self.config.inference.preprocess.multiple, STRIDE)
         margins = (0, -image.shape[3] % multiple, 0, -image.shape[2] % multiple)
         return self.trunk.start(F.pad((image - self.mean) / self.std, margins), image.shape, STRIDE)  # the mean colour
 
@@ -341,8 +335,9 @@ SPDCN_LITE = Preset(
         loss_stride=2,
         count_weight=0.5,
         block_weight=0.5,
-        preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024),
-        settle=(0.4, 1.5),
+        inference=InferenceConfig(
+            Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024), settle=(0.4, 1.5)
+        ),
     ),
     card=WeightCard(
         licence="Apache-2.0",

@@ -19,21 +19,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
+from likewise.inference import ONCE_FLAT, InferenceConfig
 from likewise.methods.vlcounter.prompts import sentences
 from likewise.methods.vlcounter.rank_loss import rank_loss
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, load_published
+from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.maps import gaussian_density
-from likewise.ops.density.windows import WindowBlend, density_of_windows, windows_of
+from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
 from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import Preset, WeightCard
+from likewise.weights import Gone, Preset, WeightCard
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Config:
         rank_weight: of the rank-aware contrastive loss.
         rank_form: "reference" as the original computes it, "clean" over the cells of each set only.
         rank_temperature: of the clean form.
-        preprocess: how pictures become inputs.
+        inference: how the weights are used: pictures and densities round the network.
 
     Raises:
         LikewiseError: a patch of another size.
@@ -82,7 +84,10 @@ class Config:
     rank_weight: float = 1e-6
     rank_form: Literal["reference", "clean"] = "reference"
     rank_temperature: float = 1.0
-    preprocess: Preprocess = field(default=Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
+    inference: InferenceConfig = field(
+        default=InferenceConfig(Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
+    )
+    OLD_FIELDS: ClassVar[Mapping[str, str | Gone]] = ONCE_FLAT
 
     def __post_init__(self) -> None:
         if self.clip.patch != 16:
@@ -176,6 +181,18 @@ class Decoder(nn.Module):
         return _larger(self.last(F.gelu(stage.gn(stage.conv(x)))), 2)  # type: ignore[operator]  # a Stage
 
 
+class VLCounterOutput(NamedTuple):
+    """What `VLCounter` makes of B pictures.
+
+    Attributes:
+        density: (B, 1, H, W) objects per pixel; the sum over a picture is its count.
+        similarity: (B, 1, g, g), where each picture is like its name; None where one is more than one window.
+    """
+
+    density: Tensor
+    similarity: Tensor | None
+
+
 class VLCounter(nn.Module):
     """The counter: pictures and names in, a density whose sum is the count out.
 
@@ -199,46 +216,62 @@ class VLCounter(nn.Module):
             self.affine_weight = nn.Parameter(torch.ones(1, 1, side, side))
             self.affine_bias = nn.Parameter(torch.zeros(1, 1, side, side))
         self.decoder = Decoder(config)
-        self._similarity: Tensor | None = None
 
-    def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
+    @property
+    def cell(self) -> int:
+        """Side, in pixels, of the squares in which the density is constant."""
+        return 1
+
+    def forward(self, image: Tensor | Windows, prompt: PromptBatch) -> VLCounterOutput:
         """Count in each picture what its name says.
 
         Args:
-            image: (B, 3, H, W) RGB in [0, 1], any size and shape.
+            image: (B, 3, H, W) RGB in [0, 1], any size and shape, or what `prepare` made of it.
             prompt: B names in ``text``.
-
-        Returns:
-            (B, 1, H, W) objects per pixel; the sum over a picture is its count.
 
         Raises:
             LikewiseError: a picture without a name, or one too long for CLIP.
         """
-        if prompt.text is None or len(prompt.text) != len(image):
+        if prompt.text is None or len(prompt.text) != image.shape[0]:
             raise LikewiseError("VLCounter counts by name: every picture needs a text, such as 'strawberries'")
-        return self.count(image, self.encode(prompt.text))
+        return self._counted(image, self.encode(prompt.text))
+
+    def check(self, text: str) -> None:
+        """See that a name can be counted by, before a picture is looked at.
+
+        Raises:
+            LikewiseError: it is too long for CLIP.
+        """
+        tokenize(sentences(text, plural=self.config.plural))
 
     def encode(self, names: tuple[str, ...]) -> Tensor:
         """What CLIP makes of names: (B, F), the normalised mean of eleven sentences about each."""
         lines = [sentence for name in names for sentence in sentences(name, plural=self.config.plural)]
         return mean_feature(self.clip.text(lines).unflatten(0, (len(names), -1)))
 
-    def count(self, image: Tensor, text: Tensor) -> Tensor:
-        """The density (B, 1, H, W) as in `forward`, of what features (B, F) describe."""
-        config, kept = self.config, []
-        colours = config.preprocess  # not buffers: in bfloat16 they would be off by a grey value
-        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in (colours.mean, colours.std))
+    def prepare(self, image: Tensor) -> Windows:
+        """What no name changes of looking at pictures (B, 3, H, W); it may be given wherever a picture is.
 
-        def look(windows: Tensor, texts: Tensor) -> Tensor:
-            density, similarity = self.look((windows - mean) / std, texts)
+        That is little: CLIP's image tower is told the name, through the prompt tokens.
+        """
+        return windows_of(image, window=self.window, multiple=self.config.clip.patch, stride=self.config.stride)
+
+    def count(self, image: Tensor | Windows, text: Tensor) -> Tensor:
+        """The density (B, 1, H, W) as in `forward`, of what features (B, F) describe."""
+        return self._counted(image, text).density
+
+    def _counted(self, image: Tensor | Windows, text: Tensor) -> VLCounterOutput:
+        config, kept = self.config, []
+        windows = image if isinstance(image, Windows) else self.prepare(image)
+
+        def look(some: Tensor, texts: Tensor) -> Tensor:
+            density, similarity = self.look(config.inference.preprocess.normalised(some), texts)
             kept.append(similarity)
             return density / config.density_factor
 
-        sizes = {"window": self.window, "multiple": config.clip.patch, "stride": config.stride}
-        density = density_of_windows(windows_of(image, **sizes), text, look, stride=config.stride, blend=config.blend)
-        similarity = torch.cat(kept)
-        self._similarity = similarity if self.training and len(similarity) == len(image) else None
-        return density
+        density = density_of_windows(windows, text, look, stride=config.stride, blend=config.blend)
+        alone = len(windows.content) == windows.shape[0]
+        return VLCounterOutput(density, torch.cat(kept) if alone else None)
 
     def look(self, windows: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """The network itself, on windows.
@@ -266,19 +299,18 @@ class VLCounter(nn.Module):
         density: Tensor = self.decoder(as_map(features, grid), similarity, maps)
         return density.float(), similarity.float()
 
-    def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
-        """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total".
+    def loss(self, output: VLCounterOutput, batch: CountBatch) -> dict[str, Tensor]:
+        """What separates an output from a batch's points: terms (B,) by name, and "total".
 
-        The rank-aware term needs the similarity map behind the density: `forward` must have just made it, in training,
-        of pictures of one window each. In validation the term is left out.
+        The rank-aware term is of pictures of one window each, and of training: in validation it is left out.
         """
-        config = self.config
+        config, (density, similarity) = self.config, output
         total = l2_loss(density, batch.points, sigma=config.sigma, factor=config.density_factor)
         terms = {"density": total}
-        if config.rank_weight and self._similarity is not None:
+        if config.rank_weight and self.training and similarity is not None:
             size = (density.shape[2], density.shape[3])
             truth = torch.stack([gaussian_density(p.to(density), config.sigma, size) for p in batch.points])
-            terms["rank"] = rank_loss(self._similarity, truth[:, None], config.rank_form, config.rank_temperature)
+            terms["rank"] = rank_loss(similarity, truth[:, None], config.rank_form, config.rank_temperature)
             total = total + config.rank_weight * terms["rank"]
         return {**terms, "total": total}
 
