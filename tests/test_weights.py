@@ -17,7 +17,7 @@ from likewise import registry
 from likewise.errors import LikewiseError
 from likewise.types import Preprocess, PromptBatch
 from likewise.weights import (
-    Gone,
+    RemovedField,
     WeightCard,
     config_from,
     file_sha256,
@@ -137,12 +137,12 @@ def test_an_unknown_config_field_names_the_nearest():
 class Moved:
     inner: Preprocess = field(default=Preprocess())
     width: int = 3
-    OLD_FIELDS: ClassVar[Mapping[str, str | Gone]] = {
+    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = {
         "breadth": "width",
         "fit": "inner.fit",
         "tile": "inner.tile",
-        "blur": Gone(),
-        "kind": Gone("plain"),
+        "blur": RemovedField(),
+        "kind": RemovedField("plain"),
     }
 
 

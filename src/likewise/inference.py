@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 from likewise.types import Preprocess, Trust
@@ -29,5 +29,11 @@ class InferenceConfig:
     trust_full: Trust | None = None
 
 
-#: Where the fields of `InferenceConfig` are now, in configs that had them themselves: for their ``OLD_FIELDS``.
-ONCE_FLAT: Final[Mapping[str, str]] = {field.name: f"inference.{field.name}" for field in fields(InferenceConfig)}
+#: Where the numbers of older versions' flat configs are now, for the ``OLD_FIELDS`` of configs that hold this one.
+FLAT_FIELDS: Final[Mapping[str, str]] = {
+    "preprocess": "inference.preprocess",
+    "margin": "inference.margin",
+    "settle": "inference.settle",
+    "trust": "inference.trust",
+    "trust_full": "inference.trust_full",
+}

@@ -38,7 +38,7 @@ METHODS = {
 }
 
 #: Files of older versions that have another method today: (method in the file, field of its config, value) -> today's.
-ONCE = {("countx", "image_tower", "mobilenetv2"): "countx-lite"}
+FORMER_METHODS = {("countx", "image_tower", "mobilenetv2"): "countx-lite"}
 
 
 def model_names() -> list[str]:
@@ -80,7 +80,7 @@ def build(checkpoint: Checkpoint, source: str) -> nn.Module:
 
 def _method_of(checkpoint: Checkpoint) -> str:
     """The method that a file is of today."""
-    for (method, field, value), today in ONCE.items():
+    for (method, field, value), today in FORMER_METHODS.items():
         if checkpoint.method == method and checkpoint.config.get(field) == value:
             return today
     return checkpoint.method

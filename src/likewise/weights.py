@@ -41,7 +41,7 @@ class Configured(Protocol):
 
 
 @dataclass(frozen=True)
-class Gone:
+class RemovedField:
     """A field that configs had in older versions, for their ``OLD_FIELDS``: see `config_from`.
 
     Attributes:
@@ -218,14 +218,15 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     """Build a (nested) config dataclass from plain values, as read from JSON.
 
     A config whose fields were once others says so in a class variable ``OLD_FIELDS``: the old name -> the new one,
-    with a dot where it is now a field of a field, or `Gone`. So files of older versions are read as they are meant.
+    with a dot where it is now a field of a field, or `RemovedField`. So files of older versions are read as they are
+    meant.
 
     Raises:
         LikewiseError: an unknown key; the nearest valid one is named. Or a network that is no longer built.
     """
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(typing.cast(Any, cls))]
-    values = _of_today(cls, values)
+    values = _migrated(cls, values)
     for key in values:
         if key not in names:
             raise LikewiseError(f"{cls.__name__} has no field {key!r}{nearest(key, names)}")
@@ -253,13 +254,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _of_today(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def _migrated(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values under the names that a config's fields have today."""
-    old: Mapping[str, str | Gone] = getattr(cls, "OLD_FIELDS", {})
+    old: Mapping[str, str | RemovedField] = getattr(cls, "OLD_FIELDS", {})
     found: dict[str, Any] = {}
     for key, value in values.items():
         now = old.get(key, key)
-        if isinstance(now, Gone):
+        if isinstance(now, RemovedField):
             if now.only is not None and value != now.only:
                 raise LikewiseError(f"{key} = {value!r}: such a network is no longer built; expected {now.only!r}")
         elif "." in now:

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
-from likewise.inference import ONCE_FLAT, InferenceConfig
+from likewise.inference import FLAT_FIELDS, InferenceConfig
 from likewise.methods.countx.decoder import DoublingDecoder, doubled
 from likewise.methods.countx.interaction import EPS, InteractionLayer, sincos_positions
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
@@ -31,7 +31,7 @@ from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
 from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import Gone, Preset, WeightCard, renamed
+from likewise.weights import Preset, RemovedField, WeightCard, renamed
 
 
 @dataclass(frozen=True)
@@ -70,22 +70,22 @@ class Config:
         default=InferenceConfig(Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
     )
     #: Files were once of one configuration for this network and the lite one.
-    OLD_FIELDS: ClassVar[Mapping[str, str | Gone]] = {
-        **ONCE_FLAT,
-        "image_tower": Gone("clip"),
-        "text_tower": Gone("clip"),
-        "vocabulary": Gone(),
-        "mixing": Gone("attention"),
-        "gated": Gone(only=False),
-        "similarity": Gone(only=False),
-        "examples": Gone(only=False),
-        "by_example": Gone(""),
-        "normed": Gone(only=True),
-        "rectified": Gone(only=False),
-        "sigma_unit": Gone(),  # this and the next were of the loss alone
-        "least_sigma": Gone(),
-        "loss_stride": Gone(),
-        "match_weight": Gone(),
+    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = {
+        **FLAT_FIELDS,
+        "image_tower": RemovedField("clip"),
+        "text_tower": RemovedField("clip"),
+        "vocabulary": RemovedField(),
+        "mixing": RemovedField("attention"),
+        "gated": RemovedField(only=False),
+        "similarity": RemovedField(only=False),
+        "examples": RemovedField(only=False),
+        "by_example": RemovedField(""),
+        "normed": RemovedField(only=True),
+        "rectified": RemovedField(only=False),
+        "sigma_unit": RemovedField(),  # this and the next were of the loss alone
+        "least_sigma": RemovedField(),
+        "loss_stride": RemovedField(),
+        "match_weight": RemovedField(),
     }
 
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
-from likewise.inference import ONCE_FLAT, InferenceConfig
+from likewise.inference import FLAT_FIELDS, InferenceConfig
 from likewise.methods.countx import PAPER
 from likewise.methods.countx.decoder import DoublingDecoder
 from likewise.methods.countx.interaction import EPS, InteractionLayer
@@ -36,7 +36,7 @@ from likewise.nn.clip import as_map
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.windows import Windows
 from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import Gone, Preset, WeightCard, bundled_config
+from likewise.weights import Preset, RemovedField, WeightCard, bundled_config
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,23 @@ class Config:
         )
     )
     #: Files were once of one configuration for this network and the published CounTX.
-    OLD_FIELDS: ClassVar[Mapping[str, str | Gone]] = {
-        **ONCE_FLAT,
-        "image_tower": Gone("mobilenetv2"),
-        "text_tower": Gone("words"),
-        "clip": Gone(),
-        "heads": Gone(),
-        "mixing": Gone("convolution"),
-        "gated": Gone(only=True),
-        "similarity": Gone(only=True),
+    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = {
+        **FLAT_FIELDS,
+        "image_tower": RemovedField("mobilenetv2"),
+        "text_tower": RemovedField("words"),
+        "clip": RemovedField(),
+        "heads": RemovedField(),
+        "mixing": RemovedField("convolution"),
+        "gated": RemovedField(only=True),
+        "similarity": RemovedField(only=True),
         "by_example": "counts_with",
-        "normed": Gone(only=False),
-        "rectified": Gone(only=True),
-        "window": Gone(),
-        "decoder_grid": Gone(),
-        "stride": Gone(),
-        "blend": Gone(),
-        "sigma_unit": Gone(),  # of the loss alone
+        "normed": RemovedField(only=False),
+        "rectified": RemovedField(only=True),
+        "window": RemovedField(),
+        "decoder_grid": RemovedField(),
+        "stride": RemovedField(),
+        "blend": RemovedField(),
+        "sigma_unit": RemovedField(),  # of the loss alone
     }
 
     def __post_init__(self) -> None:
