@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar
 
@@ -17,6 +16,7 @@ from likewise import registry
 from likewise.errors import LikewiseError
 from likewise.types import Preprocess, PromptBatch
 from likewise.weights import (
+    OldFields,
     RemovedField,
     WeightCard,
     config_from,
@@ -137,10 +137,11 @@ def test_an_unknown_config_field_names_the_nearest():
 class Moved:
     inner: Preprocess = field(default=Preprocess())
     width: int = 3
-    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = {
+    OLD_FIELDS: ClassVar[OldFields] = {
         "breadth": "width",
         "fit": "inner.fit",
         "tile": "inner.tile",
+        "pair": lambda both: {"inner.multiple": both[0], "width": both[1]},
         "blur": RemovedField(),
         "kind": RemovedField("plain"),
     }
@@ -150,6 +151,7 @@ def test_values_under_old_names_find_their_place():
     old = {"breadth": 5, "fit": [3, 4], "tile": 7, "blur": 0.3, "kind": "plain"}
     assert config_from(Moved, old) == Moved(Preprocess(fit=(3, 4), tile=7), 5)
     assert config_from(Moved, asdict(Moved(width=4))) == Moved(width=4)
+    assert config_from(Moved, {"pair": [8, 9], "tile": 7}) == Moved(Preprocess(multiple=8, tile=7), 9)
     with pytest.raises(LikewiseError, match="kind = 'fancy': such a network is no longer built; expected 'plain'"):
         config_from(Moved, {**old, "kind": "fancy"})
     with pytest.raises(LikewiseError, match="Moved has no field 'widht'; did you mean 'width'"):
@@ -161,7 +163,7 @@ def test_values_under_old_names_find_their_place():
 #: Fields of the flat configs of older versions -> where they are now.
 INFERENCE = {name: f"inference.{name}" for name in ("preprocess", "margin", "settle", "trust", "trust_full")}
 #: What older versions had one configuration for, and what of it the small network does not have.
-COUNTX = INFERENCE | {"by_example": "counts_with"}
+COUNTX = INFERENCE | {"by_example": "inference.counted_by"}
 FIXED = {
     "image_tower", "text_tower", "clip", "heads", "mixing", "gated", "similarity", "normed", "rectified", "window",
     "decoder_grid", "stride", "blend", "sigma_unit",
@@ -191,6 +193,7 @@ def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(
             assert found == value, key
     if moved:
         otherwise = {"margin": 0.0, "settle": None, "trust": None, "trust_full": None}
+        otherwise["counted_by"] = raw.get("by_example", "")
         assert now["inference"] == otherwise | {key: raw[key] for key in INFERENCE if key in raw}
     written = read_checkpoint(save_checkpoint(tmp_path / "new.safetensors", model))
     assert written.config == now

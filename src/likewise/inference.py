@@ -20,6 +20,8 @@ class InferenceConfig:
         settle: a peak whose density lies between these counts as one thing; None: sums as they are.
         trust: how far off the counts of the weights are, where ``likewise calibrate`` has learnt it; None: not known.
         trust_full: the same for counts whose picture is looked at again, mirrored and at another scale.
+        counted_by: weights of a counter by example that counts what these find by name (`likewise.predict.named`);
+            empty: they count themselves.
     """
 
     preprocess: Preprocess
@@ -27,6 +29,7 @@ class InferenceConfig:
     settle: tuple[float, float] | None = None
     trust: Trust | None = None
     trust_full: Trust | None = None
+    counted_by: str = ""
 
 
 #: Where the numbers of older versions' flat configs are now, for the ``OLD_FIELDS`` of configs that hold this one.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -49,6 +49,10 @@ class RemovedField:
     """
 
     only: object = None
+
+
+#: What configs say of the fields that they had in older versions; see `config_from`.
+OldFields = Mapping[str, str | RemovedField | Callable[[Any], dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -218,8 +222,8 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     """Build a (nested) config dataclass from plain values, as read from JSON.
 
     A config whose fields were once others says so in a class variable ``OLD_FIELDS``: the old name -> the new one,
-    with a dot where it is now a field of a field, or `RemovedField`. So files of older versions are read as they are
-    meant.
+    with a dot where it is now a field of a field; or a function from the old value to new names and values; or
+    `RemovedField`. So files of older versions are read as they are meant.
 
     Raises:
         LikewiseError: an unknown key; the nearest valid one is named. Or a network that is no longer built.
@@ -256,18 +260,17 @@ def file_sha256(path: Path) -> str:
 
 def _migrated(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values under the names that a config's fields have today."""
-    old: Mapping[str, str | RemovedField] = getattr(cls, "OLD_FIELDS", {})
+    old: OldFields = getattr(cls, "OLD_FIELDS", {})
     found: dict[str, Any] = {}
     for key, value in values.items():
         now = old.get(key, key)
         if isinstance(now, RemovedField):
             if now.only is not None and value != now.only:
                 raise LikewiseError(f"{key} = {value!r}: such a network is no longer built; expected {now.only!r}")
-        elif "." in now:
-            outer, _, inner = now.partition(".")
-            found[outer] = {**found.get(outer, {}), inner: value}
-        else:
-            found[now] = value
+            continue
+        for name, given in ({now: value} if isinstance(now, str) else now(value)).items():
+            outer, _, inner = name.partition(".")
+            found[outer] = {**found.get(outer, {}), inner: given} if inner else given
     return found
 
 

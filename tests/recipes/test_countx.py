@@ -27,6 +27,8 @@ from likewise.vocabulary import vocabulary
 from likewise.weights import save_checkpoint
 
 QUICK = {"steps": 2, "batch_size": 2, "workers": 0, "progress": False, "accelerator": "cpu", "val_every": 2}
+#: Counting by the network's own density.
+ALONE = replace(COUNTX_LITE_CONFIG.inference, counted_by="")
 SMALL = Config(
     clip=ClipConfig(32, 8, 32, 2, 2, 32, 2, 2, 32),
     width=32,
@@ -129,9 +131,8 @@ def test_countx_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch, prom
 
 def test_a_run_goes_on_from_earlier_weights_with_words_and_inputs_that_are_new(scenes, tmp_path):
     torch.manual_seed(0)
-    old = CounTXLite(
-        replace(COUNTX_LITE_CONFIG, vocabulary=("red apple", "coin"), width=32, examples=False, counts_with="")
-    ).eval()
+    plain = replace(COUNTX_LITE_CONFIG, examples=False, boxes=False, inference=ALONE)
+    old = CounTXLite(replace(plain, vocabulary=("red apple", "coin"), width=32)).eval()
     path = save_checkpoint(tmp_path / "old.safetensors", old)
     new = CounTXLite(replace(COUNTX_LITE_CONFIG, vocabulary=("red apple", "coin", "airship"), width=32)).eval()
     go_on_from(new, path)

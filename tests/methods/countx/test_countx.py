@@ -16,12 +16,13 @@ from likewise.methods.countx.interaction import InteractionLayer, sincos_positio
 from likewise.methods.countx.lite import COUNTX_LITE_CONFIG, CounTXLite
 from likewise.methods.countx.lite import Config as LiteConfig
 from likewise.nn.clip import ClipConfig
-from likewise.predict import Counter
+from likewise.predict import Counter, Session
 from likewise.registry import build
 from likewise.types import CountBatch, PromptBatch
 from likewise.weights import Checkpoint, config_from, load_strict, read_checkpoint, save_checkpoint
 
 NAMES = ("red bean", "blue bean", "watch", "small")
+ALONE = replace(COUNTX_LITE_CONFIG.inference, counted_by="")
 LITE = replace(COUNTX_LITE_CONFIG, vocabulary=NAMES, width=32, decoder=(16, 8))
 #: CLIP's shape at a size that is quickly computed: 16 patches a window of 64 pixels, seen at 32.
 PAPER = Config(
@@ -86,7 +87,7 @@ def test_a_prepared_picture_has_the_same_density_under_any_name(counter):
 
 def test_places_tell_boxes_and_how_well_they_fit_a_name():
     counter, image = built(LITE), torch.rand(2, 3, 70, 131)
-    boxless = built(replace(LITE, counts_with=""))
+    boxless = built(replace(LITE, boxes=False, inference=ALONE))
     with torch.inference_mode():
         text = counter.encode(("red bean", "watch"))
         with pytest.raises(LikewiseError, match="tells no boxes"):
@@ -104,9 +105,7 @@ def test_a_second_name_does_not_look_at_the_picture_again(counter, monkeypatch):
     tower, begin = (counter.clip.image, "embed") if isinstance(counter, CounTX) else (counter.tower, "stacked")
     known = getattr(tower, begin)
     monkeypatch.setattr(tower, begin, lambda x, **more: seen.append(1) or known(x, **more))
-    if isinstance(counter, CounTXLite):
-        monkeypatch.setattr(counter, "config", replace(counter.config, counts_with=""))
-    looked = Counter(counter, "small", device="cpu").look(torch.rand(3, 70, 131))
+    looked = Session(Counter(counter, "small", device="cpu"), torch.rand(3, 70, 131))
     counts = [looked.count(text=text).count for text in ("red bean", "watch", "red bean")]
     assert counts[0] == counts[2] != counts[1]
     assert len(seen) == 1
@@ -238,6 +237,8 @@ def test_published_names_find_their_place():
 def test_examples_are_needed_by_a_counter_that_is_shown_them():
     with pytest.raises(LikewiseError, match="needs examples=True"):
         replace(COUNTX_LITE_CONFIG, examples=False)
+    with pytest.raises(LikewiseError, match="counted_by='spdcn-lite' needs boxes=True"):
+        replace(COUNTX_LITE_CONFIG, boxes=False)
 
 
 def test_the_match_is_known_where_gradients_are():
@@ -257,10 +258,10 @@ def flat(config):
     """A config of today as versions wrote it that had one for both networks."""
     values = asdict(config)
     values |= values.pop("inference")
+    values["by_example"] = values.pop("counted_by")
     if isinstance(config, LiteConfig):
-        values["by_example"] = values.pop("counts_with")
-        return OLD_LITE | values
-    return OLD_PAPER | values
+        assert values.pop("boxes") == (values["by_example"] != "")
+    return (OLD_LITE if isinstance(config, LiteConfig) else OLD_PAPER) | values
 
 
 #: What such files said besides.
@@ -284,7 +285,7 @@ def test_files_of_versions_with_one_configuration_for_both_are_told_apart(counte
     image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         old, new = (density_of(network(image, ask("watch"))) for network in (again, counter))
-    assert torch.equal(old, new)
+    torch.testing.assert_close(old, new)
 
 
 @pytest.mark.parametrize(("config", "field", "value"), [(LITE, "gated", False), (PAPER, "similarity", True)])

@@ -31,7 +31,7 @@ from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
 from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import Preset, RemovedField, WeightCard, renamed
+from likewise.weights import OldFields, Preset, RemovedField, WeightCard, renamed
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Config:
         default=InferenceConfig(Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
     )
     #: Files were once of one configuration for this network and the lite one.
-    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = {
+    OLD_FIELDS: ClassVar[OldFields] = {
         **FLAT_FIELDS,
         "image_tower": RemovedField("clip"),
         "text_tower": RemovedField("clip"),

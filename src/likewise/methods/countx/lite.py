@@ -15,7 +15,7 @@ Shapes: B pictures, C = ``width`` channels, h w grid of places of `STRIDE` pixel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -36,7 +36,7 @@ from likewise.nn.clip import as_map
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.windows import Windows
 from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import Preset, RemovedField, WeightCard, bundled_config
+from likewise.weights import OldFields, Preset, RemovedField, WeightCard, bundled_config
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Config:
         layers: of the feature interaction.
         examples: a match is judged again by how alike each place is to those that match the text best, which the
             decoder sees too (`likewise.methods.countx.refinement`).
-        counts_with: weights of a counter by example, to which `likewise.predict` shows the best matches as examples:
-            with ``examples``, places tell the box of what they show too. Empty: the network's own density is the count.
+        boxes: with ``examples``, places tell the box of what they show too, so that another counter can be shown the
+            best matches (``inference.counted_by``).
         expansion: of the MLPs.
         decoder: channels of the decoder's 3x3 convolutions, each but the last followed by twice as many places.
         density_factor: the decoder gives this many times the objects in a place.
@@ -61,14 +61,14 @@ class Config:
         inference: how the weights are used: pictures and densities round the network.
 
     Raises:
-        LikewiseError: ``counts_with`` without the examples that it is shown.
+        LikewiseError: ``boxes`` without ``examples``, or ``counted_by`` without ``boxes``.
     """
 
     vocabulary: tuple[str, ...] = ()
     width: int = 128
     layers: int = 2
     examples: bool = False
-    counts_with: str = ""
+    boxes: bool = False
     expansion: int = 2
     decoder: tuple[int, ...] = (64, 32)
     density_factor: float = 30.0
@@ -77,12 +77,10 @@ class Config:
     loss_stride: int = 4
     match_weight: float = 1.0
     inference: InferenceConfig = field(
-        default=InferenceConfig(
-            Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(768, 768), multiple=32, tile=0),
-        )
+        default=InferenceConfig(Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(768, 768), multiple=32, tile=0))
     )
     #: Files were once of one configuration for this network and the published CounTX.
-    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = {
+    OLD_FIELDS: ClassVar[OldFields] = {
         **FLAT_FIELDS,
         "image_tower": RemovedField("mobilenetv2"),
         "text_tower": RemovedField("words"),
@@ -91,7 +89,7 @@ class Config:
         "mixing": RemovedField("convolution"),
         "gated": RemovedField(only=True),
         "similarity": RemovedField(only=True),
-        "by_example": "counts_with",
+        "by_example": lambda name: {"inference.counted_by": name, "boxes": bool(name)},
         "normed": RemovedField(only=False),
         "rectified": RemovedField(only=True),
         "window": RemovedField(),
@@ -102,13 +100,10 @@ class Config:
     }
 
     def __post_init__(self) -> None:
-        if self.counts_with and not self.examples:
-            raise LikewiseError(f"counts_with={self.counts_with!r} needs examples=True")
-
-    @property
-    def by_example(self) -> str:
-        """`counts_with`, under the name that the predictor asks for."""
-        return self.counts_with
+        if self.boxes and not self.examples:
+            raise LikewiseError("boxes=True needs examples=True")
+        if self.inference.counted_by and not self.boxes:
+            raise LikewiseError(f"counted_by={self.inference.counted_by!r} needs boxes=True")
 
 
 class CounTXLiteOutput(NamedTuple):
@@ -144,7 +139,7 @@ class CounTXLite(nn.Module):
         self.norm = nn.LayerNorm(width, eps=EPS)
         self._widths = [width, *(self.tower.widths if config.examples else [])]
         self.second = SecondLook(len(self._widths)) if config.examples else None
-        self.boxes = ToldBoxes(sum(self._widths[1:])) if config.counts_with else None
+        self.boxes = ToldBoxes(sum(self._widths[1:])) if config.boxes else None
         shown = width + 2 + len(self._widths) * config.examples
         self.decoder = DoublingDecoder(shown, config.decoder, normed=False)
 
@@ -199,9 +194,9 @@ class CounTXLite(nn.Module):
         return self._counted(image, text).density
 
     def find(self, image: Tensor | Windows, text: Tensor) -> Places:
-        """Where pictures show what encoded texts (B, C) name, and its boxes; with ``config.counts_with``."""
+        """Where pictures show what encoded texts (B, C) name, and its boxes; with ``config.boxes``."""
         if self.boxes is None:
-            raise LikewiseError("this configuration of CounTX-lite tells no boxes; it needs counts_with='spdcn-lite'")
+            raise LikewiseError("this configuration of CounTX-lite tells no boxes; it needs boxes=True")
         begun = image if isinstance(image, Windows) else self.prepare(image)
         stages = begun.content.split(self._widths, dim=1)
         match, _ = self._matched(stages, text.to(begun.content.dtype))
@@ -280,7 +275,7 @@ class CounTXLite(nn.Module):
         return match._replace(again=self.second(alike, first.detach())), [alike]
 
 
-COUNTX_LITE_CONFIG = Config(examples=True, counts_with="spdcn-lite")
+COUNTX_LITE_CONFIG = Config(examples=True, boxes=True, inference=replace(Config().inference, counted_by="spdcn-lite"))
 
 COUNTX_LITE = Preset(
     name="countx-lite",

@@ -39,7 +39,7 @@ from likewise.nn.trunks import TrunkName, at_grid, channels_at_stride
 from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss, mean_exemplar_sizes
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import Preset, RemovedField, WeightCard, renamed
+from likewise.weights import OldFields, Preset, WeightCard, renamed
 
 STRIDE = 8
 
@@ -102,7 +102,7 @@ class Config:
             Preprocess(mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), tile=0)
         )
     )
-    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = FLAT_FIELDS
+    OLD_FIELDS: ClassVar[OldFields] = FLAT_FIELDS
 
     @property
     def prompts(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.maps import gaussian_density
 from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
 from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import Preset, RemovedField, WeightCard
+from likewise.weights import OldFields, Preset, WeightCard
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Config:
     inference: InferenceConfig = field(
         default=InferenceConfig(Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
     )
-    OLD_FIELDS: ClassVar[Mapping[str, str | RemovedField]] = FLAT_FIELDS
+    OLD_FIELDS: ClassVar[OldFields] = FLAT_FIELDS
 
     def __post_init__(self) -> None:
         if self.clip.patch != 16:
