@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from likewise.data.counting.collate import collate
 from likewise.data.counting.sample import CountSample
-from likewise.data.counting.transforms import collate
 from likewise.data.infinite import MixedDataset
 from likewise.engine.config import TrainConfig
 from likewise.engine.task import StepBatches

@@ -12,8 +12,9 @@ import torch
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
 from likewise.data.counting.by_text import AskedByName
+from likewise.data.counting.collate import collate
 from likewise.data.counting.folder import CountingFolder
-from likewise.data.counting.transforms import Crop, SceneCrop, collate
+from likewise.data.counting.transforms import Crop, SceneCrop
 from likewise.errors import LikewiseError
 from likewise.lab.experiments import vlcounter_ablation as ablation
 from likewise.lab.experiments.small_clip import SmallClip

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from likewise.data.counting.collate import collate
 from likewise.data.counting.sample import CountSample
-from likewise.data.counting.transforms import collate
 from likewise.metrics import CountErrors
 from likewise.types import CountBatch
 
@@ -26,7 +26,7 @@ class Counting:
         self.text, self.negatives = "text" in takes, "negatives" in takes
 
     def collate(self, samples: Sequence[CountSample]) -> CountBatch:
-        """`likewise.data.counting.transforms.collate`."""
+        """`likewise.data.counting.collate.collate`."""
         return collate(samples, text=self.text, negatives=self.negatives)
 
     def output(self, model: nn.Module, batch: CountBatch, layout: torch.memory_format) -> Any:

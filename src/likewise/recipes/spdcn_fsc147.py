@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 
+from likewise.data.counting.canvas import FSC147Canvas
 from likewise.data.counting.fsc147 import FSC147
-from likewise.data.counting.transforms import FSC147Canvas
 from likewise.data.infinite import ShuffledDataset, TransformedDataset
 from likewise.engine.config import TrainConfig
 from likewise.engine.train import train

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from likewise.data.counting.by_text import AskedByName, known_names
+from likewise.data.counting.collate import collate
 from likewise.data.counting.folder import CountingFolder
-from likewise.data.counting.transforms import Crop, SceneCrop, collate
+from likewise.data.counting.transforms import Crop, SceneCrop
 from likewise.errors import LikewiseError
 from likewise.scenes import SceneConfig, write_scenes
 from likewise.vocabulary import answers

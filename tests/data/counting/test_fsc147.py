@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from likewise.data.counting.canvas import FSC147Canvas
 from likewise.data.counting.fsc147 import FSC147, read_classes, read_splits, read_texts
 from likewise.data.counting.sample import CountSample
-from likewise.data.counting.transforms import FSC147Canvas
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from likewise.data.counting.collate import collate
 from likewise.data.counting.folder import TWIN, CountingFolder
 from likewise.data.counting.negatives import choose_negatives, empty_ground
 from likewise.data.counting.sample import CountSample, Others
-from likewise.data.counting.transforms import Crop, TrainCrop, collate
+from likewise.data.counting.transforms import Crop, TrainCrop
 from likewise.data.infinite import MixedDataset
 
 RED, BLUE, GREEN = (230, 20, 20), (20, 20, 230), (20, 210, 20)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from likewise.data.counting.collate import collate
 from likewise.data.counting.sample import CountSample
-from likewise.data.counting.transforms import Crop, TrainCrop, collate
+from likewise.data.counting.transforms import Crop, TrainCrop
 from likewise.data.infinite import MixedDataset, ShuffledDataset, TransformedDataset
 from likewise.data.photometric import Look, change_look, colour_field
 from likewise.errors import LikewiseError

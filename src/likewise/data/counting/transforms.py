@@ -1,11 +1,9 @@
-"""From a picture of any size to what a network trains on: crops, the published canvas, batches.
+"""From a picture of any size to what a network trains on: random crops, and the published canvas.
 
 A transform is called with a `CountSample` and a `numpy.random.Generator` and returns a `CountSample` in network
 pixels; all its randomness comes from the generator.
 
-Convention: boxes xyxy and points x y in float pixels, the centre of the top left pixel is (0.5, 0.5); so a resize
-by s multiplies coordinates by s and a flip maps x to W - x. (torchvision's own key points flip to W - 1 - x, which
-is why the geometry here is not theirs.)
+Convention: that of `likewise.data.counting.geometry`.
 """
 
 from __future__ import annotations
@@ -19,14 +17,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from likewise.data.counting.canvas import FSC147Canvas
 from likewise.data.counting.exemplars import choose_exemplars
+from likewise.data.counting.geometry import moved, ordered, resized, to_bytes, to_tensor
 from likewise.data.counting.negatives import choose_negatives, empty_ground
 from likewise.data.counting.sample import CountSample
 from likewise.data.photometric import Look, change_look
 from likewise.errors import LikewiseError
-from likewise.types import CountBatch, NamedThings, PromptBatch
 
-Bytes = NDArray[np.uint8]
+__all__ = ["Crop", "FSC147Canvas", "SceneCrop", "TrainCrop"]
 
 
 @dataclass(frozen=True)
@@ -136,81 +135,6 @@ class SceneCrop:
         return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
 
 
-class FSC147Canvas:
-    """The published 384 x 576 input: the picture shrunk to fit, to multiples of 16, centred on black.
-
-    Source: SPDCN (Lin et al., BMVC 2022), training as published. A picture smaller than the canvas keeps its size
-    but for the rounding down to multiples.
-
-    Args:
-        size: (height, width) of the canvas.
-        multiple: the shrunk picture's sides are multiples of this.
-    """
-
-    def __init__(self, size: tuple[int, int] = (384, 576), multiple: int = 16) -> None:
-        self.size = size
-        self.multiple = multiple
-
-    def __call__(self, sample: CountSample, rng: np.random.Generator | None = None) -> CountSample:
-        """The picture on its canvas, boxes and points moved with it; `rng` is not used."""
-        shrink = min(1.0, *(c / s for c, s in zip(self.size, sample.size, strict=True)))
-        sides = [max(int(s * shrink / self.multiple + 1e-6), 1) * self.multiple for s in sample.size]
-        (height, width), (rows, columns) = self.size, sides
-        top, left = (height - rows) // 2, (width - columns) // 2
-        picture = _resized(_bytes(sample.image), (0.0, 0.0, sample.size[1], sample.size[0]), (columns, rows))
-        canvas = np.zeros((height, width, 3), np.uint8)
-        canvas[top : top + rows, left : left + columns] = picture
-        scale = np.array([columns / sample.size[1], rows / sample.size[0]])
-        return _moved(replace(sample, image=_tensor(canvas)), scale, np.array([left, top], np.float64))
-
-
-def collate(samples: Sequence[CountSample], *, text: bool = False, negatives: bool = False) -> CountBatch:
-    """A batch of samples in network pixels; smaller pictures are padded with black at the right and the bottom.
-
-    Args:
-        samples: B samples.
-        text: whether their names become part of the prompt.
-        negatives: whether their boxes of what is not to be counted do.
-
-    Raises:
-        LikewiseError: `text` is wanted and a sample has no name.
-    """
-    nameless = [s.name for s in samples if s.prompt is None]
-    if text and nameless:
-        raise LikewiseError(f"{nameless[0]} has no prompt text; give its image a prompt or its category a name")
-    height, width = (max(s.size[axis] for s in samples) for axis in (0, 1))
-    image = torch.zeros(len(samples), 3, height, width, dtype=torch.uint8)
-    for row, sample in zip(image, samples, strict=True):
-        row[:, : sample.size[0], : sample.size[1]] = sample.image
-    return CountBatch(
-        image=image.float().div_(255.0),
-        prompt=PromptBatch(
-            exemplars=tuple(s.exemplars for s in samples),
-            negatives=tuple(s.negatives for s in samples) if negatives else None,
-            text=tuple(str(s.prompt) for s in samples) if text else None,
-        ),
-        points=tuple(s.points for s in samples),
-        sizes=tuple(s.sizes() for s in samples),
-        names=tuple(s.name for s in samples),
-        things=_things(samples),
-        boxes=tuple(s.boxes for s in samples),
-    )
-
-
-def _things(samples: Sequence[CountSample]) -> NamedThings | None:
-    """What can be named in a batch, where every sample tells."""
-    known = [s.things for s in samples if s.things is not None]
-    if len(known) < len(samples):
-        return None
-    first = np.cumsum([0, *(len(t.names) for t in known)])
-    return NamedThings(
-        points=tuple(t.points for t in known),
-        kinds=tuple(t.kinds + int(start) for t, start in zip(known, first, strict=False)),
-        names=tuple(name for t in known for name in t.names),
-        asked=tuple(name for t in known for name in t.asked),
-    )
-
-
 @dataclass(frozen=True)
 class _Axis:
     """One axis of a crop: picture pixels start..stop become crop pixels at..at + length."""
@@ -273,13 +197,13 @@ def _cut(
     x, y = cut
     # only the part that is needed is handed to Pillow, which copies what it gets
     left, top = int(x.start), int(y.start)
-    part = _bytes(sample.image)[top : int(np.ceil(y.stop)), left : int(np.ceil(x.stop))]
+    part = to_bytes(sample.image)[top : int(np.ceil(y.stop)), left : int(np.ceil(x.stop))]
     box = (x.start - left, y.start - top, min(x.stop - left, part.shape[1]), min(y.stop - top, part.shape[0]))
     sharp = rng.random() < 0.25
-    piece = _resized(part, box, (x.length, y.length), Image.Resampling.BICUBIC if sharp else Image.Resampling.BILINEAR)
+    piece = resized(part, box, (x.length, y.length), Image.Resampling.BICUBIC if sharp else Image.Resampling.BILINEAR)
     scale = np.array([x.scale, y.scale])
-    drawn = replace(sample, image=_tensor(piece), exemplars=torch.from_numpy(exemplars.astype(np.float32)))
-    return _moved(drawn, scale, -scale * (x.start, y.start))
+    drawn = replace(sample, image=to_tensor(piece), exemplars=torch.from_numpy(exemplars.astype(np.float32)))
+    return moved(drawn, scale, -scale * (x.start, y.start))
 
 
 def _fill(piece: CountSample, cut: tuple[_Axis, _Axis], crop: Crop, rng: np.random.Generator) -> CountSample:
@@ -290,15 +214,15 @@ def _fill(piece: CountSample, cut: tuple[_Axis, _Axis], crop: Crop, rng: np.rand
         return piece
     around = ((y.at, crop.size - y.at - rows), (x.at, crop.size - x.at - columns), (0, 0))
     if rng.random() < crop.reflect and _whole(piece, crop.size):
-        filled = np.pad(_bytes(piece.image), around, mode="symmetric")
+        filled = np.pad(to_bytes(piece.image), around, mode="symmetric")
         piece = _mirrored(piece, x, y, crop.size)
     elif rng.random() < 0.4:
-        filled = np.pad(_bytes(piece.image), around, mode="edge")
+        filled = np.pad(to_bytes(piece.image), around, mode="edge")
     else:
-        mean = _bytes(piece.image).mean(axis=(0, 1)) * float(rng.integers(2))
+        mean = to_bytes(piece.image).mean(axis=(0, 1)) * float(rng.integers(2))
         filled = np.broadcast_to(mean.astype(np.uint8), (crop.size, crop.size, 3)).copy()
-        filled[y.at : y.at + rows, x.at : x.at + columns] = _bytes(piece.image)
-    return _moved(replace(piece, image=_tensor(filled)), np.ones(2), np.array([x.at, y.at], np.float64))
+        filled[y.at : y.at + rows, x.at : x.at + columns] = to_bytes(piece.image)
+    return moved(replace(piece, image=to_tensor(filled)), np.ones(2), np.array([x.at, y.at], np.float64))
 
 
 def _whole(piece: CountSample, size: int) -> bool:
@@ -320,7 +244,7 @@ def _mirrored(piece: CountSample, x: _Axis, y: _Axis, size: int) -> CountSample:
                 place = length - corners[..., axis] if k % 2 else corners[..., axis]
                 corners[..., axis] = place + k * length
             points.append(corners[:, 0])
-            boxes.append(_ordered(corners[:, 1:]))
+            boxes.append(ordered(corners[:, 1:]))
             visible.append(piece.visible)
             kinds.append(piece.kinds)
     return replace(
@@ -338,7 +262,7 @@ def _turn(sample: CountSample, turn: int) -> CountSample:
     image = sample.image.flip([d for bit, d in ((1, 2), (2, 1)) if turn & bit])
     sign = np.array([-1.0 if turn & 1 else 1.0, -1.0 if turn & 2 else 1.0])
     far = np.array([sample.size[1] * (turn & 1), sample.size[0] * (turn >> 1 & 1)], np.float64)
-    out = _moved(replace(sample, image=image), sign, far)
+    out = moved(replace(sample, image=image), sign, far)
     if not turn & 4:
         return out
     points, boxes, exemplars, negatives = (
@@ -366,36 +290,3 @@ def _shaken(boxes: Tensor, crop: Crop, rng: np.random.Generator) -> Tensor:
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     errors = torch.from_numpy(rng.standard_normal(boxes.shape, dtype=np.float32)).clamp_(-2.5, 2.5) * crop.box_jitter
     return (boxes + errors.clamp_(-0.25, 0.25) * sides).clamp_(0.0, float(crop.size))
-
-
-def _moved(sample: CountSample, scale: NDArray[np.float64], shift: NDArray[np.float64]) -> CountSample:
-    """Coordinates p become scale * p + shift, x and y each; a negative scale mirrors. The others stay behind."""
-    by, to = (torch.from_numpy(v.astype(np.float32)) for v in (scale, shift))
-    points = sample.points * by + to
-    boxes, exemplars, negatives = (
-        _ordered(v.view(-1, 2, 2) * by + to) for v in (sample.boxes, sample.exemplars, sample.negatives)
-    )
-    return replace(sample, points=points, boxes=boxes, exemplars=exemplars, negatives=negatives, others=None)
-
-
-def _ordered(corners: Tensor) -> Tensor:
-    """Boxes (N, 4) from pairs of opposite corners (N, 2, 2); NaN stays NaN."""
-    return torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
-
-
-def _resized(
-    picture: Bytes,
-    box: tuple[float, float, float, float],
-    size: tuple[int, int],
-    resample: Image.Resampling = Image.Resampling.BILINEAR,
-) -> Bytes:
-    """The part `box` of a picture (H, W, 3) at another (width, height), antialiased."""
-    return np.asarray(Image.fromarray(picture).resize(size, resample, box=box, reducing_gap=3.0))
-
-
-def _bytes(image: Tensor) -> Bytes:
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-
-
-def _tensor(picture: Bytes) -> Tensor:
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
