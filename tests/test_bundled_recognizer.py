@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from likewise.data.classification.formats import open_named
+from likewise.data.open_dataset import open_named
 from likewise.engine.recognize_eval import evaluate
 from likewise.predict import Recognizer
 from likewise.registry import preset

@@ -176,5 +176,5 @@ def test_what_cannot_be_asked_is_refused(evaluated, words: tuple[object, ...], m
 def test_a_folder_of_another_kind_is_refused(evaluated, tmp_path: Path) -> None:
     code, _, err = evaluated(data=tmp_path)
     assert code == 2
-    assert "no such file" in err
+    assert "has no labelled pictures; expected labels in a folder (index.json + folds.json)" in err
     assert "index.json" in err

@@ -15,8 +15,8 @@ from PIL import Image
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
 from likewise import registry
-from likewise.data.classification.formats import open_named
 from likewise.data.images import read_image
+from likewise.data.open_dataset import open_named
 from likewise.engine.recognize_eval import evaluate
 from likewise.engine.recognizing import RankMeter
 from likewise.errors import LikewiseError

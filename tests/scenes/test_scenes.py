@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from likewise.data.counting.folder import CountingFolder
+from likewise.data.counting.transforms import Crop, TrainCrop
+from likewise.data.infinite import MixedDataset
 from likewise.errors import LikewiseError
-from likewise.scenes import Scene, SceneConfig, SyntheticScenes, contact_sheet, make_scene, scene_sample
+from likewise.scenes import Scene, SceneConfig, SyntheticScenes, contact_sheet, make_scene, scene_sample, write_scenes
 from likewise.scenes.assets import bank_of
 from likewise.scenes.kinds.emoji import find_font
 
@@ -193,6 +196,28 @@ def test_any_kind_of_a_scene_can_be_asked_for():
     samples = [scene_sample(scene, kind) for kind in scene.names]
     assert sum(sample.count for sample in samples) == len(scene.objects)
     assert not set(map(tuple, samples[0].points.tolist())) & set(map(tuple, samples[1].points.tolist()))
+
+
+def test_a_sample_knows_the_boxes_of_the_other_kinds_as_a_written_scene_does(tmp_path):
+    config = PRESETS["two-kinds"]
+    read = CountingFolder(write_scenes(config, 3, tmp_path).parent)
+    for i in range(3):
+        scene, sample = make_scene(config, i), SyntheticScenes(config, 3)[i]
+        other = next(name for name in scene.names if name != scene.target)
+        assert sample.others.boxes.tolist() == [list(scene.objects[k].box) for k in scene.of_kind(other)]
+        assert torch.equal(sample.others.boxes, scene_sample(scene, other).boxes)
+        torch.testing.assert_close(read[i].others.boxes, sample.others.boxes)
+        torch.testing.assert_close(read[i].others.weights, sample.others.weights, atol=0.01, rtol=0.0)
+    alone = next(s for s in scenes("default") if len(s.names) == 1)
+    assert scene_sample(alone, alone.target).others.boxes.shape == (0, 4)
+
+
+def test_a_crop_of_a_scene_shows_some_of_the_other_kinds_as_negatives():
+    crop = TrainCrop(Crop(size=160, negatives=1.0, box_jitter=0.0, look=None))
+    data = MixedDataset([SyntheticScenes(PRESETS["two-kinds"], 6)], None, 0, crop)
+    numbers = [len(data[i].negatives) for i in range(12)]
+    assert max(numbers) > 0
+    assert sum(n > 0 for n in numbers) >= 6
 
 
 def test_a_contact_sheet_shows_every_scene():

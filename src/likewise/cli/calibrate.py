@@ -103,7 +103,7 @@ def _settled(
 
     before = counter.inference.settle
     compared = tuple(dict.fromkeys((*BOUNDS, before)))
-    errors = errors_by_bounds(counter, [_opened(where) for where in data], limit, exemplars, compared)
+    errors = errors_by_bounds(counter, [_opened(where, exemplars) for where in data], limit, exemplars, compared)
     best = min(errors, key=lambda bounds: errors[bounds])
     for name, bounds in (("sums as they are", None), ("before", before), ("best", best)):
         told = "" if bounds is None else f", one from {bounds[0]:g} to {bounds[1]:g}"
@@ -111,11 +111,11 @@ def _settled(
     return best
 
 
-def _opened(where: str) -> Dataset[CountSample]:
+def _opened(where: str, exemplars: int | None) -> Dataset[CountSample]:
     from likewise.data.open_dataset import open_counting
 
     folder, _, split = where.partition(":")
-    return open_counting(Path(folder), split or None, None)
+    return open_counting(Path(folder), split or None, exemplars=exemplars)
 
 
 def _counted(
@@ -128,7 +128,7 @@ def _counted(
     from likewise.engine.calibration import cases_of
     from likewise.engine.count_eval import evaluate
 
-    report = evaluate(counter, _opened(where), limit, exemplars=exemplars, trust=trust)
+    report = evaluate(counter, _opened(where, exemplars), limit, exemplars=exemplars, trust=trust)
     for image, error in report.errors:
         print(f"left out: {image}: {error}")
     return cases_of(where, report)

@@ -33,7 +33,7 @@ def measure(
     from likewise.engine.count_eval import evaluate, takes
     from likewise.engine.sensitivity import prompt_sensitivity
 
-    dataset = open_counting(data, split, category, prompts=prompts)
+    dataset = open_counting(data, split, category, prompts=prompts, exemplars=exemplars)
     report = evaluate(counter, dataset, limit, exemplars=exemplars, both=both, trust=trust, progress=progress)
     several = isinstance(dataset, CountingFolder) and len(dataset.categories) > 1
     asked = several and "text" in takes(counter)

@@ -25,7 +25,7 @@ def measure(
     progress: Callable[[int, int], None] | None,
 ) -> Measured:
     """Recognise every picture of a data set and compare with its name."""
-    from likewise.data.classification.formats import open_named
+    from likewise.data.open_dataset import open_named
     from likewise.engine.recognize_eval import evaluate
 
     report = evaluate(recognizer, open_named(data, split), limit, progress=progress)

@@ -86,7 +86,7 @@ def evaluate(
 
     Args:
         recognizer: what recognises; its classes are matched with the data set's by name.
-        dataset: pictures with their names, such as `likewise.data.classification.formats.open_named` gives.
+        dataset: pictures with their names, such as `likewise.data.open_dataset.open_named` gives.
         limit: only this many pictures, the first ones.
         progress: called after each picture with how many are done and how many there are.
 

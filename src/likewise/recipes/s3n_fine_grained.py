@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 
 from likewise.data.classification.dataset import FixedView, TrainView
-from likewise.data.classification.formats import open_named
 from likewise.data.infinite import ShuffledDataset, TransformedDataset
+from likewise.data.open_dataset import open_named
 from likewise.engine.config import TrainConfig
 from likewise.engine.train import train
 from likewise.methods.s3n import S3N, Branches, Config

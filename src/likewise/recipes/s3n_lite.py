@@ -12,8 +12,8 @@ from torch.utils.data import ConcatDataset, Dataset
 
 from likewise import registry
 from likewise.data.classification.dataset import FixedView, NamedPictures, NamedSample, TrainView
-from likewise.data.classification.formats import open_named
 from likewise.data.infinite import ShuffledDataset, TransformedDataset
+from likewise.data.open_dataset import open_named
 from likewise.data.photometric import Look
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from likewise.data.counting.sample import CountSample
+from likewise.data.counting.negatives import negative_weight
+from likewise.data.counting.sample import CountSample, Others
 from likewise.scenes.config import SceneConfig
-from likewise.scenes.scene import Scene, make_scene
+from likewise.scenes.scene import Scene, SceneObject, make_scene
 
 
 class SyntheticScenes(Dataset[CountSample]):
@@ -42,16 +45,24 @@ def scene_sample(scene: Scene, kind: str, name: str = "") -> CountSample:
         scene: the scene.
         kind: one of its `names`; any of them can be asked for.
         name: the sample's name.
+
+    Returns:
+        The sample; its ``others`` are all objects of the scene's other kinds, as `CountingFolder` has them of a scene
+        that was written.
     """
     things = [scene.objects[i] for i in scene.of_kind(kind)]
-    boxes = torch.tensor([t.box for t in things], dtype=torch.float32).reshape(-1, 4)
-    exemplars = torch.tensor([scene.objects[i].box for i in scene.exemplars(kind)], dtype=torch.float32)
+    rest = [thing for thing in scene.objects if thing.kind != kind]
     return CountSample(
         image=torch.from_numpy(np.ascontiguousarray(scene.image.transpose(2, 0, 1))),
         points=torch.tensor([t.point for t in things], dtype=torch.float32).reshape(-1, 2),
-        boxes=boxes,
-        exemplars=exemplars.reshape(-1, 4),
+        boxes=_boxes(things),
+        exemplars=_boxes([scene.objects[i] for i in scene.exemplars(kind)]),
         name=name,
         prompt=kind,
         visible=torch.tensor([t.visible for t in things], dtype=torch.float32),
+        others=Others(_boxes(rest), torch.tensor([negative_weight(t.visible, kind, t.kind) for t in rest])),
     )
+
+
+def _boxes(things: Sequence[SceneObject]) -> torch.Tensor:
+    return torch.tensor([t.box for t in things], dtype=torch.float32).reshape(-1, 4)

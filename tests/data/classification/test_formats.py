@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from likewise.data.classification.dataset import FixedView, NamedPictures, NamedSample, TrainView, collate_named
-from likewise.data.classification.formats import open_named
+from likewise.data.open_dataset import open_named
 from likewise.data.photometric import Look
 from likewise.errors import LikewiseError
 from likewise.preprocess.square_view import SquareCrop, SquareView, resized

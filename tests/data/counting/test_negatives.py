@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from likewise.data.counting.collate import collate
-from likewise.data.counting.folder import TWIN, CountingFolder
-from likewise.data.counting.negatives import choose_negatives, empty_ground
+from likewise.data.counting.folder import CountingFolder
+from likewise.data.counting.negatives import TWIN, choose_negatives, empty_ground
 from likewise.data.counting.sample import CountSample, Others
 from likewise.data.counting.transforms import Crop, TrainCrop
 from likewise.data.infinite import MixedDataset

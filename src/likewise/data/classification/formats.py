@@ -1,7 +1,8 @@
-"""Recognition sets by the look of their folder: published layouts, and folders of named pictures.
+"""What lies in the folders of recognition sets: published layouts, and folders of named pictures.
 
-Known: CUB-200-2011, FGVC-Aircraft and Stanford Cars as published, ``index.json`` with ``classes.json``, and a folder
-a class (``apple/1.jpg``), in folders ``train``, ``val`` and ``test`` or not.
+A reader for each layout that `likewise.data.open_dataset` knows: CUB-200-2011, FGVC-Aircraft and Stanford Cars as
+published, ``index.json`` with ``classes.json``, and a folder a class (``apple/1.jpg``), in folders ``train``, ``val``
+and ``test`` or not.
 """
 
 from __future__ import annotations
@@ -22,28 +23,22 @@ SPLITS = ("train", "val", "test")
 
 #: (file below the root, label, split) of a picture; a picture may be in several splits, each a record.
 Record = tuple[str, str, str]
+#: Reads a folder's labels and records.
+Reader = Callable[[Path], tuple[list[str], list[Record]]]
 
 
-def open_named(root: str | Path, split: str | None = None) -> NamedPictures:
-    """The recognition set in a folder.
+def pictures_of(root: Path, labels: list[str], records: list[Record], split: str | None) -> NamedPictures:
+    """The pictures of a split, or of all splits, each once.
 
     Args:
         root: the folder.
-        split: of its splits: "train" and "test" of CUB-200-2011 and Stanford Cars, "train", "val", "trainval" and
-            "test" of FGVC-Aircraft, those that an index names, the folders train, val and test; of a plain folder of
-            classes "val" is a fixed fifth of the pictures, drawn by their names, and "train" is the rest. None: every
-            picture, once.
+        labels: all names.
+        records: of all pictures.
+        split: None: all.
 
     Raises:
-        LikewiseError: no such folder, a file that is missing or broken, an unknown split (the known are named), or no
-            picture.
+        LikewiseError: an unknown split (the known are named), or no picture.
     """
-    root = Path(root)
-    if not root.is_dir():
-        there = [p.name for p in root.parent.iterdir() if p.is_dir()] if root.parent.is_dir() else []
-        raise LikewiseError(f"no such folder: {root}{nearest(root.name, there)}")
-    read = next((reader for mark, reader in LAYOUTS if list(root.glob(mark))), _folders)
-    labels, records = read(root)
     if split is not None:
         splits = {s for _, _, s in records}
         if split not in splits:
@@ -54,7 +49,7 @@ def open_named(root: str | Path, split: str | None = None) -> NamedPictures:
     return NamedPictures(root, list(chosen), [place[label] for label in chosen.values()], labels)
 
 
-def _cub(root: Path) -> tuple[list[str], list[Record]]:
+def read_cub(root: Path) -> tuple[list[str], list[Record]]:
     """Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset"."""
     classes = dict(_pairs(root / "classes.txt"))
     labels = {number: _bird(name) for number, name in classes.items()}
@@ -72,7 +67,7 @@ def _bird(name: str) -> str:
     return name.partition(".")[2].replace("_", " ") or name
 
 
-def _aircraft(root: Path) -> tuple[list[str], list[Record]]:
+def read_aircraft(root: Path) -> tuple[list[str], list[Record]]:
     """Maji et al., "Fine-Grained Visual Classification of Aircraft", arXiv 1306.5151; the 100 variants."""
     data = next(root.glob("**/variants.txt")).parent
     below = data.relative_to(root)
@@ -85,7 +80,7 @@ def _aircraft(root: Path) -> tuple[list[str], list[Record]]:
     return [line.strip() for line in _lines(data / "variants.txt")], records
 
 
-def _cars(root: Path) -> tuple[list[str], list[Record]]:
+def read_cars(root: Path) -> tuple[list[str], list[Record]]:
     """Krause et al., "3D Object Representations for Fine-Grained Categorization", ICCV workshops 2013."""
     if (root / "cars_annos.mat").is_file():
         held = _matlab(root / "cars_annos.mat")
@@ -108,7 +103,7 @@ def _cars(root: Path) -> tuple[list[str], list[Record]]:
     return labels, records
 
 
-def _index(root: Path) -> tuple[list[str], list[Record]]:
+def read_index(root: Path) -> tuple[list[str], list[Record]]:
     """``index.json`` (images: file_name, fine, split) and ``classes.json`` (fine: id, name and, if known, text)."""
     classes, images = _json(root / "classes.json"), _json(root / "index.json")
     try:
@@ -122,17 +117,14 @@ def _index(root: Path) -> tuple[list[str], list[Record]]:
     return [labels[i] for i in sorted(labels)], records
 
 
-def _folders(root: Path) -> tuple[list[str], list[Record]]:
+def read_class_folders(root: Path) -> tuple[list[str], list[Record]]:
     """A folder a class, perhaps in folders train, val and test."""
     parts = [s for s in SPLITS if (root / s).is_dir() and _subfolders(root / s)]
     records = [(f"{s}/{file}", label, s) for s in parts for file, label in _class_folders(root / s)]
     if not parts:
         records = [(file, label, "val" if _held_out(file) else "train") for file, label in _class_folders(root)]
     if not records:
-        raise LikewiseError(
-            f"{root} has no named pictures; expected a folder a class, such as {root.name}/apple/1.jpg, or the layout "
-            "of CUB-200-2011, FGVC-Aircraft, Stanford Cars, or index.json with classes.json"
-        )
+        raise LikewiseError(f"{root} has no named pictures; expected a folder a class, such as {root.name}/apple/1.jpg")
     return sorted({label for _, label, _ in records}), records
 
 
@@ -151,18 +143,6 @@ def _subfolders(root: Path) -> list[Path]:
 def _held_out(file: str) -> bool:
     """Depends on the picture's name alone: a picture that is added moves no other."""
     return int(hashlib.sha256(file.encode()).hexdigest()[:8], 16) < HELD_OUT * 16**8
-
-
-#: A file that tells a layout, and what reads it.
-Reader = Callable[[Path], tuple[list[str], list[Record]]]
-LAYOUTS: tuple[tuple[str, Reader], ...] = (
-    ("image_class_labels.txt", _cub),
-    ("variants.txt", _aircraft),
-    ("data/variants.txt", _aircraft),
-    ("cars_annos.mat", _cars),
-    ("devkit/cars_meta.mat", _cars),
-    ("index.json", _index),
-)
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:

@@ -20,18 +20,15 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from likewise.data.counting.negatives import negative_weight
 from likewise.data.counting.sample import CountSample, Others
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest
 from likewise.types import Prompt
-from likewise.vocabulary import base_name
 
 ANNOTATIONS = "annotations.json"
 Record = dict[str, Any]
 Array = NDArray[np.float32]
-
-#: Of another kind that differs in colour or size only, an object is shown as a look-alike so many times as often.
-TWIN = 4.0
 
 #: A plain exemplar box belongs to the category of the annotated box it overlaps at least this much (IoU).
 SAME_BOX = 0.5
@@ -192,7 +189,7 @@ class _Reader:
         """How good an example of a look-alike an object of another category is; see `Others`."""
         both = (category, note.get("category_id"))
         mine, other = ("" if c is None else str(self.categories.get(c, {}).get("name", "")) for c in both)
-        return float(note.get("visible", 1.0)) ** 2 * (TWIN if base_name(mine) == base_name(other) else 1.0)
+        return negative_weight(float(note.get("visible", 1.0)), mine, other)
 
 
 def _read(path: Path) -> Record:

@@ -7,13 +7,27 @@ import torch
 from numpy.typing import NDArray
 
 from likewise.data.counting.sample import CountSample
+from likewise.vocabulary import base_name
 
 Array = NDArray[np.float64]
 
+#: Of another kind that differs in colour or size only, an object is shown as a look-alike so many times as often.
+TWIN = 4.0
 #: Places tried for each box of empty ground.
 TRIES = 12
 #: Boxes of empty ground are up to this many times larger or smaller than an exemplar, a side.
 STRETCH = 1.5
+
+
+def negative_weight(visible: float, counted: str, other: str) -> float:
+    """How good an example of a look-alike an object of another kind is: `Others.weights`.
+
+    Args:
+        visible: the share of it that can be seen.
+        counted: name of the kind that is counted.
+        other: name of its own kind.
+    """
+    return visible**2 * (TWIN if base_name(counted) == base_name(other) else 1.0)
 
 
 def choose_negatives(sample: CountSample, window: Array, number: int, rng: np.random.Generator) -> Array:

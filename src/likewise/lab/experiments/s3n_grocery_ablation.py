@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from likewise.data.classification.formats import open_named
+from likewise.data.open_dataset import open_named
 from likewise.engine.config import Precision
 from likewise.engine.recognize_eval import evaluate
 from likewise.errors import LikewiseError
