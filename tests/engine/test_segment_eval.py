@@ -11,8 +11,7 @@ import torch
 from likewise.data.fewshot.crops import EpisodeCrop, EpisodeCrops, collate_episodes, cropped
 from likewise.data.fewshot.episodes import Episodes
 from likewise.engine.config import TrainConfig
-from likewise.engine.segment_eval import Memory, evaluate
-from likewise.engine.segmenting import SegmentMeter
+from likewise.engine.segment_eval import Memory, SegmentMeter, evaluate
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
 from likewise.methods.fwb import FWB, FWB_LITE, Levels

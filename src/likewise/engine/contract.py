@@ -16,9 +16,9 @@ from torch import nn
 
 #: Task -> its contract.
 CONTRACTS = {
-    "count": "likewise.engine.counting:Counting",
-    "recognize": "likewise.engine.recognizing:Recognizing",
-    "segment": "likewise.engine.segmenting:Segmenting",
+    "count": "likewise.engine.count_eval:Counting",
+    "recognize": "likewise.engine.recognize_eval:Recognizing",
+    "segment": "likewise.engine.segment_eval:Segmenting",
 }
 
 

@@ -1,4 +1,4 @@
-"""Counting a whole data set and comparing with the truth."""
+"""Counting a whole data set and comparing with the truth, and how the engine trains and validates counters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import torch
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from likewise.data.counting.collate import collate
 from likewise.data.counting.sample import CountSample
 from likewise.errors import LikewiseError
 from likewise.metrics import CountErrors
+from likewise.types import CountBatch
 
 
 class Counts(Protocol):
@@ -192,3 +196,44 @@ def takes(counter: Counts) -> tuple[str, ...]:
 def _name(dataset: Dataset[CountSample], index: int) -> str:
     names = getattr(dataset, "names", None)
     return str(index) if names is None else str(names[index])
+
+
+class Counting:
+    """The contract of counters: ``model(image, prompt)`` gives densities (B, 1, H, W), or a tuple with ``density``.
+
+    Args:
+        model: what its class says it can be prompted with decides whether batches carry names and negatives.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        takes = getattr(model, "prompts", ())
+        self.text, self.negatives = "text" in takes, "negatives" in takes
+
+    def collate(self, samples: Sequence[CountSample]) -> CountBatch:
+        """`likewise.data.counting.collate.collate`."""
+        return collate(samples, text=self.text, negatives=self.negatives)
+
+    def output(self, model: nn.Module, batch: CountBatch, layout: torch.memory_format) -> Any:
+        """Densities (B, 1, H, W), or a tuple with ``density`` and what else the loss is worked out from."""
+        return model(batch.image.contiguous(memory_format=layout), batch.prompt)
+
+    def meter(self) -> CountMeter:
+        """A new one."""
+        return CountMeter()
+
+
+class CountMeter:
+    """Errors of the counts."""
+
+    def __init__(self) -> None:
+        self.errors = CountErrors()
+
+    def add(self, output: Any, batch: CountBatch) -> None:
+        """Densities (B, 1, H, W), or a tuple that has them, and the batch they are of."""
+        density = output if isinstance(output, Tensor) else output.density
+        for count, points in zip(density.double().sum(dim=(1, 2, 3)).tolist(), batch.points, strict=True):
+            self.errors.add(count, len(points))
+
+    def summary(self) -> dict[str, float]:
+        """MAE first, then the others."""
+        return self.errors.summary()

@@ -78,7 +78,7 @@ def recipe(name: str) -> Recipe:
     try:
         run = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in ("lightning", "torchmetrics", "tensorboard"):
+        if error.name is None or error.name.split(".")[0] not in ("lightning", "tensorboard"):
             raise
         raise LikewiseError(f"training needs {error.name}; install it with: pip install 'likewise[train]'") from error
     return Recipe(name, run, get_type_hints(run)["config"])

@@ -17,8 +17,7 @@ pytest.importorskip("lightning", reason="training needs the [train] extra")
 from likewise import registry
 from likewise.data.images import read_image
 from likewise.data.open_dataset import open_named
-from likewise.engine.recognize_eval import evaluate
-from likewise.engine.recognizing import RankMeter
+from likewise.engine.recognize_eval import RankMeter, evaluate
 from likewise.errors import LikewiseError
 from likewise.metrics import Ranks
 from likewise.predict import Recognizer
