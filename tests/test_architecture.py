@@ -126,6 +126,16 @@ def methods_stand_alone(package: Path) -> list[str]:
     ]
 
 
+def recipes_stand_alone(package: Path) -> list[str]:
+    """What two recipes, or a recipe and an experiment, have in common lies below them; the table alone names them."""
+    return [
+        f"{name}:{line} imports {target}: what recipes share is the engine's or the method's"
+        for name, line, target in edges(package)
+        if unit(name) in ("recipes", "lab") and name != "likewise.recipes.__init__"
+        if unit(target) == "recipes" and file_of(target, {name}) != name
+    ]
+
+
 def no_cycles(package: Path) -> list[str]:
     """Between files: what has to be read together to be understood stands in a line, never in a circle."""
     files = {name for name, _, _ in modules(package)}
@@ -217,6 +227,7 @@ RULES: list[Rule] = [
     every_module_has_a_floor,
     imports_point_down,
     methods_stand_alone,
+    recipes_stand_alone,
     no_cycles,
     names_say_what_is_inside,
     files_are_short,
@@ -245,6 +256,8 @@ BROKEN: list[tuple[Rule, dict[str, str], str]] = [
     (no_cycles, {"predict.py": "import likewise", "__init__.py": "X = 'likewise.predict:load'"}, "import cycle"),
     (methods_stand_alone, {"methods/a.py": "from likewise.methods.b import B"}, "methods never import each other"),
     (methods_stand_alone, {"methods/a.py": "from .b import B"}, "methods never import each other"),
+    (recipes_stand_alone, {"recipes/a.py": "from likewise.recipes.b import train_b"}, "what recipes share"),
+    (recipes_stand_alone, {"lab/x/a.py": "def f():\n    from likewise.recipes import b"}, "likewise.lab.x.a:2 imports"),
     (
         no_cycles,
         {"registry.py": "import likewise.predict", "predict.py": "def f():\n    from likewise import registry"},
@@ -281,6 +294,8 @@ ALLOWED = {
     "methods/a.py": "from likewise.ops.x import f\nfrom likewise.nn import trunk",
     "nn/trunk.py": "import torch\nfrom .blocks import Block",
     "nn/blocks.py": "",
+    "recipes/__init__.py": "RECIPES = {'a': 'likewise.recipes.a:a'}",
+    "recipes/a.py": "from likewise.engine.train import train",
     "registry.py": "MODELS = {'a': 'likewise.methods.a:A'}",
     "cli/count.py": "import rich\nif TYPE_CHECKING:\n    import torch\n\n\ndef f():\n    import torch",
 }

@@ -58,7 +58,7 @@ def test_the_clothing_table_has_every_row_and_finished_runs_are_not_done_again(d
     assert set(held["+ both"]["5"]["classes"]) == {"kind 2"}
     _, model = load_model(tmp_path / "fold2_seed0_weighted.safetensors")
     assert model.config.weighting
-    for name in ("train_on_seen", "SeenPictures"):
+    for name in ("_train", "CachedFeatures"):
         monkeypatch.setattr(fwb_clothing, name, None)
     assert fwb_clothing.fwb_clothing(config).read_text() == "\n".join(lines) + "\n"
 

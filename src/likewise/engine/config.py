@@ -130,3 +130,19 @@ class TrainConfig:
     def _check(self, name: str, good: bool, expected: str) -> None:
         if not good:
             raise LikewiseError(f"{name} = {getattr(self, name)}: expected {expected}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiteConfig(TrainConfig):
+    """Settings that the small bundled networks share, which are trained on a CPU in about an hour."""
+
+    batch_size: int = 16
+    lr: float = 1e-3
+    warmup: int = 100
+    clip: float = 1.0
+    ema: float = 0.998
+    precision: Precision = "bf16-mixed"
+    channels_last: bool = True
+    checkpoint_every: int = 200
+    val_every: int = 400
+    val_batch_size: int = 16

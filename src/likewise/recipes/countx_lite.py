@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from likewise import registry
@@ -16,8 +14,9 @@ from likewise.data.counting.by_text import AskedByName, known_names
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.sample import CountSample, Things
 from likewise.data.counting.transforms import Crop, SceneCrop
+from likewise.data.development import blood, imagenet_trunk, nuclei
 from likewise.data.photometric import Look
-from likewise.engine.config import Precision, TrainConfig
+from likewise.engine.config import LiteConfig
 from likewise.engine.train import train
 from likewise.methods.countx.discriminant import discriminants, word_vectors
 from likewise.methods.countx.lite import COUNTX_LITE_CONFIG, CounTXLite
@@ -25,14 +24,12 @@ from likewise.methods.countx.mobile_tower import STRIDE
 from likewise.vocabulary import vocabulary
 from likewise.weights import load_strict, with_new_inputs
 
-#: Kinds of the blood set that are boxed nearly completely; its red cells are not.
-BLOOD_KINDS = ("white blood cells", "platelets")
 #: Changes of light and sharpness that leave things the colour they are called by.
 TRUE_COLOURS = Look(field=0.6, gain=0.4, tint=0.08, offset=0.05, saturation=0.3, hue=0.08, grey=0.0, invert=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountxLite(TrainConfig):
+class CountxLite(LiteConfig):
     """Settings of the bundled weights.
 
     Attributes:
@@ -69,18 +66,7 @@ class CountxLite(TrainConfig):
     layers: int = COUNTX_LITE_CONFIG.layers
     match_weight: float = COUNTX_LITE_CONFIG.match_weight
     steps: int = 4000
-    batch_size: int = 16
-    lr: float = 1e-3
     weight_decay: float = 1e-3
-    warmup: int = 100
-    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
-    clip: float = 1.0
-    ema: float = 0.998
-    precision: Precision = "bf16-mixed"
-    channels_last: bool = True
-    checkpoint_every: int = 200
-    val_every: int = 400
-    val_batch_size: int = 16
 
 
 def countx_lite(config: CountxLite) -> Path:
@@ -117,15 +103,14 @@ def countx_lite(config: CountxLite) -> Path:
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     many = [CountingFolder(path, targets="all") for path in config.assortments]
     folders = [CountingFolder(path, targets="all") for path in config.scenes]
-    folders.append(CountingFolder(config.data / "nuclei", "train", targets="all"))
-    folders.append(CountingFolder(config.data / "blood", "train", BLOOD_KINDS, targets="all"))
+    folders += [nuclei(config.data, "train"), blood(config.data, "train")]
     known = vocabulary([*known_names([*folders, *many]), *vocabulary_of(config.weights)])
     chosen = {"width": config.width, "layers": config.layers, "match_weight": config.match_weight}
     model = CounTXLite(replace(COUNTX_LITE_CONFIG, vocabulary=known, **chosen))  # type: ignore[arg-type]  # fields by name
     if config.weights is not None:
         go_on_from(model, config.weights)
     else:
-        model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+        model.load_trunk(imagenet_trunk(config.data))
         if many:
             start_from_statistics(model, AskedByName(many, seed=config.seed, absent=0.0), config.start_pictures)
     crop = SceneCrop(Crop(size=config.crop_size, jitter=config.jitter, at_object=config.at_object, look=TRUE_COLOURS))

@@ -8,13 +8,15 @@ from typing import Literal
 
 import torch
 
+from likewise.data.development import imagenet_trunk
 from likewise.data.fewshot.crops import EpisodeCrop, EpisodeCrops
 from likewise.data.fewshot.episodes import Episodes
 from likewise.data.fewshot.labelled import LabelFolder, Labelled
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.train import train
+from likewise.engine.unbatched import train_unbatched
 from likewise.methods.fwb import FWB, FWB_LITE, Config
-from likewise.recipes.fwb_frozen import SeenPictures, load_imagenet, train_on_seen
+from likewise.methods.fwb.frozen_trunk import CachedEpisodes, CachedFeatures, start_projection
 from likewise.scenes.config import SceneConfig
 from likewise.scenes.episodes import SceneMasks
 from likewise.weights import read_checkpoint, save_checkpoint
@@ -83,8 +85,9 @@ def _head(config: FwbLite, sets: list[Labelled]) -> Path:
     path = config.out / "head.safetensors"
     if not path.is_file():
         torch.manual_seed(config.seed)
-        model = load_imagenet(FWB(replace(_numbers(config), trunk_rate=0.0)), config.data)
-        seen = [SeenPictures(each, model, progress=config.progress) for each in sets]
+        model = FWB(replace(_numbers(config), trunk_rate=0.0))
+        model.load_trunk(imagenet_trunk(config.data))
+        cached = [CachedFeatures(each, model, progress=config.progress) for each in sets]
         settings = TrainConfig(
             steps=config.head_steps,
             batch_size=config.head_batch,
@@ -93,7 +96,8 @@ def _head(config: FwbLite, sets: list[Labelled]) -> Path:
             warmup=20,
             progress=config.progress,
         )
-        train_on_seen(model, seen, settings, "head")
+        start_projection(model, cached)
+        train_unbatched(model, CachedEpisodes(model, cached, config.seed).loss, settings, "head")
         save_checkpoint(path, model)
     return path
 

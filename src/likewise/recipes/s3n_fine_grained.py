@@ -12,6 +12,7 @@ from likewise.data.classification.dataset import FixedView, TrainView
 from likewise.data.infinite import ShuffledDataset, TransformedDataset
 from likewise.data.open_dataset import open_named
 from likewise.engine.config import TrainConfig
+from likewise.engine.recognize_train import epoch_steps
 from likewise.engine.train import train
 from likewise.methods.s3n import S3N, Branches, Config
 from likewise.methods.s3n.trunk import imagenet_weights
@@ -56,8 +57,8 @@ class S3nCub(TrainConfig):
     def __post_init__(self) -> None:
         """As in `TrainConfig`; steps that are not given are those of the epochs."""
         if not self.steps:
-            pictures = len(open_named(self.data, self.train_split))
-            object.__setattr__(self, "steps", max(1, round(self.epochs * pictures / self.batch_size)))
+            steps = epoch_steps(self.epochs, self.data, self.train_split, self.batch_size)
+            object.__setattr__(self, "steps", steps)
         super().__post_init__()
 
 

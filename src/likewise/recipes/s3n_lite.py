@@ -4,89 +4,39 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors.torch import load_file
 from torch.utils.data import ConcatDataset, Dataset
 
 from likewise import registry
-from likewise.data.classification.dataset import FixedView, NamedPictures, NamedSample, TrainView
-from likewise.data.infinite import ShuffledDataset, TransformedDataset
+from likewise.data.classification.dataset import NamedPictures, NamedSample
+from likewise.data.development import IMAGENET
 from likewise.data.open_dataset import open_named
-from likewise.data.photometric import Look
-from likewise.engine.config import Precision, TrainConfig
-from likewise.engine.train import train
+from likewise.engine.config import Precision
+from likewise.engine.recognize_train import LiteRecognizeConfig, train_recognizer
 from likewise.errors import LikewiseError
 from likewise.methods.s3n import S3N, S3N_LITE, Branches
-from likewise.preprocess.square_view import SquareCrop, SquareView
 from likewise.weights import load_strict
-
-#: Other light and another camera, mild: things keep the colours by which they are told apart.
-OTHER_LIGHT = Look(
-    field=0.4,
-    gain=0.3,
-    tint=0.06,
-    offset=0.03,
-    brightness=0.25,
-    contrast=0.25,
-    saturation=0.25,
-    hue=0.04,
-    grey=0.0,
-    invert=0.0,
-    blur=0.15,
-    noise=0.15,
-    jpeg=0.1,
-)
-#: Where the recipes that are given a folder of data sets find ImageNet weights under timm's names.
-IMAGENET = Path("weights") / "mobilenetv2_100.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3nLite(TrainConfig):
+class S3nLite(LiteRecognizeConfig):
     """Settings of a run on named pictures.
 
     Attributes:
-        data: a folder of named pictures (docs/data.md): a folder a class is enough.
-        out: the run's folder.
         trunk: ImageNet weights of MobileNetV2 under timm's names; none: the trunk of the bundled ``s3n-lite``.
         weights: of an earlier run with the same names, to go on from, such as one on smaller pictures.
-        size: side in pixels of what the network sees.
-        area: least share of a picture's area that a training crop shows.
-        light: how strongly light and colours differ in training, in units of what another camera would change.
         dropout: on the pooled features of each look.
         branches: which sampled pictures are looked at; "none" is the plain trunk, the baseline.
-        epochs: how often every training picture is seen; ``steps`` follows from it where it is not given.
     """
 
-    data: Path
     out: Path = Path("runs/s3n-lite")
     trunk: Path | None = None
     weights: Path | None = None
     size: int = S3N_LITE.config.view.size
-    area: float = 0.3
-    light: float = 1.0
     dropout: float = 0.0
     branches: Branches = "both"
-    epochs: float = 6
-    steps: int = 0
-    batch_size: int = 16
-    lr: float = 1e-3
-    weight_decay: float = 5e-2
-    warmup: int = 50
-    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
-    clip: float = 5.0
-    ema: float = 0.99
-    precision: Precision = "bf16-mixed"
-    channels_last: bool = True
-    checkpoint_every: int = 100
-    val_every: int = 200
-    val_batch_size: int = 16
-
-    @property
-    def pictures(self) -> Path:
-        """The folder of named pictures."""
-        return self.data
 
     @property
     def start(self) -> Path | None:
@@ -96,13 +46,6 @@ class S3nLite(TrainConfig):
     def shown(self, pictures: NamedPictures) -> Dataset[NamedSample]:
         """What an epoch shows, of a training split."""
         return pictures
-
-    def __post_init__(self) -> None:
-        """As in `TrainConfig`; steps that are not given are those of the epochs."""
-        if not self.steps:
-            pictures = len(open_named(self.pictures, "train"))
-            object.__setattr__(self, "steps", max(1, round(self.epochs * pictures / self.batch_size)))
-        super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,10 +116,7 @@ def train_lite(config: S3nLite) -> Path:
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     pictures = open_named(config.pictures, "train")
     model = lite_network(config, pictures.labels)
-    crop = SquareCrop(size=config.size, area=(config.area, 1.0))
-    view = TrainView(crop, OTHER_LIGHT.stronger(config.light))
-    data = ShuffledDataset(config.shown(pictures), config.seed, view)
-    return train(model, data, _val(config, pictures, model.config.view), config, config.out)
+    return train_recognizer(model, model.config.view, config, pictures, config.shown(pictures))
 
 
 def lite_network(config: S3nLite, labels: tuple[str, ...]) -> S3N:
@@ -205,12 +145,3 @@ def open_pack_shots(root: Path) -> NamedPictures:
     """The pictures of a folder whose ``index.json`` names one for each kind (images: image, text)."""
     shots = json.loads((root / "index.json").read_text(encoding="utf-8"))["images"]
     return NamedPictures(root, [s["image"] for s in shots], range(len(shots)), [s["text"] for s in shots])
-
-
-def _val(config: S3nLite, pictures: NamedPictures, view: SquareView) -> TransformedDataset | None:
-    """Pictures held out, where the set has any."""
-    try:
-        held = open_named(config.pictures, "val")
-    except LikewiseError:
-        return None
-    return TransformedDataset(held.relabelled(pictures.labels), 0, FixedView(view))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
 
@@ -15,18 +13,16 @@ from likewise import registry
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.sample import CountSample
 from likewise.data.counting.transforms import Crop, TrainCrop
+from likewise.data.development import blood, imagenet_trunk, nuclei
 from likewise.data.infinite import MixedDataset, Transform
-from likewise.engine.config import Precision, TrainConfig
+from likewise.engine.config import LiteConfig
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
 from likewise.weights import load_strict, save_checkpoint, with_new_inputs
 
-#: Kinds of the blood set that are boxed nearly completely; its red cells are not.
-BLOOD_KINDS = ("white blood cells", "platelets")
-
 
 @dataclass(frozen=True, kw_only=True)
-class SpdcnLite(TrainConfig):
+class SpdcnLite(LiteConfig):
     """Settings of the bundled weights.
 
     Attributes:
@@ -60,18 +56,6 @@ class SpdcnLite(TrainConfig):
     box_jitter: float = Crop.box_jitter
     box_growth: tuple[float, float] = Crop.box_growth
     steps: int = 3600
-    batch_size: int = 16
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-    warmup: int = 100
-    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
-    clip: float = 1.0
-    ema: float = 0.998
-    precision: Precision = "bf16-mixed"
-    channels_last: bool = True
-    checkpoint_every: int = 200
-    val_every: int = 400
-    val_batch_size: int = 16
 
 
 def spdcn_lite(config: SpdcnLite) -> Path:
@@ -93,7 +77,7 @@ def spdcn_lite(config: SpdcnLite) -> Path:
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = lite.model(replace(lite.config, negatives=config.negatives > 0 or config.ground > 0))
     if config.weights is None:
-        model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+        model.load_trunk(imagenet_trunk(config.data))
     else:
         go_on_from(model, config.weights)
     crop = Crop(
@@ -135,15 +119,14 @@ def mixture(config: SpdcnLite, transform: Transform | None = None) -> MixedDatas
     unknown = set(config.held_out) - {"nuclei", "blood"}
     if unknown:
         raise LikewiseError(f"held_out = {sorted(unknown)}: expected 'nuclei' or 'blood'")
-    nuclei, blood = (
+    others = [
         0.0 if name in config.held_out else share
         for name, share in zip(("nuclei", "blood"), config.shares[1:], strict=True)
-    )
-    shares = (sum(config.shares) - nuclei - blood, nuclei, blood)
+    ]
+    shares = (sum(config.shares) - sum(others), *others)
     return MixedDataset(_sets(config, "train"), shares, config.seed, transform)
 
 
 def _sets(config: SpdcnLite, split: str) -> list[Dataset[CountSample]]:
     scenes: Dataset[CountSample] = ConcatDataset([CountingFolder(path, targets="all") for path in config.scenes])
-    nuclei = CountingFolder(config.data / "nuclei", split, targets="all")
-    return [scenes, nuclei, CountingFolder(config.data / "blood", split, BLOOD_KINDS, targets="all")]
+    return [scenes, nuclei(config.data, split), blood(config.data, split)]

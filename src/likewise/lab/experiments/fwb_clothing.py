@@ -15,16 +15,18 @@ import torch.nn.functional as F
 from rich.progress import track
 from torch import Tensor
 
+from likewise.data.development import imagenet_trunk
 from likewise.data.fewshot.episodes import Episodes
 from likewise.data.fewshot.labelled import LabelFolder, Part
 from likewise.engine.config import TrainConfig
 from likewise.engine.segment_eval import Memory, SegmentReport, evaluate
+from likewise.engine.unbatched import check_settings, train_unbatched
 from likewise.methods.fwb import FWB, FWB_LITE, Config, Levels
+from likewise.methods.fwb.frozen_trunk import CachedEpisodes, CachedFeatures, start_projection
 from likewise.methods.fwb.prototypes import inside_and_outside
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.predict.protocols import SegmenterModel
 from likewise.predict.segmenter import Segmenter
-from likewise.recipes.fwb_frozen import SeenPictures, check_settings, load_imagenet, train_on_seen
 from likewise.weights import save_checkpoint
 
 FOLDS = 4
@@ -80,19 +82,20 @@ def fwb_clothing(config: FwbClothing) -> Path:
     each pixel goes to the nearer of two prototypes, the mean feature of the thing and that of its background.
     """
     torch.manual_seed(config.seed)
-    trunk = load_imagenet(FWB(_config(weighting=True)), config.data)
+    trunk = FWB(_config(weighting=True))
+    trunk.load_trunk(imagenet_trunk(config.data))
     train = LabelFolder(config.data / "clothing", "train")
-    seen = SeenPictures(train, trunk, progress=config.progress) if _missing(config) else None
+    cached = CachedFeatures(train, trunk, progress=config.progress) if _missing(config) else None
     memory = Memory()
     for fold in range(FOLDS):
         base = LabelFolder(config.data / "clothing", "train", fold, "base")
         for seed in range(config.seed, config.seed + config.seeds):
             for weighting in (False, True):
                 path = _path(config, fold, seed, weighting)
-                if not path.is_file() and seen is not None:
+                if not path.is_file() and cached is not None:
                     model = _model(trunk, seed, weighting=weighting)
                     run = f"fold {fold}, seed {seed}, {'weighted' if weighting else 'plain'}"
-                    train_on_seen(model, [seen.labelled_by(base)], replace(config, seed=seed), run)
+                    _train(model, cached.labelled_by(base), replace(config, seed=seed), run)
                     save_checkpoint(path.with_suffix(".safetensors"), model, half=True)
                     _write(path, _scores(model, config, fold, seed, memory))
                     write_table(config)
@@ -148,6 +151,11 @@ def _model(trunk: FWB, seed: int, *, weighting: bool) -> FWB:
     model = FWB(_config(weighting=weighting))
     model.trunk = trunk.trunk
     return model
+
+
+def _train(model: FWB, pictures: CachedFeatures, config: FwbClothing, run: str) -> None:
+    start_projection(model, [pictures])
+    train_unbatched(model, CachedEpisodes(model, [pictures], config.seed).loss, config, run)
 
 
 def _scores(model: FWB, config: FwbClothing, fold: int, seed: int, memory: Memory) -> dict[str, Any]:

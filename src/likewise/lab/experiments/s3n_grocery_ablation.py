@@ -1,20 +1,22 @@
 """What S3N's branches add on groceries, at a small size: the table in docs/results.md."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here, for the reason that likewise.engine.config gives.
 import json
 import statistics
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file
+
+from likewise.data.development import imagenet_trunk
 from likewise.data.open_dataset import open_named
-from likewise.engine.config import Precision
 from likewise.engine.recognize_eval import evaluate
+from likewise.engine.recognize_train import LiteRecognizeConfig, train_recognizer
 from likewise.errors import LikewiseError
-from likewise.methods.s3n import Branches
+from likewise.methods.s3n import S3N, S3N_LITE, Branches
 from likewise.predict import Recognizer
-from likewise.recipes.s3n_lite import S3nLiteGrocery, train_lite
 
 #: Name of a row, and what is looked at.
 ROWS: tuple[tuple[str, Branches], ...] = (
@@ -29,26 +31,31 @@ INCIDENTAL = ("out", "data", "trunk", "progress", "workers", "prefetch", "checkp
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3nGroceryAblation(S3nLiteGrocery):
+class S3nGroceryAblation(LiteRecognizeConfig):
     """Settings of every run; ``seed`` is that of the first of them.
 
     Attributes:
         data: folder with the set ``grocery`` and ``weights/mobilenetv2_100.safetensors``.
         out: gets a folder a run and ``table.md``.
+        trunk: ImageNet weights of MobileNetV2 under timm's names; none: those of ``data``.
+        dropout: on the pooled features of each look.
+        branches: what a run looks at; each row sets its own.
         seeds: runs of each row.
     """
 
     out: Path = Path("runs/s3n-grocery-ablation")
+    trunk: Path | None = None
+    dropout: float = 0.0
+    branches: Branches = "both"
     seeds: int = 3
     size: int = 128
-    area: float = 0.3
-    light: float = 1.0
-    dropout: float = 0.0
-    pack_shots: int = 0
     epochs: float = 3
-    ema: float = 0.99
-    precision: Precision = "bf16-mixed"
     val_every: int = 0
+
+    @property
+    def pictures(self) -> Path:
+        """The set among the others."""
+        return self.data / "grocery"
 
 
 def s3n_grocery_ablation(config: S3nGroceryAblation) -> Path:
@@ -84,11 +91,21 @@ def _run(config: S3nGroceryAblation, branches: Branches, seed: int) -> dict[str,
         if changed:
             raise LikewiseError(f"{folder} holds a run with another {changed[0]}; choose another --out, or delete it")
         return dict(held["score"])
-    report = evaluate(Recognizer.load(train_lite(own)), open_named(own.pictures, "val"))
+    report = evaluate(Recognizer.load(_train(own)), open_named(own.pictures, "val"))
     score = {name: report.summary()[name] for name in ("top1", "top5")}
     record = {"score": score, "settings": settings}
     (folder / SCORE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return score
+
+
+def _train(config: S3nGroceryAblation) -> Path:
+    torch.manual_seed(config.seed)  # of the weights that are not pretrained
+    pictures = open_named(config.pictures, "train")
+    view = replace(S3N_LITE.config.view, size=config.size)
+    chosen = {"branches": config.branches, "dropout": config.dropout, "view": view}
+    model = S3N(replace(S3N_LITE.config, classes=len(pictures.labels), labels=pictures.labels, **chosen))
+    model.load_trunk(imagenet_trunk(config.data) if config.trunk is None else load_file(config.trunk))
+    return train_recognizer(model, view, config, pictures)
 
 
 def _write(config: S3nGroceryAblation, found: dict[str, list[dict[str, float]]]) -> None:

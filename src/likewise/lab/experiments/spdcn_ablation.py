@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.sample import CountSample
 from likewise.data.counting.transforms import Crop, TrainCrop
+from likewise.data.development import imagenet_trunk
 from likewise.data.infinite import MixedDataset
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.count_eval import evaluate
@@ -95,7 +95,7 @@ def _train(config: SpdcnAblation, scenes: Dataset[CountSample], changes: dict[st
     )
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     model = lite.model(replace(base, **changes))
-    model.load_trunk(load_file(config.data / "weights" / "mobilenetv2_100.safetensors"))
+    model.load_trunk(imagenet_trunk(config.data))
     transform = TrainCrop(Crop(size=config.crop_size, object_size=base.inference.preprocess.object_size))
     return train(model, MixedDataset([scenes], None, config.seed, transform), None, config, folder)
 

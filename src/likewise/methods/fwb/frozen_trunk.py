@@ -1,61 +1,32 @@
-"""Training what stands on FWB's frozen trunk: every picture goes through the trunk once, not once a step.
+"""What stands on FWB's frozen trunk, trained by itself: every picture goes through the trunk once, not once a step.
 
-Other than `likewise.engine`, which trains whole networks on crops of pictures: here pictures are seen whole, as the
-trunk sees them, and nothing changes them but a mirror.
+Pictures are seen whole, as the trunk sees them, and nothing changes them but a mirror.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from rich.progress import track
-from safetensors.torch import load_file
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from likewise.data.fewshot.episodes import Episodes
 from likewise.data.fewshot.labelled import Labelled
-from likewise.engine.config import TrainConfig
-from likewise.errors import LikewiseError
 from likewise.methods.fwb import FWB, Levels
 from likewise.preprocess.scaled_view import View, network_scale
 from likewise.types import SegmentBatch, SupportBatch
 
-#: The fields of the engine's settings that mean something here.
-USED = {"steps", "batch_size", "seed", "optimizer", "lr", "weight_decay", "momentum", "beta2", "progress"}
-#: ... and those of the learning rate's schedule.
-SCHEDULE = {"warmup", "schedule", "final", "decay", "decay_every"}
 #: Pictures of each set, and every how manyth place of them, that the projection's start is computed from.
 SAMPLED, SPACING = 100, 7
 Coins = NDArray[np.bool_]
 
 
-def check_settings(name: str, config: TrainConfig) -> None:
-    """See that no setting of the engine is asked for that this training does not know.
-
-    Raises:
-        LikewiseError: one is.
-    """
-    standard = {f.name: f.default for f in fields(TrainConfig) if f.name not in USED | SCHEDULE}
-    changed = [each for each, value in standard.items() if getattr(config, each) != value]
-    if changed:
-        raise LikewiseError(f"{name} trains on a frozen trunk in a loop of its own, which has no {', '.join(changed)}")
-
-
-def load_imagenet(model: FWB, data: Path) -> FWB:
-    """Start the trunk from the MobileNetV2 of the development data."""
-    model.load_trunk(load_file(data / "weights" / "mobilenetv2_100.safetensors"))
-    return model
-
-
-class SeenPictures:
+class CachedFeatures:
     """Labelled pictures as a frozen trunk sees them, kept in half precision, and their masks at the network's size.
 
     Args:
@@ -72,7 +43,7 @@ class SeenPictures:
         for index, kind in track(first.items(), "looking", disable=not progress, transient=True):
             self._levels[index] = self._look(labelled.read(index, kind)[0])
 
-    def labelled_by(self, labelled: Labelled) -> SeenPictures:
+    def labelled_by(self, labelled: Labelled) -> CachedFeatures:
         """The same pictures, not looked at again, with other classes or labels."""
         other = copy(self)
         other.labelled, other._masks = labelled, {}
@@ -104,14 +75,14 @@ class SeenPictures:
 
 
 @torch.no_grad()
-def start_projection(model: FWB, seen: Sequence[SeenPictures]) -> None:
+def start_projection(model: FWB, sets: Sequence[CachedFeatures]) -> None:
     """Let the projection begin as the leading principal components of what the trunk sees, about their mean.
 
     Uncentred features are alike everywhere: nearly all that a cosine sees is what all pictures have in common.
     """
     if model.projection is None:
         return
-    some = [pictures.levels(i).late.flatten(1)[:, ::SPACING] for pictures in seen for i in pictures.some(SAMPLED)]
+    some = [pictures.levels(i).late.flatten(1)[:, ::SPACING] for pictures in sets for i in pictures.some(SAMPLED)]
     places = torch.cat(some, dim=1)
     mean = places.mean(1)
     values, vectors = torch.linalg.eigh(torch.cov(places))
@@ -120,41 +91,31 @@ def start_projection(model: FWB, seen: Sequence[SeenPictures]) -> None:
     model.projection.bias.copy_(-leading @ mean)  # type: ignore[union-attr]  # it has one
 
 
-def train_on_seen(model: FWB, sets: Sequence[SeenPictures], config: TrainConfig, name: str) -> FWB:
-    """Train all but the trunk on one-shot episodes, in turn from several sets; what is drawn depends on the seed alone.
+class CachedEpisodes:
+    """One-shot episodes of cached pictures, in turn from several sets; what is drawn depends on the seed alone.
 
     Args:
-        model: changed in place; its trunk is the one that looked.
+        model: what is trained on them; its trunk is the one that looked.
         sets: pictures as seen, labelled with the classes that may be trained on.
-        config: settings.
-        name: of the run, for the progress bar.
+        seed: of what is drawn.
     """
-    start_projection(model, sets)
-    streams = [(seen, Episodes(seen.labelled, seed=config.seed)) for seen in sets]
-    optimizer = config.optimizer_for(model.parameter_groups(config.lr))
-    schedule = LambdaLR(optimizer, config.rate)
-    model.train()
-    for step in track(range(config.steps), name, disable=not config.progress, transient=True):
-        optimizer.zero_grad()
-        for place in range(step * config.batch_size, (step + 1) * config.batch_size):
-            seen, episodes = streams[place % len(streams)]
-            loss = _loss(model, seen, episodes, place // len(streams), mirrored=_coins(config.seed, place))
-            (loss / config.batch_size).backward()
-        optimizer.step()
-        schedule.step()
-    return model.eval()
 
+    def __init__(self, model: FWB, sets: Sequence[CachedFeatures], seed: int) -> None:
+        self.model, self.seed = model, seed
+        self.streams = [(pictures, Episodes(pictures.labelled, seed=seed)) for pictures in sets]
 
-def _loss(model: FWB, seen: SeenPictures, episodes: Episodes, number: int, mirrored: Coins) -> Tensor:
-    drawn = episodes.drawn(number)
-    query, *support = (
-        _turned(seen.levels(i), seen.mask(i, drawn.kind), bool(flip))
-        for i, flip in zip((drawn.query, *drawn.support), mirrored, strict=True)
-    )
-    guide = model.guide([(levels, mask == 1) for levels, mask in support])
-    logits = model.answer(query[0], guide)[None]
-    batch = SegmentBatch(logits, SupportBatch((), ()), query[1][None].long())
-    return model.loss(logits, batch)["total"].mean()
+    def loss(self, place: int) -> Tensor:
+        """The model's loss of episode ``place``, query and example each mirrored or not."""
+        pictures, episodes = self.streams[place % len(self.streams)]
+        drawn = episodes.drawn(place // len(self.streams))
+        query, *support = (
+            _turned(pictures.levels(i), pictures.mask(i, drawn.kind), bool(flip))
+            for i, flip in zip((drawn.query, *drawn.support), _coins(self.seed, place), strict=True)
+        )
+        guide = self.model.guide([(levels, mask == 1) for levels, mask in support])
+        logits = self.model.answer(query[0], guide)[None]
+        batch = SegmentBatch(logits, SupportBatch((), ()), query[1][None].long())
+        return self.model.loss(logits, batch)["total"].mean()
 
 
 def _turned(levels: Levels, mask: Tensor, mirrored: bool) -> tuple[Levels, Tensor]:
