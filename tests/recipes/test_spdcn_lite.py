@@ -14,7 +14,6 @@ pytest.importorskip("lightning", reason="training needs the [train] extra")
 from likewise import registry
 from likewise.data.counting.folder import CountingFolder
 from likewise.errors import LikewiseError
-from likewise.lab.experiments.spdcn_ablation import ROWS
 from likewise.methods.spdcn import SPDCN
 from likewise.predict import load
 from likewise.recipes import recipe
@@ -86,14 +85,3 @@ def test_going_on_from_earlier_weights_counts_as_they_did_and_takes_negatives(tm
     shown.sum().backward()
     unseen = later.decoder[0][0].weight.grad[:, earlier.decoder[0][0].weight.shape[1] :]
     assert (unseen.abs().amax((0, 2, 3)) > 0).all()  # what is made of negatives is learned all the same
-
-
-def test_the_ablation_writes_a_row_for_every_variant(scenes, data_dir, tmp_path):
-    ablation = recipe("spdcn-ablation")
-    quick = {**QUICK, "steps": 1, "limit": 1}
-    table = ablation.run(
-        ablation.settings(data=data_dir, scenes=scenes, val_scenes=scenes, out=tmp_path, **quick)
-    ).read_text()
-    assert [name in table for name in ROWS] == [True] * len(ROWS)
-    losses = {path.read_text() for path in tmp_path.glob("*/losses.csv")}
-    assert len(losses) == len(ROWS)  # each variant is a variant: no two have the same loss on the same crops

@@ -55,7 +55,7 @@ def evaluate(
         split: Only this split, such as val.
         limit: Only the first so many pictures; segmenting, so many episodes of each fold. [default: all; 1000 episodes]
         category: Counting: only this kind of thing, where pictures show several.
-        exemplars: Counting: at most so many exemplars a picture.
+        exemplars: Counting: at most so many exemplars a picture; of CARPK and PUCPR+, which have none, own boxes.
         prompts: Counting FSC-147 by name: with its classes' names, or FSC-147-D's descriptions. [default: classes]
         both: Counting: prompt with exemplars and name at once, where the model takes both.
         trust: Counting: judge by what counting works out anyway, or also by looking twice more. [default: fast]
