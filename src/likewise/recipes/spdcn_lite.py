@@ -123,7 +123,7 @@ def mixture(config: SpdcnLite, transform: Transform | None = None) -> MixedDatas
         0.0 if name in config.held_out else share
         for name, share in zip(("nuclei", "blood"), config.shares[1:], strict=True)
     ]
-    shares = (sum(config.shares) - sum(others), *others)
+    shares = (sum(config.shares) - others[0] - others[1], *others)
     return MixedDataset(_sets(config, "train"), shares, config.seed, transform)
 
 
