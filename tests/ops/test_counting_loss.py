@@ -11,6 +11,7 @@ import torch
 from scipy.special import xlogy
 from torch import Tensor
 
+from likewise.boxes import mean_exemplar_sizes
 from likewise.errors import LikewiseError
 from likewise.ops.counting_loss import (
     TransportSettings,
@@ -18,7 +19,6 @@ from likewise.ops.counting_loss import (
     generalized_loss,
     generalized_terms,
     l2_loss,
-    mean_exemplar_sizes,
 )
 from likewise.ops.transport.costs import DenseCost
 

@@ -33,6 +33,7 @@ from likewise.app.requests import Box, CountQuestion
 from likewise.app.routes import asked
 from likewise.app.upload_checks import checked_name
 from likewise.app.workbench import Workbench
+from likewise.boxes import xywh_to_xyxy
 
 #: Label Studio puts eight hexadecimal digits before the name of a file it stores.
 _STORED = re.compile(r"^[0-9a-f]{8}-(?=.)")
@@ -162,14 +163,9 @@ def _examples(drawn: list[dict[str, Any]], picture: Picture) -> tuple[list[Box],
     for each in drawn:
         value = each.get("value", {})
         if each.get("type") == "rectanglelabels" and all(key in value for key in ("x", "y", "width", "height")):
-            x, y, width, height = (float(value[key]) / 100 for key in ("x", "y", "width", "height"))
-            corners = (
-                x * picture.width,
-                y * picture.height,
-                (x + width) * picture.width,
-                (y + height) * picture.height,
-            )
-            boxes.append(corners)
+            shares = [float(value[key]) / 100 for key in ("x", "y", "width", "height")]
+            x0, y0, x1, y1 = xywh_to_xyxy(shares)
+            boxes.append((x0 * picture.width, y0 * picture.height, x1 * picture.width, y1 * picture.height))
             label = label or next(iter(value.get("rectanglelabels", [])), None)
     return boxes, label
 

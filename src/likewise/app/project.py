@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from likewise.app.requests import Body, Boxes, Name, Number, Point, Points, Strokes
+from likewise.boxes import mean_width_height
 
 
 class Prediction(Body):
@@ -118,7 +119,7 @@ class ProjectPicture(Body):
         boxes = self.exemplars or elsewhere or (self.prediction.found if self.prediction else ())
         if not boxes:
             return None
-        return sum(b[2] - b[0] for b in boxes) / len(boxes), sum(b[3] - b[1] for b in boxes) / len(boxes)
+        return mean_width_height(boxes)
 
 
 class Project(Body):

@@ -25,11 +25,11 @@ from scipy.optimize import linprog
 from scipy.sparse import eye, hstack
 from torch.utils.data import Dataset
 
+from likewise.boxes import mean_side, scale_boxes
 from likewise.data.counting.sample import CountSample
 from likewise.engine.count_eval import CountReport
 from likewise.errors import LikewiseError
 from likewise.predict import Counter
-from likewise.predict.densities import mean_side
 from likewise.predict.localize import find_peaks, snap_peaks
 from likewise.types import Prompt, Trust
 
@@ -176,7 +176,7 @@ def _errors(
         tight = Prompt(tuple(boxes)).tightened(counter.inference.margin).exemplars
         cells = torch.tensor(grid.shape[::-1]) / torch.tensor(result.size)
         side = mean_side(tight) * math.sqrt(cells.prod())
-        peaks = find_peaks(grid, side, torch.tensor(tight) * cells.repeat(2))
+        peaks = find_peaks(grid, side, scale_boxes(torch.tensor(tight), cells))
         for pair in bounds:
             read = grid if pair is None else snap_peaks(grid, peaks, pair)
             errors[pair].append(abs(read.sum(dtype=torch.float64).item() - sample.count) / sample.count)

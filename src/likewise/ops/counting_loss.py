@@ -152,18 +152,6 @@ def generalized_terms(
     return {name: torch.stack([terms[name] for terms in pictures]) for name in pictures[0]}
 
 
-def mean_exemplar_sizes(exemplars: Sequence[Tensor]) -> Tensor:
-    """Mean (height, width) of each picture's exemplars.
-
-    Args:
-        exemplars: B tensors (K_i, 4), boxes x0 y0 x1 y1, K_i >= 1.
-
-    Returns:
-        (B, 2), in the boxes' pixels.
-    """
-    return torch.stack([(boxes[:, [3, 2]] - boxes[:, [1, 0]]).mean(0) for boxes in exemplars])
-
-
 def bayesian_loss(
     density: Tensor, points: Sequence[Tensor], *, sigma: float = 8.0, background: float | None = None
 ) -> Tensor:

@@ -9,7 +9,6 @@ points are the caller's on both sides of `Counter.count`; network pixels are see
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Hashable, Sequence
@@ -19,9 +18,10 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from likewise.boxes import mean_side, mean_width_height
 from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
-from likewise.predict.densities import Answer, Densities, ReferenceExemplars, ScaledImage, mean_side
+from likewise.predict.densities import Answer, Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import Peaks, best_points, find_peaks, snap_peaks
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.predict.prompts import Effort, check_effort, check_prompt, exemplars_inside, in_order, mirrored, prompt_of
@@ -210,7 +210,7 @@ class Counter:
             seconds=0.0,
             image=image.preview(),
             source=image.source,
-            object_size=_mean_size(prompt.exemplars or boxes) if boxes else None,
+            object_size=mean_width_height(prompt.exemplars or boxes) if boxes else None,
         )
         goal, drawn = self.preprocess.object_size, prompt.exemplars or boxes
         diagnostics = CountDiagnostics(
@@ -326,8 +326,3 @@ def _by_picture(like: Sequence[tuple[Picture, Box]]) -> list[tuple[Picture, tupl
         key = str(picture) if isinstance(picture, (str, os.PathLike)) else id(picture)
         groups[key] = (picture, (*groups.get(key, (picture, ()))[1], box))
     return list(groups.values())
-
-
-def _mean_size(boxes: Sequence[Box]) -> tuple[float, float]:
-    """Mean width and height."""
-    return math.fsum(b[2] - b[0] for b in boxes) / len(boxes), math.fsum(b[3] - b[1] for b in boxes) / len(boxes)

@@ -15,6 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from likewise.boxes import mean_side
 from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
 from likewise.ops.density.tiling import Blend, TileBox
@@ -244,8 +245,3 @@ def _window(view: View, box: Tensor) -> TileBox:
     x0, y0 = (max(0, math.floor(v - side / 2)) for v in centre.tolist())
     x1, y1 = (math.ceil(v + side / 2) for v in centre.tolist())
     return y0, x0, min(y1, view.height), min(x1, view.width)
-
-
-def mean_side(boxes: Sequence[Box]) -> float:
-    """Mean sqrt(width x height)."""
-    return math.fsum(math.sqrt((x1 - x0) * (y1 - y0)) for x0, y0, x1, y1 in boxes) / len(boxes)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from likewise.boxes import mask_box
+
 Bytes = NDArray[np.uint8]
 #: Coverage (0 to 255) from which a pixel belongs to a thing.
 SOLID = 80
@@ -96,13 +98,9 @@ class Canvas:
 
     def _enter(self, rgba: Bytes, left: int, top: int) -> None:
         solid = rgba[..., 3] >= SOLID
-        rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
         self.area.append(int(np.count_nonzero(solid)))
-        if len(rows):
-            extent = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
-            self.boxes.append(tuple(int(v) for v in extent))  # type: ignore[arg-type]  # four numbers in, four out
-        else:
-            self.boxes.append((left, top, left, top))
+        x0, y0, x1, y1 = mask_box(solid) or (0, 0, 0, 0)
+        self.boxes.append((left + x0, top + y0, left + x1, top + y1))
 
     def cover(self, rgba: Bytes, left: int, top: int, owner: int = 0) -> None:
         """Paint over the picture; the pixels covered now belong to ``owner`` (0: to nothing countable)."""

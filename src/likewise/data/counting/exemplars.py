@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.boxes import box_centres, box_sides, box_sizes, clip_boxes
 from likewise.data.counting.sample import CountSample
 from likewise.errors import LikewiseError
 
@@ -68,7 +69,7 @@ def choose_exemplars(
         if len(chosen) == wanted:
             break
         trial = np.concatenate((chosen, boxes[neighbour][None]))
-        fitted = float(np.clip(goal / _sizes(trial).mean(), *scale_range))
+        fitted = float(np.clip(goal / box_sizes(trial).mean(), *scale_range))
         if _span(trial) * fitted <= window:
             chosen, scale = trial, fitted
     return Exemplars(chosen, scale)
@@ -81,13 +82,12 @@ def _candidates(sample: CountSample) -> tuple[Array, Array]:
     if not len(boxes):
         raise LikewiseError(f"{sample.name or 'the picture'} has no object with a known box to show as an example")
     height, width = sample.size
-    limit = np.array([width, height, width, height])
     weights = np.ones(len(boxes))
     if sample.visible is not None and bool(known.any()):
         weights = sample.visible[known].numpy().astype(np.float64) ** 2
-    whole = (boxes[:, :2] > 0.5).all(axis=1) & (boxes[:, 2:] < limit[2:] - 0.5).all(axis=1)
-    inside = np.clip(boxes, 0.0, limit)
-    usable = (inside[:, 2:] - inside[:, :2] >= 1.0).all(axis=1)
+    whole = (boxes[:, :2] > 0.5).all(axis=1) & (boxes[:, 2:] < np.array([width, height]) - 0.5).all(axis=1)
+    inside = clip_boxes(boxes, (width, height))
+    usable = (box_sides(inside) >= 1.0).all(axis=1)
     # what is cut, hidden or tiny stays possible, at weights that matter only where there is nothing better
     weights = np.maximum(weights * np.where(whole, 1.0, 1e-4), 1e-8) * np.where(usable, 1.0, 1e-6)
     inside[:, 2:] = np.maximum(inside[:, 2:], inside[:, :2] + 1e-3)
@@ -96,7 +96,7 @@ def _candidates(sample: CountSample) -> tuple[Array, Array]:
 
 def _neighbours(boxes: Array, weights: Array, first: int, reach: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Objects not further than `reach` from the first, in a random order that prefers the well visible ones."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centres = box_centres(boxes)
     near = np.abs(centres - centres[first]).max(axis=1) < reach
     near[first] = False
     # worth less than a hundredth of the best: not an example when there are better ones
@@ -108,12 +108,8 @@ def _neighbours(boxes: Array, weights: Array, first: int, reach: float, rng: np.
 
 def _scale(boxes: Array, goal: float, window: float, scale_range: tuple[float, float]) -> float:
     """The rescaling asked for; less where a long thin thing would not fit into the crop."""
-    scale = float(np.clip(goal / _sizes(boxes).mean(), *scale_range))
+    scale = float(np.clip(goal / box_sizes(boxes).mean(), *scale_range))
     return min(scale, window / _span(boxes))
-
-
-def _sizes(boxes: Array) -> Array:
-    return np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
 
 
 def _union(boxes: Array) -> Array:
@@ -121,5 +117,4 @@ def _union(boxes: Array) -> Array:
 
 
 def _span(boxes: Array) -> float:
-    union = _union(boxes)
-    return float((union[2:] - union[:2]).max())
+    return float(box_sides(_union(boxes)).max())

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from likewise.data.counting.negatives import negative_weight
+from likewise.boxes import box_areas, box_centres, shared_areas, xywh_to_xyxy
 from likewise.data.counting.sample import CountSample, Others
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest
@@ -281,11 +282,11 @@ def _annotated_box(note: Record) -> Array:
 def _point(note: Record, box: Array) -> Array:
     if note.get("point") is not None:
         return _numbers(note["point"], 2, f"annotation of image {note['image_id']}: point")
-    return _numbers((box[:2] + box[2:]) / 2, 2, f"annotation of image {note['image_id']}: point or bbox")
+    return _numbers(box_centres(box), 2, f"annotation of image {note['image_id']}: point or bbox")
 
 
 def _xyxy(xywh: Array) -> Array:
-    return np.concatenate((xywh[:2], xywh[:2] + xywh[2:]))
+    return np.array(xywh_to_xyxy(xywh.tolist()), np.float32)
 
 
 def _stack(rows: Sequence[Array], width: int) -> Array:
@@ -300,11 +301,8 @@ def _overlapped(box: Array, notes: list[Record]) -> int | None:
 
 
 def _iou(a: Array, b: Array) -> float:
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    if not (sides > 0).all():
-        return 0.0
-    shared = float(sides.prod())
-    return shared / (float((a[2:] - a[:2]).prod()) + float((b[2:] - b[:2]).prod()) - shared)
+    shared = float(shared_areas(a, b))
+    return shared / (float(box_areas(a)) + float(box_areas(b)) - shared) if shared > 0 else 0.0
 
 
 def _checked_exemplars(target: Target, width: int, height: int) -> torch.Tensor:

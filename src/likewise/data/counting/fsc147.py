@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from likewise.boxes import box_centres, box_sides, clip_boxes
 from likewise.data.counting.sample import CountSample
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest
@@ -81,7 +82,7 @@ class FSC147(Dataset[CountSample]):
         # a few published points lie on the border or beyond by rounding; the count is theirs, so they stay
         points = torch.tensor(record["points"], dtype=torch.float32).reshape(-1, 2)
         points = torch.minimum(points.clamp(min=0.0), limit - 1e-3)
-        exemplars = _exemplars(record["box_examples_coordinates"], limit)
+        exemplars = _exemplars(record["box_examples_coordinates"], (image.shape[2], image.shape[1]))
         return CountSample(
             image=image,
             points=points,
@@ -129,17 +130,16 @@ def _json(path: Path) -> Any:
         raise LikewiseError(f"{path} is not JSON: {error}") from error
 
 
-def _exemplars(corners: list[list[list[float]]], limit: Tensor) -> Tensor:
-    """Boxes (K, 4) xyxy from four corners each, cut to the picture; without any that lies outside it."""
+def _exemplars(corners: list[list[list[float]]], size: tuple[int, int]) -> Tensor:
+    """Boxes (K, 4) xyxy from four corners each, cut to a picture of this (width, height); without any outside it."""
     quads = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4, 2)
-    low, high = (torch.minimum(v.clamp(min=0.0), limit) for v in (quads.amin(dim=1), quads.amax(dim=1)))
-    return torch.cat((low, high), dim=1)[((high - low) > 0).all(dim=1)]
+    boxes = clip_boxes(torch.cat((quads.amin(dim=1), quads.amax(dim=1)), dim=1), size)
+    return boxes[(box_sides(boxes) > 0).all(dim=1)]
 
 
 def _boxes_of_points(points: Tensor, exemplars: Tensor) -> Tensor:
     """(N, 4): each exemplar for the point nearest to its centre, NaN for all other points."""
     boxes = torch.from_numpy(np.full((len(points), 4), np.nan, np.float32))
     if len(points) and len(exemplars):
-        centres = (exemplars[:, :2] + exemplars[:, 2:]) / 2
-        boxes[torch.cdist(centres, points).argmin(dim=1)] = exemplars
+        boxes[torch.cdist(box_centres(exemplars), points).argmin(dim=1)] = exemplars
     return boxes

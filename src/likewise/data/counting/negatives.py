@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from likewise.boxes import box_sides, centred_boxes
 from likewise.data.counting.sample import CountSample
 from likewise.vocabulary import base_name
 
@@ -65,8 +66,8 @@ def empty_ground(sample: CountSample, exemplars: Array, window: Array, number: i
     found = []
     for _ in range(TRIES * number):
         like = exemplars[int(rng.integers(len(exemplars)))]
-        sides = (like[2:] - like[:2]) * np.exp(rng.uniform(-1.0, 1.0, 2) * np.log(STRETCH))
-        start = window[:2] + rng.random(2) * (window[2:] - window[:2] - sides)
+        sides = box_sides(like) * np.exp(rng.uniform(-1.0, 1.0, 2) * np.log(STRETCH))
+        start = window[:2] + rng.random(2) * (box_sides(window) - sides)
         box = np.concatenate((start, start + sides))
         apart = (box[2:] <= taken[:, :2]).any(axis=1) | (box[:2] >= taken[:, 2:]).any(axis=1)
         if (start >= window[:2]).all() and apart.all():
@@ -78,7 +79,6 @@ def empty_ground(sample: CountSample, exemplars: Array, window: Array, number: i
 
 def _extents(sample: CountSample) -> Array:
     """(M, 4) boxes of everything that is counted; a square of the usual size round a point without a box."""
-    half = sample.sizes()[:, None] / 2
-    squares = torch.cat((sample.points - half, sample.points + half), dim=1)
+    squares = centred_boxes(sample.points, sample.sizes()[:, None])
     extents: Array = torch.where(sample.known[:, None], sample.boxes, squares).numpy().astype(np.float64)
     return extents

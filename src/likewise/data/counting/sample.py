@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from likewise.boxes import box_sizes
 from likewise.errors import LikewiseError
 
 
@@ -132,9 +133,3 @@ class CountSample:
             raise LikewiseError(
                 f"{self.name or 'sample'}: {what} is {value.dtype} {tuple(value.shape)}, expected {dtype} {shape}"
             )
-
-
-def box_sizes(boxes: Tensor) -> Tensor:
-    """sqrt(width x height) of xyxy boxes (..., 4) -> (...); NaN where a box is."""
-    width, height = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
-    return (width * height).sqrt()

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from likewise.data.counting.canvas import FSC147Canvas
+from likewise.boxes import box_centres, box_sides
 from likewise.data.counting.exemplars import choose_exemplars
 from likewise.data.counting.geometry import moved, ordered, resized, to_bytes, to_tensor
 from likewise.data.counting.negatives import choose_negatives, empty_ground
@@ -187,7 +188,7 @@ def _to_hold(exemplars: Tensor, probability: float, rng: np.random.Generator) ->
     if not len(exemplars) or rng.random() >= probability:
         return np.array([np.inf, np.inf, -np.inf, -np.inf])
     box = exemplars[int(rng.integers(len(exemplars)))].numpy().astype(np.float64)
-    return np.tile((box[:2] + box[2:]) / 2, 2)
+    return np.tile(box_centres(box), 2)
 
 
 def _cut(
@@ -281,12 +282,12 @@ def _inside(sample: CountSample, size: int) -> CountSample:
 
 def _grown(boxes: Tensor, factor: float) -> Tensor:
     """Boxes about the same centres with sides so many times as long."""
-    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).repeat(1, 2)
+    centres = box_centres(boxes).repeat(1, 2)
     return centres + (boxes - centres) * factor
 
 
 def _shaken(boxes: Tensor, crop: Crop, rng: np.random.Generator) -> Tensor:
     """Boxes as drawn by hand; never outside the crop, never less than half their size."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    sides = box_sides(boxes).repeat(1, 2)
     errors = torch.from_numpy(rng.standard_normal(boxes.shape, dtype=np.float32)).clamp_(-2.5, 2.5) * crop.box_jitter
     return (boxes + errors.clamp_(-0.25, 0.25) * sides).clamp_(0.0, float(crop.size))

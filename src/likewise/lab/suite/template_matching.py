@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
+from likewise.boxes import box_areas, box_sizes, shared_areas
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.sample import CountSample
 from likewise.errors import LikewiseError
@@ -110,8 +111,7 @@ def finds(image: NDArray[np.uint8], exemplars: Sequence[Box], threshold: float) 
         raise LikewiseError("template matching needs at least one box")
     cv2 = opencv()
     boxes = np.asarray(exemplars, dtype=np.float64)
-    sizes = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-    shrink = min(1.0, _WORKING_SIZE / float(sizes.mean()))
+    shrink = min(1.0, _WORKING_SIZE / float(box_sizes(boxes).mean()))
     small = image if shrink == 1 else cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     places = [_places(cv2, small, box * shrink, scale, threshold) for box in boxes for scale in SCALES]
     everywhere = np.concatenate(places)
@@ -140,14 +140,14 @@ def _places(cv2: Any, image: NDArray[np.uint8], box: Array, scale: float, thresh
 
 def _suppress(found: Array) -> list[int]:
     """Indices of the best finds that do not overlap; ``found`` (N, 5) is sorted, best first."""
-    area = np.prod(found[:, 2:4] - found[:, :2], axis=1)
+    boxes = found[:, :4]
+    area = box_areas(boxes)
     left = np.ones(len(found), dtype=bool)
     kept = []
     for i in range(len(found)):
         if left[i]:
             kept.append(i)
-            shared = np.minimum(found[i, 2:4], found[:, 2:4]) - np.maximum(found[i, :2], found[:, :2])
-            common = np.prod(np.clip(shared, 0, None), axis=1)
+            common = shared_areas(boxes[i], boxes)
             left &= common <= OVERLAP * (area[i] + area - common)
     return kept
 

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.boxes import box_centres, box_sides, box_sizes, centred_boxes
+
 #: A place shows an object if its centre is within this many object sizes (sqrt(width x height)) of its point ...
 INSIDE = 0.3
 #: ... or if the object is so small that none is, within this share of the stride; it shows none beyond the latter.
@@ -114,8 +116,8 @@ def box_loss(raw: Tensor, points: Sequence[Tensor], boxes: Sequence[Tensor], *, 
 
 def _box_error(told: Tensor, points: Tensor, boxes: Tensor, stride: int) -> Tensor:
     """`box_loss` of one picture, all of whose boxes are known."""
-    grid, sides = (told.shape[1], told.shape[2]), boxes[:, 2:] - boxes[:, :2]
-    middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, sides.prod(1).sqrt()
+    grid, sides = (told.shape[1], told.shape[2]), box_sides(boxes)
+    middles, sizes = box_centres(boxes), box_sizes(boxes)
     shown, _ = places_of(points, sizes, grid, stride)
     if not bool(shown.any()):
         return told.sum() * 0
@@ -136,8 +138,7 @@ def told_boxes(raw: Tensor, stride: int) -> Tensor:
     places = _centres(grid, stride, raw).view(*grid, 2)
     offset, log_sides = raw.movedim(1, -1).split(2, dim=-1)
     sides = BOX_UNIT * log_sides.clamp(-4, 4).exp()
-    middle = places + offset * sides.prod(-1, keepdim=True).sqrt()
-    return torch.cat([middle - sides / 2, middle + sides / 2], dim=-1)
+    return centred_boxes(places + offset * sides.prod(-1, keepdim=True).sqrt(), sides)
 
 
 def naming_loss(

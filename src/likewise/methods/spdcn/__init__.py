@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from likewise.boxes import mean_exemplar_sizes
 from likewise.errors import LikewiseError
 from likewise.inference import FLAT_FIELDS, InferenceConfig
 from likewise.methods.spdcn.block_count import block_count_error
@@ -36,7 +37,7 @@ from likewise.methods.spdcn.similarity_features import (
     with_levels,
 )
 from likewise.nn.trunks import TrunkName, at_grid, channels_at_stride
-from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss, mean_exemplar_sizes
+from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.types import CountBatch, Preprocess, PromptBatch
 from likewise.weights import OldFields, Preset, WeightCard, renamed

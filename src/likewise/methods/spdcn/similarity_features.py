@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.boxes import box_sides
 from likewise.ops.similarity import correlate_kernels, pool_boxes, similarity_to_examples
 
 #: Near-twins differ by hundredths of a cosine: differences are shown to the decoder so many times as large.
@@ -108,7 +109,7 @@ def describe(
         aligned: see `likewise.ops.similarity.pool_boxes`.
     """
     crops = pool_boxes(features.classes, boxes, size=size, scale=1 / stride, aligned=aligned)
-    return [Description(_sides(b).to(c), c.mean((2, 3))) for b, c in zip(boxes, crops, strict=True)]
+    return [Description(box_sides(b).flip(-1).to(c), c.mean((2, 3))) for b, c in zip(boxes, crops, strict=True)]
 
 
 def with_levels(
@@ -172,8 +173,3 @@ def _negatives_of(description: Description) -> Description:
         description.sizes[:0], description.vectors[:0], levels=tuple(level[:0] for level in description.levels)
     )
     return description.negatives or nothing
-
-
-def _sides(boxes: Tensor) -> Tensor:
-    """(K, 4) xyxy -> (K, 2) height, width."""
-    return torch.stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]], dim=1)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
+from likewise.boxes import mask_box
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
 from likewise.scenes.kinds.textures import Floats, random_colour, smooth_noise
@@ -234,8 +235,9 @@ def _region(path: str, labels: str, value: int) -> Image.Image:
 
 
 def _masked_part(path: str, mask: NDArray[np.bool_]) -> Image.Image:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    box = mask_box(mask)
+    if box is None:
+        raise LikewiseError(f"{path}: its mask is empty; expected at least one pixel to cut out")
     alpha = Image.fromarray(mask.astype(np.uint8) * 255).crop(box)
     part = _open(path).crop(box)
     part.putalpha(alpha)
