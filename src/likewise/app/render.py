@@ -1,21 +1,78 @@
-"""Pictures of a project with what was found drawn in, and corrections by hand."""
+"""Results as the page shows them: answers as JSON with layers for its canvas, and whole pictures for the archive."""
 
 from __future__ import annotations
+
+import base64
+import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
+from likewise.app.picture_store import Picture
 from likewise.app.project import ProjectPicture
 from likewise.app.strokes import Marked
-from likewise.draw import canvas, draw_badge, draw_boxes, draw_outline, draw_points, heat_overlay
+from likewise.boxes import scale_boxes
+from likewise.draw import canvas, draw_badge, draw_boxes, draw_outline, draw_points, heat_layer, heat_overlay
+from likewise.ops.run_lengths import encode_rle
 from likewise.preprocess.scaled_view import View
-from likewise.results import CountResult, SegmentResult
+from likewise.results import CountResult, RecognizeResult, SegmentResult
+from likewise.results.recognize import MAGNIFIED
 
+#: Longest side of what is laid over the picture.
+LAYER = 1024
+#: Colour and opacity of a mask that is laid over the picture.
+MASK_COLOUR = (64, 224, 255, 110)
+#: Width of its opaque edge, pixels of the layer.
+EDGE = 1
 #: Points that were added by hand.
 ADDED_COLOUR = (255, 196, 64)
 #: Longest side at which a mask is outlined.
 DRAWN = 1600
+
+
+def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[str, Any]:
+    """What ``likewise count --json`` prints, and scores, prompt, where asked for also the heat."""
+    answer = {
+        **result.to_dict(),
+        "image": picture.name,
+        "scores": [round(float(score), 4) for score in result.scores],
+        "prompt": result.prompt.to_dict(),
+        "object_size": result.object_size,
+    }
+    if not heat:
+        return answer
+    return {**answer, "heat": _png(heat_layer(result.grid, _layer_size(picture), faint=result.even))}
+
+
+def segment_answer(picture: Picture, result: SegmentResult, *, layer: bool) -> dict[str, Any]:
+    """What ``likewise segment --json`` prints, the mask in COCO's run lengths, and where asked as a layer."""
+    answer = {
+        **result.to_dict(),
+        "image": picture.name,
+        "segmentation": encode_rle(result.mask, compressed=True),
+    }
+    if not layer:
+        return answer
+    mask = np.asarray(result.mask_picture().convert("L").resize(_layer_size(picture), Image.Resampling.BOX)) > 127
+    coloured = np.where(mask[..., None], np.array(MASK_COLOUR, dtype=np.uint8), np.uint8(0))
+    coloured[mask & ~ndimage.binary_erosion(mask, iterations=EDGE, border_value=1), 3] = 255
+    return {**answer, "mask": _png(Image.fromarray(coloured))}
+
+
+def recognize_answer(picture: Picture, result: RecognizeResult, *, evidence: bool) -> dict[str, Any]:
+    """What ``likewise recognize --json`` prints, and where asked for the peaks and the magnified evidence."""
+    answer = {**result.to_dict(), "image": picture.name}
+    if not evidence:
+        return answer
+    peaks = [[round(float(x), 2), round(float(y), 2)] for x, y in result.peaks]
+    magnified = [
+        {"what": what, "image": _png(Image.fromarray(each))}
+        for what, each in zip(MAGNIFIED, result.magnified, strict=False)  # fewer where the model makes none
+    ]
+    return {**answer, "peaks": peaks, "magnified": magnified}
 
 
 def count_overlay(picture: ProjectPicture, result: CountResult) -> Image.Image:
@@ -29,7 +86,7 @@ def count_overlay(picture: ProjectPicture, result: CountResult) -> Image.Image:
         draw_outline(drawn, [tuple(corner) for corner in np.array(picture.region) * scale])
     draw_points(drawn, kept)
     draw_points(drawn, added, ADDED_COLOUR)
-    draw_boxes(drawn, [tuple(box) for box in np.array(picture.exemplars).reshape(-1, 4) * np.tile(scale, 2)])
+    draw_boxes(drawn, [tuple(box) for box in scale_boxes(np.array(picture.exemplars).reshape(-1, 4), scale)])
     by_hand = f", +{len(added)} -{picture.removals} by hand" if len(added) or picture.removals else ""
     model = picture.prediction.model if picture.prediction else result.model
     subtitle = f"{picture.prediction.count if picture.prediction else 0:.2f} by {model}{by_hand}"
@@ -50,3 +107,15 @@ def mask_overlay(picture: ProjectPicture, found: Marked, pixels: NDArray[np.uint
         image=reduced,
     )
     return result.plot()
+
+
+def _layer_size(picture: Picture) -> tuple[int, int]:
+    factor = min(1.0, LAYER / max(picture.width, picture.height))
+    return max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+
+
+def _png(image: Image.Image) -> str:
+    """A PNG as a data URL."""
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG", compress_level=3)
+    return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")

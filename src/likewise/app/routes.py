@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse
 
 import likewise
-from likewise.app.export import to_coco, to_csv
+from likewise.app.export import to_csv, to_format
 from likewise.app.jobs import Job
 from likewise.app.limits import RefusedError
 from likewise.app.multipart import FIELD
@@ -19,6 +19,7 @@ from likewise.app.picture_store import Picture, shown
 from likewise.app.project import Project, schema
 from likewise.app.requests import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
 from likewise.app.workbench import Workbench
+from likewise.results.formats import FORMATS, format_of
 from likewise.types import Task
 
 #: Pictures never change under their id.
@@ -90,8 +91,9 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
 def _add_question_routes(api: APIRouter, bench: Workbench) -> None:
     @api.get("/models", tags=["questions"])
     def list_models() -> dict[str, Any]:
-        """The models, what they take, and whether their weights are here."""
-        return {"version": likewise.__version__, "models": bench.models.listed()}
+        """The models, what they take, whether their weights are here, and the forms each task's answers come in."""
+        forms = {task: {name: form.title for name, form in named.items()} for task, named in FORMATS.items()}
+        return {"version": likewise.__version__, "models": bench.models.listed(), "formats": forms}
 
     @api.post("/count", tags=["questions"])
     async def count(question: CountQuestion) -> dict[str, Any]:
@@ -153,15 +155,16 @@ def _add_project_routes(api: APIRouter, bench: Workbench) -> None:
         """A table with one row a picture."""
         return _download(to_csv(project, task), "text/csv; charset=utf-8", f"likewise-{task}.csv")
 
-    @api.post("/export/coco", tags=["project"])
-    def export_coco(project: Project, task: Task = "count") -> dict[str, Any]:
-        """A COCO data set of the points, corrected ones included, or of the masks."""
-        return to_coco(project, task)
-
     @api.post("/export/overlays", status_code=202, tags=["project"])
     async def export_overlays(project: Project, task: Task = "count") -> dict[str, Any]:
         """Draw every picture that has an answer into an archive, with its mask: a job whose file is to be fetched."""
         return bench.start_overlays(project, task).to_dict()
+
+    @api.post("/export/{form}", tags=["project"], response_class=Response)
+    def export_as(form: str, project: Project, task: Task = "count") -> Response:
+        """What was found, corrections included, in one of the forms listed with the models, such as ``coco``."""
+        written = format_of(task, form)
+        return _download(to_format(project, task, form), written.media_type, written.file)
 
 
 async def asked(bench: Workbench, function: Callable[[], Any]) -> Any:

@@ -1,6 +1,8 @@
 """What the workbench does, without HTTP: answers questions about pictures, works through many, writes exports.
 
-Everything here but the constructor and `close` runs in the worker's thread.
+`Workbench.count`, `Workbench.segment` and `Workbench.recognize` are for the worker's thread, which alone touches models.
+All others may be called from any: `Workbench.start`, `Workbench.start_overlays` and `Workbench.warm_up` check what is
+asked, and leave the work to that thread, step by step.
 """
 
 from __future__ import annotations
@@ -17,13 +19,12 @@ from typing import Any
 
 from PIL import Image
 
-from likewise.app.answers import count_answer, recognize_answer, segment_answer
 from likewise.app.jobs import Job, Jobs
 from likewise.app.limits import Limits, RefusedError
 from likewise.app.models import Models
 from likewise.app.picture_store import Picture, Shelf, pixels_of
 from likewise.app.project import Project, ProjectPicture
-from likewise.app.render import count_overlay, mask_overlay
+from likewise.app.render import count_answer, count_overlay, mask_overlay, recognize_answer, segment_answer
 from likewise.app.requests import (
     Asked,
     CountJob,

@@ -36,6 +36,7 @@ def count(
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     csv: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
+    formats: Annotated[Sequence[str], Parameter(name="--format", negative="", metavar="NAME", show_default=False)] = (),
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Count, in pictures, the objects that look like the ones shown.
@@ -55,6 +56,7 @@ def count(
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/counts.csv.
         output: Write one overlay a picture, NAME_count.png, to this folder.
+        formats: Write each result to that folder in a form for other programs, too: coco. Repeat for more.
         overwrite: Count everything again, also what the CSV file already holds.
 
     Returns:
@@ -71,6 +73,7 @@ def count(
         like=tuple(parse_like(each) for each in like),
         trust=trust,
         model=model or ("spdcn-lite" if box or like else "countx-lite"),
+        formats=tuple(formats),
     )
     return run_through(pictures, job, Output(as_json, csv, output, overwrite))
 
@@ -87,7 +90,9 @@ class CountJob(Job):
     like: tuple[tuple[str, Box], ...]
     trust: Literal["fast", "full"]
     model: str
+    formats: tuple[str, ...] = ()
 
+    task = "count"
     doing = "counting"
     done = "counted"
     table = "counts.csv"

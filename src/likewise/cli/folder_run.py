@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from likewise.cli.inputs import Pictures
 from likewise.cli.ledger import Ledger, fingerprint
 from likewise.errors import LikewiseError
+from likewise.types import Task
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,8 +33,10 @@ class Job(ABC):
         done: ... and when it has been.
         table: name of the CSV file in the output folder.
         columns: of the table, beside image, seconds, model and settings.
+        task: what the model does.
         suffixes: of the pictures that are written for each picture; a picture that has them all is done.
         model: name or file of the model.
+        formats: forms in which each result is written beside its drawings, by name.
     """
 
     doing: ClassVar[str]
@@ -41,7 +44,9 @@ class Job(ABC):
     table: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     suffixes: ClassVar[tuple[str, ...]]
+    task: ClassVar[Task]
     model: str
+    formats: tuple[str, ...] = ()
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -70,6 +75,26 @@ class Job(ABC):
     @abstractmethod
     def drawings(self, result: Any) -> Sequence[Image.Image]:
         """The pictures that go with ``suffixes``."""
+
+    def files(self) -> tuple[str, ...]:
+        """What stands behind a picture's name in everything that is written for it, the drawings first.
+
+        Raises:
+            LikewiseError: there is no such form.
+        """
+        if not self.formats:
+            return self.suffixes
+        from likewise.results.formats import format_suffix
+
+        return self.suffixes + tuple(format_suffix(self.task, name) for name in self.formats)
+
+    def texts(self, result: Any) -> list[str]:
+        """A result in the ``formats``."""
+        if not self.formats:
+            return []
+        from likewise.results.formats import format_of
+
+        return [format_of(self.task, name).write([result.annotations], {}) for name in self.formats]
 
     def fingerprint(self) -> str:
         """Changes with everything the results depend on, the weights included."""
@@ -103,12 +128,18 @@ class Output:
 
 
 def run_through(pictures: Pictures, job: Job, output: Output) -> int:
-    """Work through pictures; the exit code, 1 when one among several failed."""
+    """Work through pictures; the exit code, 1 when one among several failed.
+
+    Raises:
+        LikewiseError: a file would have a reference's place, or there is no folder for the forms that are asked for.
+    """
     paths, several = pictures.paths, pictures.several
+    if job.formats and output.folder is None:
+        raise LikewiseError(f"--format {job.formats[0]} writes a file for each picture; say where to with --output DIR")
     table = output.csv
     if table is None and output.folder is not None and several:
         table = output.folder / job.table
-    drawings = dict(zip(paths, _drawings(paths, output.folder, job.suffixes), strict=True))
+    drawings = dict(zip(paths, _drawings(paths, output.folder, job.files()), strict=True))
     _spare(job.references(), [drawing for each in drawings.values() for drawing in each])
     ledger = None if table is None else Ledger(table, job.columns, job.fingerprint(), overwrite=output.overwrite)
     todo = [p for p in paths if ledger is None or p not in ledger or not all(d.exists() for d in drawings[p])]
@@ -156,8 +187,11 @@ class _Run:
         paths = self._drawings[picture]
         if paths:
             paths[0].parent.mkdir(parents=True, exist_ok=True)
-            for path, drawing in zip(paths, self._job.drawings(result), strict=True):
+            drawings = self._job.drawings(result)
+            for path, drawing in zip(paths, drawings, strict=False):
                 drawing.save(path)
+            for path, text in zip(paths[len(drawings) :], self._job.texts(result), strict=True):
+                path.write_text(text, encoding="utf-8")
         if self._ledger is not None:
             self._ledger.add(picture, self._job.row(result), result)
         if self._as_json:

@@ -54,6 +54,7 @@ class RecognizeJob(Job):
 
     model: str
 
+    task = "recognize"
     doing = "recognising"
     done = "recognised"
     table = "names.csv"

@@ -28,6 +28,7 @@ def segment(
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     csv: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
+    formats: Annotated[Sequence[str], Parameter(name="--format", negative="", metavar="NAME", show_default=False)] = (),
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Find, in pictures, what masks show in other pictures.
@@ -44,13 +45,14 @@ def segment(
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/segments.csv.
         output: Write an overlay, NAME_segment.png, and the mask, NAME_mask.png, of each picture to this folder.
+        formats: Write each result to that folder in a form for other programs, too: coco. Repeat for more.
         overwrite: Segment everything again, also what the CSV file already holds.
 
     Returns:
         Exit code: 1 when a picture among several could not be segmented.
     """
     pictures = find_pictures(queries, "segment")
-    job = SegmentJob(support=tuple(parse_support(each) for each in support), model=model)
+    job = SegmentJob(tuple(parse_support(each) for each in support), model, tuple(formats))
     return run_through(pictures, job, Output(as_json, csv, output, overwrite))
 
 
@@ -64,7 +66,9 @@ class SegmentJob(Job):
 
     support: tuple[tuple[str, Any], ...]
     model: str
+    formats: tuple[str, ...] = ()
 
+    task = "segment"
     doing = "segmenting"
     done = "segmented"
     table = "segments.csv"

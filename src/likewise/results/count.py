@@ -9,7 +9,7 @@ network's: the same density before it was brought to the caller's pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from likewise.boxes import scale_boxes
 from likewise.draw import (
     NEGATIVE_COLOUR,
     canvas,
@@ -27,8 +28,9 @@ from likewise.draw import (
     draw_points,
     heat_overlay,
 )
-from likewise.results.arrays import check, finite, rounded, xywh
-from likewise.results.base import stem_in, write
+from likewise.results.annotations import NAMELESS, PointAnnotations
+from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
+from likewise.results.coco import points_dataset
 from likewise.types import Box, Prompt
 
 
@@ -90,7 +92,13 @@ class CountResult:
     @cached_property
     def density(self) -> np.ndarray:
         """(H, W) float32, objects per pixel of the caller's picture; sums to the count."""
-        return resize_sum(self.grid, self.size[1], self.size[0])
+        # here and not above: who only writes a result down need not wait for torch
+        import torch
+
+        from likewise.ops.density.maps import resize_density
+
+        whole = resize_density(torch.from_numpy(self.grid.astype(np.float64)), (self.size[1], self.size[0]))
+        return whole.numpy().astype(np.float32)
 
     @property
     def even(self) -> float:
@@ -110,8 +118,8 @@ class CountResult:
         picture = heat_overlay(inner, self.grid, faint=self.even)
         picture, _ = canvas(np.asarray(picture))
         scale = np.array([inner.width / self.size[0], inner.height / self.size[1]])
-        boxes = np.reshape((*self.prompt.exemplars, *self.found), (-1, 4)) * np.tile(scale, 2)
-        negatives = np.reshape(self.prompt.negatives, (-1, 4)) * np.tile(scale, 2)
+        boxes = scale_boxes(np.reshape((*self.prompt.exemplars, *self.found), (-1, 4)), scale)
+        negatives = scale_boxes(np.reshape(self.prompt.negatives, (-1, 4)), scale)
         if self.prompt.region is not None:
             draw_outline(picture, [tuple(corner) for corner in np.asarray(self.prompt.region) * scale])
         draw_points(picture, self.points * scale)
@@ -128,7 +136,7 @@ class CountResult:
         warned = f" ({len(self.warnings)} warning{'s' * (len(self.warnings) > 1)})" * bool(self.warnings)
         return f"{self.count:.2f}{likely} by {Path(self.model).stem}{warned}"
 
-    def save(self, directory: str | Path, name: str | None = None) -> Path:
+    def save(self, directory: str | Path, name: str | None = None, formats: Sequence[str] = ()) -> Path:
         """Write the `plot`, the `density` and the numbers.
 
         The files are ``NAME_count.png``, ``NAME_density.npy``, and ``NAME_count.json``: `to_dict`, scores, prompt
@@ -137,13 +145,18 @@ class CountResult:
         Args:
             directory: made where it is missing.
             name: None: the picture's own name without its ending, or ``picture`` where it has none.
+            formats: names in `likewise.results.formats.FORMATS`, to write the points so too: coco is NAME_coco.json.
 
         Returns:
             The path of the plot.
+
+        Raises:
+            LikewiseError: there is no such form.
         """
         stem = stem_in(directory, name, self.source)
         record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
         record["signs"] = {sign: round(value, 4) for sign, value in self.signs.items()}
+        write_formats(stem, "count", formats, self.annotations)
         np.save(stem.with_name(f"{stem.name}_density.npy"), self.density)
         return write(stem, "count", record, self.plot())
 
@@ -166,66 +179,19 @@ class CountResult:
         }
 
     def to_coco(self) -> dict[str, Any]:
-        """The result as a COCO data set of one picture and one category.
+        """The result as a COCO data set of one picture and one category: see `likewise.results.coco.points_dataset`."""
+        return points_dataset([self.annotations])
 
-        Each point is an annotation with a single keypoint ``centre`` (and, plainly, ``point``), its score, and as its
-        ``bbox`` a box of the exemplars' mean size centred on the point, cut at the picture's edge; without exemplars
-        the box is one pixel. A folder of pictures with such a file as ``annotations.json`` is a counting data set.
-        """
-        width, height = self.size
-        exemplars = [{"bbox": xywh(box)} for box in self.prompt.exemplars]
-        name = self.prompt.text or "object"
-        return {
-            "images": [
-                {
-                    "id": 1,
-                    "file_name": self.source or "",
-                    "width": width,
-                    "height": height,
-                    "count": round(self.count, 4),
-                    "exemplars": exemplars,
-                }
-            ],
-            "annotations": [self._annotation(i) for i in range(len(self.points))],
-            "categories": [{"id": 1, "name": name, "supercategory": "", "keypoints": ["centre"], "skeleton": []}],
-        }
-
-    def _annotation(self, index: int) -> dict[str, Any]:
-        x, y = (float(v) for v in self.points[index])
-        width, height = self.object_size or (1.0, 1.0)
-        corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        box = np.clip(corners, 0, (*self.size, *self.size))
-        bbox = xywh(tuple(box.tolist()))
-        return {
-            "id": index + 1,
-            "image_id": 1,
-            "category_id": 1,
-            "bbox": bbox,
-            "area": round(bbox[2] * bbox[3], 2),
-            "iscrowd": 0,
-            "keypoints": [round(x, 2), round(y, 2), 2],
-            "num_keypoints": 1,
-            "point": [round(x, 2), round(y, 2)],
-            "score": round(float(self.scores[index]), 4),
-        }
-
-
-def resize_sum(density: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bring a density (h, w) to (height, width) float32 so that the sum over any area stays what it was.
-
-    Each value is spread evenly over its own cell; what a new pixel covers of the old cells is its new value. The
-    sum is exact up to the rounding of float32.
-    """
-    across = _resize_rows(density.astype(np.float64).T, width)
-    return _resize_rows(across.T, height).astype(np.float32)
-
-
-def _resize_rows(values: np.ndarray, length: int) -> np.ndarray:
-    """Sums of ``length`` equal stretches of the first axis, from differences of its running integral."""
-    if len(values) == length:
-        return values
-    integral = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
-    edge = np.linspace(0, len(values), length + 1)
-    below = np.minimum(edge.astype(np.int64), len(values) - 1)
-    share = (edge - below)[:, None]
-    return np.diff(integral[below] * (1 - share) + integral[below + 1] * share, axis=0)
+    @property
+    def annotations(self) -> PointAnnotations:
+        """What was found, as files for other programs are written from it."""
+        return PointAnnotations(
+            name=self.source or "",
+            size=self.size,
+            count=self.count,
+            points=self.points,
+            scores=self.scores,
+            exemplars=self.prompt.exemplars,
+            object_size=self.object_size,
+            category=self.prompt.text or NAMELESS,
+        )

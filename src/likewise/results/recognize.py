@@ -17,8 +17,7 @@ from PIL import Image
 
 from likewise.draw import above_answers, beside, canvas, draw_points, heat_overlay
 from likewise.errors import LikewiseError
-from likewise.results.arrays import check, finite, rounded
-from likewise.results.base import stem_in, write
+from likewise.results.base import check, finite, rounded, stem_in, write
 from likewise.types import Box
 
 #: What the pictures in `RecognizeResult.magnified` are called, in their order.

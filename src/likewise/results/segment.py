@@ -8,6 +8,7 @@ Only `SegmentResult.grid` is in the network's: the same score before it was brou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,9 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from likewise.draw import canvas, draw_badge, draw_outline, mask_overlay
-from likewise.ops.run_lengths import encode_rle
-from likewise.results.arrays import check, finite, rounded, xywh
-from likewise.results.base import stem_in, write
+from likewise.results.annotations import MaskAnnotation
+from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
+from likewise.results.coco import masks_dataset
 
 #: What scores more belongs to the mask.
 THRESHOLD = 0.5
@@ -117,18 +118,23 @@ class SegmentResult:
         """The mask at the picture's size, white on black."""
         return Image.fromarray(self.mask)
 
-    def save(self, directory: str | Path, name: str | None = None) -> Path:
+    def save(self, directory: str | Path, name: str | None = None, formats: Sequence[str] = ()) -> Path:
         """Write the `plot`, the mask and the numbers: ``NAME_segment.png``, ``NAME_mask.png``, ``NAME_segment.json``.
 
         Args:
             directory: made where it is missing.
             name: None: the picture's own name without its ending, or ``picture`` where it has none.
+            formats: names in `likewise.results.formats.FORMATS`, to write the mask so too: coco is NAME_coco.json.
 
         Returns:
             The path of the plot.
+
+        Raises:
+            LikewiseError: there is no such form.
         """
         stem = stem_in(directory, name, self.source)
         record = {**self.to_dict(), "contours": [rounded(ring, 1) for ring in self.contours]}
+        write_formats(stem, "segment", formats, self.annotations)
         self.mask_picture().save(stem.with_name(f"{stem.name}_mask.png"))
         return write(stem, "segment", record, self.plot())
 
@@ -144,23 +150,14 @@ class SegmentResult:
 
     def to_coco(self) -> dict[str, Any]:
         """The result as a COCO data set of one picture with one annotation, its ``segmentation`` in run lengths."""
-        width, height = self.size
+        return masks_dataset([self.annotations])
+
+    @property
+    def annotations(self) -> MaskAnnotation:
+        """What was found, as files for other programs are written from it."""
         x0, y0 = self.boxes[:, :2].min(0).tolist() if len(self.boxes) else (0.0, 0.0)
         x1, y1 = self.boxes[:, 2:].max(0).tolist() if len(self.boxes) else (0.0, 0.0)
-        note = {
-            "id": 1,
-            "image_id": 1,
-            "category_id": 1,
-            "segmentation": encode_rle(self.mask),
-            "area": int(self.mask.sum()),
-            "bbox": xywh((x0, y0, x1, y1)),
-            "iscrowd": 0,
-        }
-        return {
-            "images": [{"id": 1, "file_name": self.source or "", "width": width, "height": height}],
-            "annotations": [note] if self.mask.any() else [],
-            "categories": [{"id": 1, "name": "object", "supercategory": ""}],
-        }
+        return MaskAnnotation(name=self.source or "", mask=self.mask, box=(x0, y0, x1, y1))
 
     def _subtitle(self) -> str:
         return f"of the picture, by {Path(self.model).stem}"

@@ -13,16 +13,16 @@ from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from likewise.boxes import xyxy_to_xywh
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import encode_rle
+from likewise.results.coco import CocoDataset, Record
 from likewise.scenes.config import SceneConfig
 from likewise.scenes.scene import Scene, make_scene
 
-Record = dict[str, Any]
 #: Changes whenever the same config and index no longer give the same bytes.
 GENERATION = 2
 _CONFIG = "config.json"
@@ -94,10 +94,9 @@ def scene_record(scene: Scene, config: SceneConfig, index: int, *, masks: bool =
 
 def _object_record(scene: Scene, index: int, *, masks: bool) -> Record:
     thing = scene.objects[index]
-    x0, y0, x1, y1 = thing.box
     record: Record = {
         "category": thing.kind,
-        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "bbox": list(xyxy_to_xywh(thing.box)),
         "point": [round(thing.point[0], 2), round(thing.point[1], 2)],
         "visible": round(thing.visible, 3),
         "area": thing.area,
@@ -132,33 +131,24 @@ def _run(task: Callable[[int], None], indices: list[int], workers: int) -> Itera
 
 def _assemble(root: Path, config: SceneConfig, count: int) -> Path:
     records = [json.loads(_record_path(root, i).read_text(encoding="utf-8")) for i in range(count)]
-    names = sorted({o["category"] for r in records for o in r["objects"]})
-    ids = {name: i for i, name in enumerate(names, start=1)}
-    images: list[Record] = []
-    annotations: list[Record] = []
-    for image_id, record in enumerate(records, start=1):
-        first = len(annotations) + 1
-        objects = record.pop("objects")
-        notes = [{"id": first + i, "image_id": image_id} | _note(o, ids) for i, o in enumerate(objects)]
-        chosen = [notes[i] for i in record.pop("exemplars")]
-        images.append({"id": image_id} | record | {"exemplars": [_exemplar(n) for n in chosen]})
-        annotations += notes
+    dataset = CocoDataset()
+    for name in sorted({thing["category"] for record in records for thing in record["objects"]}):
+        dataset.category(name)
+    for record in records:
+        objects, chosen = record.pop("objects"), record.pop("exemplars")
+        image, notes = dataset.add(record, [(thing.pop("category"), thing | {"iscrowd": 0}) for thing in objects])
+        image["exemplars"] = [_exemplar(notes[i]) for i in chosen]
     content = {
         "info": {"set": "synthetic", "point": "centroid of the visible part", "config": asdict(config)},
-        "categories": [{"id": i, "name": name} for name, i in ids.items()],
-        "images": images,
-        "annotations": annotations,
+        "categories": [{"id": number, "name": name} for name, number in dataset.category_ids.items()],
+        "images": dataset.images,
+        "annotations": dataset.annotations,
     }
     path = root / "annotations.json"
     part = path.with_suffix(".part")
     part.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     part.replace(path)
     return path
-
-
-def _note(thing: Record, ids: dict[str, int]) -> Record:
-    rest = {k: v for k, v in thing.items() if k != "category"}
-    return {"category_id": ids[thing["category"]]} | rest | {"iscrowd": 0}
 
 
 def _exemplar(note: Record) -> Record:

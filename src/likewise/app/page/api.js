@@ -35,14 +35,15 @@ export const startJob = (job) => post("/jobs", job);
 export const followJob = (id, after) => get(`/jobs/${id}?after=${after}`);
 export const cancelJob = async (id) => answer(await call(`/jobs/${id}`, { method: "DELETE" }));
 export const checkProject = (project) => post("/project/check", project);
-export const exportCoco = (project, task) => post(`/export/coco?task=${task}`, project);
 export const startOverlays = (project, task) => post(`/export/overlays?task=${task}`, project);
 export const imageUrl = (id) => `${BASE}/pictures/${id}/image`;
 export const thumbnailUrl = (id) => `${BASE}/pictures/${id}/thumbnail`;
 
-export async function exportCsv(project, task) {
-  const response = await send(`/export/csv?task=${task}`, project);
-  return response.ok ? response.blob() : answer(response);
+/** A project's answers as a file, and the name it should have. */
+export async function exportAs(form, project, task) {
+  const response = await send(`/export/${form}?task=${task}`, project);
+  if (!response.ok) return answer(response);
+  return [await response.blob(), response.headers.get("Content-Disposition").match(/filename="(.+)"/)[1]];
 }
 
 export async function jobFile(id) {

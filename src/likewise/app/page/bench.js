@@ -6,7 +6,7 @@ import { loadImage } from "./stage.js";
 
 export class Bench {
   constructor(stage, store) {
-    Object.assign(this, { stage, store, pictures: new Map(), selected: null, mode: null, tool: null, models: [] });
+    Object.assign(this, { stage, store, pictures: new Map(), selected: null, mode: null, tool: null, models: [], formats: {} });
     this.onselect = () => {};
     this.ontool = () => {};
   }

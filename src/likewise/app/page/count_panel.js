@@ -44,7 +44,7 @@ export class CountPanel {
       el("div", { class: "block" },
         part("apply", el("button", { class: "primary wide", id: "apply", onclick: actions.apply, text: "Count in every picture" })),
         part("applyNote", el("p", { class: "quiet" }))),
-      exportBlock(actions, { csv: "CSV: a table of the counts", coco: "COCO: the points, as JSON", overlays: "Overlays: every picture with its points, as a zip archive" }),
+      exportBlock(actions, this.bench.formats.count, { csv: "CSV: a table of the counts", overlays: "Overlays: every picture with its points, as a zip archive" }),
     ];
   }
 

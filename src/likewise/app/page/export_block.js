@@ -2,10 +2,8 @@
 
 import { el } from "./dom.js";
 
-const WORDS = { csv: "CSV", coco: "COCO", overlays: "Overlays" };
-
-/** labels: what each form (csv, coco, overlays) holds, for those who do not see the buttons. */
-export const exportBlock = (actions, labels) =>
+/** Each label says what a form is called and, after a colon, what it holds; formats are those that the server knows, by name. */
+export const exportBlock = (actions, formats, { csv, overlays }) =>
   el("div", { class: "block" }, el("h3", { text: "Export" }),
-    el("div", { class: "export" }, ...Object.entries(labels).map(([form, label]) =>
-      el("button", { id: `export-${form}`, onclick: actions[form], text: WORDS[form], title: label, "aria-label": label }))));
+    el("div", { class: "export" }, ...Object.entries({ csv, ...formats, overlays }).map(([form, label]) =>
+      el("button", { id: `export-${form}`, onclick: () => actions.save(form), text: label.split(":")[0], title: label, "aria-label": label }))));

@@ -29,7 +29,7 @@ let version = "";
 let savedAt = 0;
 
 const WORDS = { count: "Counting", segment: "Looking for it", recognize: "Recognising" };
-const actions = { apply, csv: () => save("csv"), coco: () => save("coco"), overlays };
+const actions = { apply, save: (form) => (form === "overlays" ? overlays() : save(form)) };
 
 function useMode(name) {
   bench.mode = modes[name];
@@ -87,8 +87,7 @@ const project = (...tasks) => toProject(bench, modes, version, ...tasks);
 async function save(form) {
   try {
     const { task } = bench.mode;
-    if (form === "csv") download(await api.exportCsv(project([task]), task), `likewise-${task}.csv`);
-    else download(new Blob([JSON.stringify(await api.exportCoco(project([task]), task), null, 1)], { type: "application/json" }), "annotations.json");
+    download(...(await api.exportAs(form, project([task]), task)));
   } catch (error) {
     complain(error);
   }
@@ -191,8 +190,8 @@ async function start() {
   useMode("count");
   startArrivals({ added: (picture, first) => { add(picture, first); bench.ontool("box"); }, opened: open });
   try {
-    const [{ models, version: running }, { pictures }] = await Promise.all([api.listModels(), api.listPictures()]);
-    bench.models = models;
+    const [{ models, formats, version: running }, { pictures }] = await Promise.all([api.listModels(), api.listPictures()]);
+    Object.assign(bench, { models, formats });
     if (modes.count.takesNegatives()) store.prompt.add("negatives");
     version = running;
     const first = pictures.find((picture) => !picture.error);

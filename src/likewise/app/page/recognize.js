@@ -79,7 +79,7 @@ export class RecognizeMode extends Mode {
       (this.told = el("div", { class: "block" }, el("h3", { text: "What it looked at" }), this.evidence,
         el("label", { class: "check" }, this.check, "Points it responded to"))),
       el("div", { class: "block" }, this.apply),
-      exportBlock(actions, { csv: "CSV: a table of the labels", overlays: "Overlays: every picture with its labels and evidence, as a zip archive" }),
+      exportBlock(actions, this.bench.formats.recognize, { csv: "CSV: a table of the labels", overlays: "Overlays: every picture with its labels and evidence, as a zip archive" }),
     ];
   }
 

@@ -32,7 +32,7 @@ export class SegmentPanel {
         el("h3", { text: "Show" }),
         el("div", { class: "row" }, check("mask", "What was found"), check("strokes", "What is brushed"))),
       el("div", { class: "block" }, this.apply, this.applyNote),
-      exportBlock(actions, { csv: "CSV: a table of the areas", coco: "COCO: the masks, as JSON", overlays: "Overlays: every mask, and every picture with its mask, as a zip archive" }),
+      exportBlock(actions, this.bench.formats.segment, { csv: "CSV: a table of the areas", overlays: "Overlays: every mask, and every picture with its mask, as a zip archive" }),
     ];
   }
 

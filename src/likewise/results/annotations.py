@@ -1,0 +1,65 @@
+"""What was found in one picture, by a model or by hand: what files for other programs are written from.
+
+Convention
+----------
+Everything is in the picture's own pixels: boxes are xyxy and points x y, the centre of the top left pixel at
+(0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.types import Box
+
+#: What an object is called where nobody gave it a name.
+NAMELESS = "object"
+
+
+@dataclass(frozen=True, eq=False)
+class PointAnnotations:
+    """The counted objects of one picture.
+
+    Attributes:
+        name: the picture's file name; empty where it has none.
+        size: (width, height) of the picture.
+        count: how many there are, corrections by hand included; not always a whole number.
+        points: (N, 2) float32, x y of each object.
+        scores: (N,) float32 of each.
+        exemplars: boxes of the examples that they were counted by.
+        object_size: mean (width, height) of examples, where there are any.
+        category: what they are called.
+        by: who put each point there, "model" or "hand"; None: nobody asks, it was the model.
+        predicted: where somebody asks: the model's own count; None: a person counted alone.
+    """
+
+    name: str
+    size: tuple[int, int]
+    count: float
+    points: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    exemplars: tuple[Box, ...] = ()
+    object_size: tuple[float, float] | None = None
+    category: str = NAMELESS
+    by: tuple[str, ...] | None = None
+    predicted: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MaskAnnotation:
+    """Where one picture shows the thing.
+
+    Attributes:
+        name: the picture's file name; empty where it has none.
+        mask: (H, W) bool, of the picture's size.
+        box: round what is to be seen of it; of no meaning where the mask is empty.
+        by: who drew it, "model" or "hand"; None: nobody asks, it was the model.
+    """
+
+    name: str
+    mask: NDArray[np.bool_]
+    box: Box
+    by: str | None = None
