@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from likewise import registry
 from likewise.errors import LikewiseError
-from likewise.types import Preprocess, PromptBatch
+from likewise.preprocess.rules import Preprocess
+from likewise.types import PromptBatch
 from likewise.weights import (
     OldFields,
     RemovedField,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from likewise.types import Preprocess, Trust
+from likewise.preprocess.rules import Preprocess
+from likewise.types import Trust
 
 
 @dataclass(frozen=True)

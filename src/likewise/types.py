@@ -239,36 +239,6 @@ class ClassBatch:
 
 
 @dataclass(frozen=True)
-class Preprocess:
-    """How a picture becomes a network's input: part of a method's config, so it travels with the weights.
-
-    Attributes:
-        mean: per channel, subtracted from RGB in [0, 1] (inside the model's ``forward``).
-        std: per channel, divided by afterwards.
-        fit: (height, width) the picture is shrunk to fit into, keeping its aspect; None: no limit.
-        object_size: the picture is rescaled so that the exemplars' mean sqrt(width x height) is this
-            many pixels; None: the exemplars' size is left alone.
-        scale_range: smallest and largest rescaling that ``object_size`` may ask for.
-        multiple: network inputs are padded to a multiple of this many pixels.
-        tile: pictures larger than this many network pixels a side are counted in overlapping tiles; 0: never.
-    """
-
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    fit: tuple[int, int] | None = None
-    object_size: float | None = None
-    scale_range: tuple[float, float] = (0.05, 4.0)
-    multiple: int = 16
-    tile: int = 1024
-
-    def normalised(self, image: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W), RGB in [0, 1], less the mean, divided by the standard deviation of each channel."""
-        # made anew, not a network's buffers: in bfloat16 those would be off by a grey value
-        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
-        return (image - mean) / std
-
-
-@dataclass(frozen=True)
 class Trust:
     """How far off the counts of some weights are, judged by signs: fitted, and part of a config, so that it travels.
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from likewise.app.export import to_coco, to_csv
+from likewise.app.export import to_csv, to_format
 from likewise.app.project import Project
 from likewise.data.counting.folder import CountingFolder
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import encode_rle
+from likewise.types import Task
 
 from .conftest import BOXES, coins, encoded
 
@@ -40,6 +41,11 @@ PICTURE: dict[str, Any] = {
 }
 BY_NAME = {**PICTURE, "name": "b, with a comma.png", "exemplars": [], "text": "shells", "added": [], "removed": []}
 UNCOUNTED = {"name": "c.png", "width": 10, "height": 10, "exemplars": BOXES}
+
+
+def to_coco(project: Project, task: Task) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(to_format(project, task, "coco"))
+    return found
 
 
 @pytest.fixture
@@ -245,5 +251,9 @@ def test_the_api_exports_the_same(client: TestClient, project: Project) -> None:
     answer = client.post("/api/v1/export/csv", json=body)
     assert answer.text == to_csv(project, "count")
     assert 'filename="likewise-count.csv"' in answer.headers["content-disposition"]
-    assert client.post("/api/v1/export/coco", json=body).json() == to_coco(project, "count")
+    answer = client.post("/api/v1/export/coco", json=body)
+    assert answer.json() == to_coco(project, "count")
+    assert 'filename="annotations.json"' in answer.headers["content-disposition"]
+    assert client.post("/api/v1/export/cocoa", json=body).json()["error"].endswith("did you mean 'coco'?")
+    assert client.post("/api/v1/export/coco?task=recognize", json=body).status_code == 422
     assert client.post("/api/v1/export/csv?task=weigh", json=body).status_code == 422

@@ -15,7 +15,7 @@ from PIL import Image
 from likewise import cli
 from likewise.methods.fwb import FWB, FWB_LITE
 from likewise.predict import Segmenter
-from likewise.types import Preprocess
+from likewise.preprocess.rules import Preprocess
 from likewise.weights import save_checkpoint
 
 #: Class -> name, and the folds that keep them for testing.

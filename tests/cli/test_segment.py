@@ -22,7 +22,7 @@ from likewise.cli.inputs import parse_support
 from likewise.errors import LikewiseError
 from likewise.methods.fwb import FWB, FWB_LITE
 from likewise.predict import Segmenter
-from likewise.types import Preprocess
+from likewise.preprocess.rules import Preprocess
 from likewise.weights import save_checkpoint
 
 SUPPORT = ("--support", "ref.jpg:ref_mask.png")

@@ -33,7 +33,9 @@ def test_density_is_the_authors(fixture, tmp_path, wrapped):
     published = tmp_path / "published.pth"
     torch.save({"model": state} if wrapped else state, published)
     _, model = registry.load_model(convert("spdcn", published, tmp_path / "spdcn.safetensors"))
-    image = torch.from_numpy(arrays["image"]) * model.std + model.mean  # the fixture's is normalised already
+    image = model.config.inference.preprocess.denormalised(
+        torch.from_numpy(arrays["image"])
+    )  # the fixture's is normalised already
     rows = torch.from_numpy(arrays["boxes"]).float()
     prompt = PromptBatch(tuple(rows[rows[:, 0] == i, 1:] for i in range(len(image))))
     with torch.inference_mode():

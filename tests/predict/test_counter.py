@@ -19,7 +19,8 @@ from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
 from likewise.predict import Counter, load
 from likewise.predict.prepared_image import PREVIEW
-from likewise.types import Box, Preprocess, Prompt, PromptBatch
+from likewise.preprocess.rules import Preprocess
+from likewise.types import Box, Prompt, PromptBatch
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

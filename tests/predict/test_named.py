@@ -14,7 +14,7 @@ from likewise.inference import InferenceConfig
 from likewise.methods.countx.refinement import Places
 from likewise.predict import Counter, NamedCounter, Session
 from likewise.predict.named import EXAMPLES, TextMatches, best_boxes
-from likewise.types import Preprocess
+from likewise.preprocess.rules import Preprocess
 
 from .test_counter import BLUE, ColourCounter, lattice, scene
 

@@ -12,8 +12,8 @@ from skimage import data
 
 from likewise.errors import LikewiseError
 from likewise.predict import Counter, Session
+from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import network_scale
-from likewise.types import Preprocess
 
 BOXES = [(81, 39, 120, 74), (2, 60, 40, 98), (130, 20, 172, 60)]
 

@@ -15,7 +15,8 @@ from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
 from likewise.predict import Counter
 from likewise.predict.uncertainty import AGAIN, SIGNS, CountDiagnostics, box_sum, signs_of, warnings_of
-from likewise.types import Preprocess, PromptBatch, Trust
+from likewise.preprocess.rules import Preprocess
+from likewise.types import PromptBatch, Trust
 
 
 def looked(**changes: Any) -> CountDiagnostics:

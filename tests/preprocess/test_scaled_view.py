@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 import likewise.preprocess.scaled_view as view_module
+from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View, network_scale
-from likewise.types import Preprocess
 
 
 def noise(height: int, width: int) -> np.ndarray:

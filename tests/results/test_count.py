@@ -16,7 +16,6 @@ from PIL import Image
 
 from likewise.errors import LikewiseError
 from likewise.results import CountResult
-from likewise.results.count import resize_sum
 from likewise.types import Prompt
 
 RNG = np.random.default_rng(0)
@@ -38,6 +37,11 @@ def result(**changes: Any) -> CountResult:
         "object_size": (20.0, 30.0),
     }
     return CountResult(**{**fields, **changes})
+
+
+def resize_sum(density: np.ndarray, height: int, width: int) -> np.ndarray:
+    """What a result makes of its grid for a picture of this size."""
+    return result(grid=density, size=(width, height)).density
 
 
 sides = st.integers(1, 40)

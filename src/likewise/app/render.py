@@ -17,7 +17,7 @@ from likewise.app.strokes import Marked
 from likewise.boxes import scale_boxes
 from likewise.draw import canvas, draw_badge, draw_boxes, draw_outline, draw_points, heat_layer, heat_overlay
 from likewise.ops.run_lengths import encode_rle
-from likewise.preprocess.scaled_view import View
+from likewise.predict.prepared_image import preview_of
 from likewise.results import CountResult, RecognizeResult, SegmentResult
 from likewise.results.recognize import MAGNIFIED
 
@@ -29,8 +29,6 @@ MASK_COLOUR = (64, 224, 255, 110)
 EDGE = 1
 #: Points that were added by hand.
 ADDED_COLOUR = (255, 196, 64)
-#: Longest side at which a mask is outlined.
-DRAWN = 1600
 
 
 def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[str, Any]:
@@ -96,8 +94,7 @@ def count_overlay(picture: ProjectPicture, result: CountResult) -> Image.Image:
 
 def mask_overlay(picture: ProjectPicture, found: Marked, pixels: NDArray[np.uint8]) -> Image.Image:
     """A picture (H, W, 3) with the mask tinted and outlined, and the share of the picture that it covers."""
-    scale = min(1.0, DRAWN / max(picture.width, picture.height))
-    reduced = View.of(pixels, scale).cut()
+    reduced = preview_of(pixels)
     mask = Image.fromarray(found.mask.astype(np.float32))
     result = SegmentResult(
         grid=np.asarray(mask.resize((reduced.shape[1], reduced.shape[0]), Image.Resampling.BOX)),

@@ -1,8 +1,8 @@
 """What the workbench does, without HTTP: answers questions about pictures, works through many, writes exports.
 
-`Workbench.count`, `Workbench.segment` and `Workbench.recognize` are for the worker's thread, which alone touches models.
-All others may be called from any: `Workbench.start`, `Workbench.start_overlays` and `Workbench.warm_up` check what is
-asked, and leave the work to that thread, step by step.
+`Workbench.count`, `Workbench.segment` and `Workbench.recognize` are for the worker's thread, in which alone models are
+loaded and asked. All else may be called from any: what is asked is checked at once, and `Workbench.start`,
+`Workbench.start_overlays` and `Workbench.warm_up` leave the work to that thread, step by step.
 """
 
 from __future__ import annotations

@@ -27,9 +27,10 @@ from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.predict.prompts import Effort, check_effort, check_prompt, exemplars_inside, in_order, mirrored, prompt_of
 from likewise.predict.protocols import ExemplarCounter, ExemplarFeatures, TextCounter
 from likewise.predict.uncertainty import ZOOM, CountDiagnostics, signs_of, warnings_of
+from likewise.preprocess.rules import Preprocess
 from likewise.registry import load_model
 from likewise.results import CountResult
-from likewise.types import Box, Point, Preprocess, Prompt, Task
+from likewise.types import Box, Point, Prompt, Task
 
 #: Object size in network pixels where neither exemplars nor the model say one.
 USUAL_SIZE = 32.0

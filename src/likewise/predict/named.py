@@ -22,9 +22,10 @@ from likewise.predict.localize import CLEAR, find_peaks
 from likewise.predict.prepared_image import KEPT_BYTES, Picture, PreparedImage
 from likewise.predict.prompts import Effort, check_effort, check_prompt, prompt_of
 from likewise.predict.protocols import TextFinder
+from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View
 from likewise.results import CountResult
-from likewise.types import Box, Point, Preprocess, Prompt, Task
+from likewise.types import Box, Point, Prompt, Task
 
 #: So many matches are examples, at most.
 EXAMPLES = 3

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from likewise.inference import InferenceConfig
+from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.square_view import SquareView
-from likewise.types import Preprocess, PromptBatch
+from likewise.types import PromptBatch
 
 
 class Prepared(Protocol):

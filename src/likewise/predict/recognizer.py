@@ -91,9 +91,7 @@ class Recognizer:
 
     def _shown(self, normalised: Tensor) -> NDArray[np.uint8]:
         """A picture (3, S, S) as the network was given it, as (S, S, 3) uint8."""
-        colours = self.model.config.preprocess
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (colours.mean, colours.std))
-        values = (normalised.float().cpu() * std + mean).clamp(0, 1) * 255
+        values = self.model.config.preprocess.denormalised(normalised.float().cpu()).clamp(0, 1) * 255
         return values.round().byte().permute(1, 2, 0).contiguous().numpy()
 
 

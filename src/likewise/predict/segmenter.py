@@ -25,10 +25,11 @@ from likewise.data.masks import box_mask, discs_mask
 from likewise.errors import LikewiseError
 from likewise.predict.prepared_image import Picture, pixels_of, preview_of, source_of
 from likewise.predict.protocols import Encoded, SegmenterModel
+from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View, network_scale
 from likewise.registry import load_model
 from likewise.results import SegmentResult
-from likewise.types import Box, Point, Preprocess, Prompt, Task
+from likewise.types import Box, Point, Prompt, Task
 
 #: A click marks a disc of this radius, as a share of the picture's longer side.
 CLICK_RADIUS = 0.02

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from likewise.types import Preprocess
+from likewise.preprocess.rules import Preprocess
 
 #: Source pixels that are rescaled in one go.
 MAX_SOURCE = 1 << 25

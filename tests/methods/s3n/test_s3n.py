@@ -129,8 +129,10 @@ def test_early_every_peak_makes_both_maps_and_later_chance_decides(lite, monkeyp
     monkeypatch.setattr(torch, "rand_like", torch.zeros_like)  # below every response: all are discriminative
     with torch.no_grad():
         look = lite(image)
-    torch.testing.assert_close(look.sampled["complementary"], (image - lite.mean) / lite.std, rtol=0, atol=1e-3)
-    assert float((look.sampled["discriminative"] - (image - lite.mean) / lite.std).abs().max()) > 0.05
+    torch.testing.assert_close(
+        look.sampled["complementary"], lite.config.preprocess.normalised(image), rtol=0, atol=1e-3
+    )
+    assert float((look.sampled["discriminative"] - lite.config.preprocess.normalised(image)).abs().max()) > 0.05
 
 
 def test_a_picture_without_peaks_is_left_as_it_is(model, monkeypatch):
@@ -143,8 +145,9 @@ def test_a_picture_without_peaks_is_left_as_it_is(model, monkeypatch):
         with torch.no_grad():
             look = model(image)
         for sampled in look.sampled.values():
-            assert torch.equal(sampled[0], ((image - model.mean) / model.std)[0])
-            assert not torch.equal(sampled[1], ((image - model.mean) / model.std)[1])
+            given = model.config.preprocess.normalised(image)
+            assert torch.equal(sampled[0], given[0])
+            assert not torch.equal(sampled[1], given[1])
         assert bool(look.logits.isfinite().all())
     model.eval()
 
@@ -163,7 +166,7 @@ def test_magnified_is_the_place_that_speaks_for_the_answer(lite, monkeypatch):
     monkeypatch.setattr(lite, "_respond", lambda *_: (response, response > 0))
     with torch.inference_mode():
         sampled = lite(ramp).sampled
-    rows = {name: (each * lite.std + lite.mean)[0, 0, 48] for name, each in sampled.items()}
+    rows = {name: lite.config.preprocess.denormalised(each)[0, 0, 48] for name, each in sampled.items()}
 
     def share(name: str, place: float) -> float:
         return float(((rows[name] - place).abs() < 0.1).float().mean())

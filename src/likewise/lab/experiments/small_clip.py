@@ -12,6 +12,7 @@ from likewise.errors import LikewiseError
 from likewise.methods.countx.matching import BIAS, Match
 from likewise.methods.vlcounter.prompts import sentences
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map
+from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
 
 
@@ -39,9 +40,8 @@ class SmallClip(nn.Module):
     def forward(self, image: Tensor, prompt: PromptBatch) -> Tensor:
         """Unit vectors (B, F, h, w) of the patches of pictures (B, 3, H, W), as VLCounter computes them."""
         del prompt
-        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
         tower = self.clip.image
-        tokens = tower.embed((image - mean) / std, mode="bilinear", class_twice=True)
+        tokens = tower.embed(Preprocess(CLIP_MEAN, CLIP_STD).normalised(image), mode="bilinear", class_twice=True)
         patches = tower.project(tower.run(tokens, dense=True)[0], norm=True)
         return F.normalize(
             as_map(patches, (image.shape[2] // self.config.patch, image.shape[3] // self.config.patch)), dim=1

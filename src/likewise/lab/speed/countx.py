@@ -50,17 +50,12 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
 def published_way(model: CounTX, image: Tensor, text: str) -> Tensor:
     """The density (1, 1, H, W) of a picture (1, 3, H, W) with a shorter side of one window, as said above."""
     config = model.config
-    side, mean, std = config.clip.image_size, *(image.new_tensor(v).view(3, 1, 1) for v in _colours(config))
-    seen = []
+    side, seen = config.clip.image_size, []
     for window in cut_windows(image, config.window, config.stride)[0]:
         small = F.interpolate(window[None], (side, side), mode="bicubic", antialias=True)
-        seen.append(_window(model, (small - mean) / std, text))
+        seen.append(_window(model, config.inference.preprocess.normalised(small), text))
     densities = torch.stack(seen, dim=1) / config.density_factor
     return blend_windows(densities, (image.shape[2], image.shape[3]), config.stride, "paper")
-
-
-def _colours(config: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return config.inference.preprocess.mean, config.inference.preprocess.std
 
 
 def _window(model: CounTX, window: Tensor, text: str) -> Tensor:

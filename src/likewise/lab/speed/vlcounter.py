@@ -22,7 +22,7 @@ from likewise.lab.speed.named_counters import compare_precisions, without_fast_p
 from likewise.lab.speed.timing import Comparison
 from likewise.methods.vlcounter import Config, VLCounter, mean_feature
 from likewise.methods.vlcounter.prompts import sentences
-from likewise.nn.clip import CLIP_MEAN, CLIP_STD, ClipConfig
+from likewise.nn.clip import ClipConfig
 from likewise.nn.clip_text import CONTEXT, tokenize
 from likewise.ops.density.windows import blend_windows, cut_windows
 
@@ -57,9 +57,8 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
 @torch.inference_mode()
 def published_way(model: VLCounter, image: Tensor, name: str) -> Tensor:
     """The density (1, 1, H, W) of a picture (1, 3, H, W) with a shorter side of one window, as said above."""
-    mean, std = (image.new_tensor(v).view(3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
     config = model.config
-    windows = cut_windows((image - mean) / std, model.window, config.stride)[0]
+    windows = cut_windows(config.inference.preprocess.normalised(image), model.window, config.stride)[0]
     seen = [_window(model, window[None], sentences(name, plural=config.plural)) for window in windows]
     densities = torch.stack(seen, dim=1) / config.density_factor
     return blend_windows(densities, (image.shape[2], image.shape[3]), config.stride, "paper")

@@ -30,7 +30,8 @@ from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip
 from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
-from likewise.types import CountBatch, Preprocess, PromptBatch
+from likewise.preprocess.rules import Preprocess
+from likewise.types import CountBatch, PromptBatch
 from likewise.weights import OldFields, Preset, RemovedField, WeightCard, renamed
 
 

@@ -35,7 +35,8 @@ from likewise.methods.countx.word_encoder import WordEncoder
 from likewise.nn.clip import as_map
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.windows import Windows
-from likewise.types import CountBatch, Preprocess, PromptBatch
+from likewise.preprocess.rules import Preprocess
+from likewise.types import CountBatch, PromptBatch
 from likewise.weights import OldFields, Preset, RemovedField, WeightCard, bundled_config
 
 

@@ -27,7 +27,8 @@ from likewise.methods.fwb.boosting import Margin, boost
 from likewise.methods.fwb.gated_conv import GatedConv
 from likewise.methods.fwb.prototypes import directions, inside_and_outside, relevance, resemblance
 from likewise.methods.fwb.trunk import DilatedName, DilatedTrunk, trunk_keys
-from likewise.types import Preprocess, SegmentBatch, SupportBatch
+from likewise.preprocess.rules import Preprocess
+from likewise.types import SegmentBatch, SupportBatch
 from likewise.weights import Preset, WeightCard
 
 #: Label of pixels of which nobody says what they show.
@@ -126,7 +127,6 @@ class FWB(nn.Module):
         )
         if not config.trunk_rate:
             self.trunk.requires_grad_(requires_grad=False)
-        self._colours = (config.preprocess.mean, config.preprocess.std)
 
     def forward(self, image: Tensor, support: SupportBatch) -> Tensor:
         """Segment in each picture what its support shows.
@@ -153,7 +153,8 @@ class FWB(nn.Module):
             sizes.setdefault((image.shape[1], image.shape[2]), []).append(index)
         found: dict[int, Levels] = {}
         for size, indices in sizes.items():
-            early, late = self.trunk(self._normalised(torch.stack([images[i] for i in indices])))
+            pictures = torch.stack([images[i] for i in indices])
+            early, late = self.trunk(self.config.preprocess.normalised(pictures))
             found.update((i, Levels(e, d, size)) for i, e, d in zip(indices, early, late, strict=True))
         return [found[index] for index in range(len(images))]
 
@@ -229,11 +230,6 @@ class FWB(nn.Module):
     def load_trunk(self, state: Mapping[str, Tensor]) -> None:
         """Start the trunk from ImageNet weights under torchvision's names; MobileNetV2's under timm's."""
         self.trunk.load_imagenet(state)
-
-    def _normalised(self, image: Tensor) -> Tensor:
-        # not a buffer: in bfloat16 it would be off by a grey value
-        mean, std = (image.new_tensor(v).view(3, 1, 1) for v in self._colours)
-        return (image - mean) / std
 
     def _class_vector(self, shots: Sequence[tuple[Levels, Tensor]]) -> tuple[Tensor, Tensor]:
         """The weighted class vector (C,) and the channels' relevance (C,); as published, vectors are summed."""

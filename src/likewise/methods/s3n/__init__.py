@@ -31,8 +31,9 @@ from likewise.errors import LikewiseError
 from likewise.methods.s3n.trunk import SpatialTrunk
 from likewise.ops.response_peaks import class_response, entropy_gate, response_peaks
 from likewise.ops.saliency_sampling import attention_bumps, sample_by_saliency
+from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.square_view import SquareView
-from likewise.types import ClassBatch, Preprocess
+from likewise.types import ClassBatch
 from likewise.weights import Preset, WeightCard, renamed
 
 BRANCHES = ("discriminative", "complementary")
@@ -126,8 +127,6 @@ class Look(NamedTuple):
 class S3N(nn.Module):
     """The recogniser: pictures in, logits of their classes out, and why."""
 
-    mean: Tensor
-    std: Tensor
     method = "s3n"
     task = "recognize"
 
@@ -144,8 +143,6 @@ class S3N(nn.Module):
         if self.names:
             self.joined = nn.Linear(width * (1 + len(self.names)), config.classes)
         self._early = True
-        for name, values in (("mean", config.preprocess.mean), ("std", config.preprocess.std)):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> Look:
         """Recognise what each picture shows.
@@ -156,7 +153,7 @@ class S3N(nn.Module):
         selection: Selection = "extremes"
         if self.training:
             selection = "every" if self._early else "drawn"
-        return self.look((image - self.mean) / self.std, selection)
+        return self.look(self.config.preprocess.normalised(image), selection)
 
     def begin_step(self, fraction: float) -> None:
         """Told before a step of training how much of the run is done: which peaks make which map depends on it."""

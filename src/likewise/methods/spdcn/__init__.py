@@ -39,8 +39,9 @@ from likewise.methods.spdcn.similarity_features import (
 from likewise.nn.trunks import TrunkName, at_grid, channels_at_stride
 from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss
 from likewise.ops.similarity import cosine_similarity_map
-from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import OldFields, Preset, WeightCard, renamed
+from likewise.preprocess.rules import Preprocess
+from likewise.types import CountBatch, PromptBatch
+from likewise.weights import OldFields, Preset, RemovedField, WeightCard, renamed
 
 STRIDE = 8
 
@@ -114,8 +115,6 @@ class Config:
 class SPDCN(nn.Module):
     """The counter: pictures and exemplar boxes in, a density whose sum is the count out."""
 
-    mean: Tensor
-    std: Tensor
     method = "spdcn"
     task = "count"
     prompts: tuple[str, ...] = ("exemplars",)
@@ -139,9 +138,6 @@ class SPDCN(nn.Module):
             # two maps of similarity at each depth, the class features' and the joined stages', two more of negatives
             decoded += 2 * config.evidence_channels + (4 if config.negatives else 2) * (1 + len(joined))
         self.decoder = _decoder(decoded, config)
-        rules = config.inference.preprocess
-        for name, values in (("mean", rules.mean), ("std", rules.std)):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     @property
     def cell(self) -> int:
@@ -208,9 +204,11 @@ class SPDCN(nn.Module):
 
     def prepare(self, image: Tensor) -> HeadStart:
         """What no prompt changes of looking at pictures (B, 3, H, W); it may be given wherever a picture is."""
-        multiple = max(self.config.inference.preprocess.multiple, STRIDE)
+        rules = self.config.inference.preprocess
+        multiple = max(rules.multiple, STRIDE)
         margins = (0, -image.shape[3] % multiple, 0, -image.shape[2] % multiple)
-        return self.trunk.start(F.pad((image - self.mean) / self.std, margins), image.shape, STRIDE)  # the mean colour
+        padded = F.pad(rules.normalised(image), margins)  # with the mean colour
+        return self.trunk.start(padded, image.shape, STRIDE)
 
     def _features(self, image: Shown, size: Tensor) -> Features:
         begun = image if isinstance(image, HeadStart) else self.prepare(image)

@@ -34,8 +34,9 @@ from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
 from likewise.ops.density.maps import gaussian_density
 from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
-from likewise.types import CountBatch, Preprocess, PromptBatch
-from likewise.weights import OldFields, Preset, WeightCard
+from likewise.preprocess.rules import Preprocess
+from likewise.types import CountBatch, PromptBatch
+from likewise.weights import OldFields, Preset, RemovedField, WeightCard
 
 
 @dataclass(frozen=True)
