@@ -20,7 +20,7 @@ PACKAGE = REPOSITORY / "src" / "likewise"
 
 #: The floor of every module and subpackage at the top of the package; imports never point to a higher one.
 FLOORS = {
-    **dict.fromkeys(("errors", "moved", "types", "boxes", "preprocess", "results", "draw", "ops", "native"), 0),
+    **dict.fromkeys(("errors", "lazy", "moved", "types", "boxes", "preprocess", "results", "draw", "ops", "native"), 0),
     **dict.fromkeys(("inference", "vocabulary", "nn", "data", "metrics", "weights"), 1),
     **dict.fromkeys(("methods",), 2),
     **dict.fromkeys(("registry", "predict", "convert", "engine", "__init__"), 3),
@@ -32,7 +32,7 @@ NAMELESS = {"utils", "util", "misc", "common", "helpers", "helper"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 #: What a CLI module may import before its command runs, besides the standard library.
-LIGHT = ("cyclopts", "rich", "likewise.cli", "likewise.errors", "likewise.moved", "likewise.types")
+LIGHT = ("cyclopts", "rich", "likewise.cli", "likewise.errors", "likewise.lazy", "likewise.moved", "likewise.types")
 #: Modules and functions by which code reads, writes or prints.
 IO_MODULES = {
     "io",

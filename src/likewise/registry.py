@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from likewise.errors import LikewiseError, nearest
+from likewise.lazy import resolve
 from likewise.types import Task
 from likewise.weights import Checkpoint, Preset, config_from, load_strict, read_checkpoint
 
@@ -72,7 +72,7 @@ def build(checkpoint: Checkpoint, source: str) -> nn.Module:
         LikewiseError: an unknown method or config field, or weights that do not fit.
     """
     network = method_class(_method_of(checkpoint))
-    config = importlib.import_module(network.__module__).Config
+    config = resolve(f"{network.__module__}:Config")
     model: nn.Module = network(config_from(config, checkpoint.config))
     load_strict(model, checkpoint.state, source)
     return model.eval()
@@ -117,5 +117,4 @@ def _loaded(name_or_path: str | Path) -> tuple[str, Any]:
 def _look_up(table: dict[str, str], name: str, what: str) -> Any:
     if name not in table:
         raise LikewiseError(f"no {what} named {name!r}{nearest(name, table)}")
-    module, attribute = table[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    return resolve(table[name])

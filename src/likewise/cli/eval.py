@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from cyclopts import Parameter
 
 from likewise.cli.measured import show
 from likewise.errors import LikewiseError
+from likewise.lazy import resolve
 
 #: Task -> what measures it, and the options that are for it alone.
 MEASURES = {
@@ -88,12 +88,9 @@ def evaluate(
             raise LikewiseError(f"--{option} is not for {whom}")
     if given.pop("sum"):
         loaded = loaded.summed()  # type: ignore[union-attr]  # only counters take the option
-    module, name = where.split(":")
     chosen = {option: given[option] for option in own if given.get(option) is not None}
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:
-        measured = getattr(importlib.import_module(module), name)(
-            loaded, data, split=split, limit=limit, progress=advance, **chosen
-        )
+        measured = resolve(where)(loaded, data, split=split, limit=limit, progress=advance, **chosen)
     if as_json:
         print(json.dumps(measured.values))
     else:

@@ -7,12 +7,13 @@ each step how much of the run is done, in [0, 1).
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 import torch
 from torch import nn
+
+from likewise.lazy import resolve
 
 #: Task -> its contract.
 CONTRACTS = {
@@ -57,6 +58,5 @@ class Contract(Protocol):
 
 def contract_of(model: nn.Module) -> Contract:
     """The contract of a network's task."""
-    module, name = CONTRACTS[str(model.task)].split(":")
-    found: Contract = getattr(importlib.import_module(module), name)(model)
+    found: Contract = resolve(CONTRACTS[str(model.task)])(model)
     return found

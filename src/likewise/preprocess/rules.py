@@ -43,6 +43,6 @@ class Preprocess:
         return image * std + mean
 
     def _colours(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        # made anew each time: as a network's buffers they would become bfloat16 with it, and be off by up to a grey value
+        # no buffers of a network: they would become bfloat16 with it, and be off by up to a grey value
         mean, std = (like.new_tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return mean, std

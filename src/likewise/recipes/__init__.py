@@ -6,13 +6,13 @@ path of the weights it made.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from likewise.errors import LikewiseError, nearest
+from likewise.lazy import resolve
 
 #: Recipe name -> its function.
 RECIPES = {
@@ -74,9 +74,8 @@ def recipe(name: str) -> Recipe:
     """
     if name not in RECIPES:
         raise LikewiseError(f"no recipe named {name!r}{nearest(name, RECIPES)}")
-    module, _, function = RECIPES[name].partition(":")
     try:
-        run = getattr(importlib.import_module(module), function)
+        run = resolve(RECIPES[name])
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("lightning", "tensorboard"):
             raise

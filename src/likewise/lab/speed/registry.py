@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import math
 import os
@@ -13,6 +12,7 @@ from typing import Any
 from likewise.errors import LikewiseError, nearest
 from likewise.lab.speed.process import lines_of
 from likewise.lab.speed.timing import Comparison
+from likewise.lazy import resolve
 
 #: Benchmark -> its function ``compare(threads, *, quick)``, and its line in the list.
 BENCHMARKS = {
@@ -103,8 +103,7 @@ def measure(benchmark: str, threads: Sequence[int], *, quick: bool) -> Iterator[
 
 def load(benchmark: str) -> Callable[..., Iterator[Comparison]]:
     """The function of a benchmark."""
-    module, _, function = BENCHMARKS[benchmark][0].partition(":")
-    found: Callable[..., Iterator[Comparison]] = getattr(importlib.import_module(module), function)
+    found: Callable[..., Iterator[Comparison]] = resolve(BENCHMARKS[benchmark][0])
     return found
 
 
