@@ -91,6 +91,29 @@ def test_one_picture_prints_its_count_and_its_overlay(dishes: Path, count, model
     assert sorted(p.name for p in Path("out").iterdir()) == ["dish1_count.png"]
 
 
+def test_forms_for_other_programs_lie_beside_the_overlays(dishes: Path, count, model: str) -> None:
+    shown = count(dishes / "dish1.png", dishes / "dish2.png", *BOX, "-o", "out", "--format", "coco")
+    assert shown.code == 0
+    assert {p.name for p in Path("out").glob("*coco*")} == {"dish1_coco.json", "dish2_coco.json"}
+    expected = load(model).count(dishes / "dish1.png", [(10, 10, 30, 30)])
+    assert json.loads(Path("out/dish1_coco.json").read_text()) == expected.to_coco()
+    Path("out/dish2_coco.json").unlink()  # a picture that lacks one of its files is not done
+    again = count(dishes / "dish1.png", dishes / "dish2.png", *BOX, "-o", "out", "--format", "coco")
+    assert again.err.startswith("1 already counted")
+    assert Path("out/dish2_coco.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--format", "cocoa", "-o", "out"), "did you mean 'coco'?"), (("--format", "coco"), "say where to with --output")],
+)
+def test_forms_that_cannot_be_written_are_refused_at_once(dishes: Path, count, words, said: str) -> None:
+    shown = count(dishes / "dish1.png", *BOX, *words)
+    assert (shown.code, shown.out) == (2, "")
+    assert said in shown.err
+    assert not Path("out").exists()
+
+
 def test_json_is_one_object_a_line_and_nothing_else(dishes: Path, count, model: str) -> None:
     shown = count(dishes, *BOX, "--json", "-o", "out")
     assert shown.code == 1

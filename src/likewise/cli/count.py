@@ -56,7 +56,7 @@ def count(
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/counts.csv.
         output: Write one overlay a picture, NAME_count.png, to this folder.
-        formats: Write each result to that folder in a form for other programs, too: coco. Repeat for more.
+        formats: Write each result to that folder in a form for other programs, too, such as coco. Repeat for more.
         overwrite: Count everything again, also what the CSV file already holds.
 
     Returns:

@@ -45,7 +45,7 @@ def segment(
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/segments.csv.
         output: Write an overlay, NAME_segment.png, and the mask, NAME_mask.png, of each picture to this folder.
-        formats: Write each result to that folder in a form for other programs, too: coco. Repeat for more.
+        formats: Write each result to that folder in a form for other programs, too, such as coco. Repeat for more.
         overwrite: Segment everything again, also what the CSV file already holds.
 
     Returns:
