@@ -105,7 +105,10 @@ def test_forms_for_other_programs_lie_beside_the_overlays(dishes: Path, count, m
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--format", "cocoa", "-o", "out"), "did you mean 'coco'?"), (("--format", "coco"), "say where to with --output")],
+    [
+        (("--format", "cocoa", "-o", "out"), "did you mean 'coco'?"),
+        (("--format", "coco"), "say where to with --output"),
+    ],
 )
 def test_forms_that_cannot_be_written_are_refused_at_once(dishes: Path, count, words, said: str) -> None:
     shown = count(dishes / "dish1.png", *BOX, *words)

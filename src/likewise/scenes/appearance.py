@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from likewise.boxes import mean_side
 from likewise.scenes.canvas import SOLID
 from likewise.scenes.kinds.cutouts import PhotoBank
 from likewise.scenes.kinds.surfaces import edge_depth, shade, to_image
@@ -80,7 +81,7 @@ class Portrait:
     def lit(self) -> float:
         """sqrt(width x height) of what is lit brightly enough to belong to it, as a share of the whole's."""
         box = self.image.getchannel("A").point(lambda level: 255 * (level >= SOLID)).getbbox()
-        return 1.0 if box is None else float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) / self.side
+        return 1.0 if box is None else mean_side([box]) / self.side
 
     @cached_property
     def _levels(self) -> dict[int, Image.Image]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from likewise.boxes import clip_boxes, mean_side
 from likewise.scenes.assets import bank_of
 from likewise.scenes.background import (
     draw_background,
@@ -165,10 +166,10 @@ def _objects(
     height, width = owner.shape
     objects = []
     for new, old in enumerate(kept):
-        x0, y0, x1, y1 = canvas.boxes[old]
-        box = (float(max(x0, 0)), float(max(y0, 0)), float(min(x1, width)), float(min(y1, height)))
-        size = float(np.sqrt((x1 - x0) * (y1 - y0)))
+        extent = canvas.boxes[old]
+        x0, y0, x1, y1 = clip_boxes(np.array(extent, dtype=np.float64), (width, height)).tolist()
         point = (float(points[new, 0]), float(points[new, 1]))
+        box, size = (x0, y0, x1, y1), mean_side([extent])
         objects.append(SceneObject(roles[owners[old]].name, box, point, size, float(share[old]), int(seen[old])))
     return tuple(objects), owner
 

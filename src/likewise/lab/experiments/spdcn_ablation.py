@@ -17,6 +17,7 @@ from likewise.data.infinite import MixedDataset
 from likewise.engine.config import Precision, TrainConfig
 from likewise.engine.count_eval import evaluate
 from likewise.engine.train import train
+from likewise.lab.experiments.error_table import write_error_table
 from likewise.predict import Counter
 from likewise.registry import preset
 
@@ -73,11 +74,13 @@ def spdcn_ablation(config: SpdcnAblation) -> Path:
     scenes = CountingFolder(config.scenes, targets="all")
     val = CountingFolder(config.val_scenes)
     rows = []
+    trained = f"{config.steps} steps of {config.batch_size} crops, seed {config.seed}"
+    remark = f"{trained}; {config.limit} val scenes at most."
     for name, changes in ROWS.items():
         folder = config.out / name.replace(", ", "-").replace(" ", "-")
         weights = _train(config, scenes, changes, folder)
         rows.append((name, evaluate(Counter.load(weights), val, config.limit).summary()))
-        _write(config.out / "table.md", rows, config)
+        write_error_table(config.out / "table.md", remark, "spdcn-lite with", rows)
     return config.out / "table.md"
 
 
@@ -98,15 +101,3 @@ def _train(config: SpdcnAblation, scenes: Dataset[CountSample], changes: dict[st
     model.load_trunk(imagenet_trunk(config.data))
     transform = TrainCrop(Crop(size=config.crop_size, object_size=base.inference.preprocess.object_size))
     return train(model, MixedDataset([scenes], None, config.seed, transform), None, config, folder)
-
-
-def _write(path: Path, rows: list[tuple[str, dict[str, float]]], config: SpdcnAblation) -> None:
-    lines = [
-        f"{config.steps} steps of {config.batch_size} crops, seed {config.seed}; {config.limit} val scenes at most.",
-        "",
-        "| spdcn-lite with | MAE | RMSE | NAE |",
-        "|---|---|---|---|",
-        *(f"| {name} | {s['mae']:.2f} | {s['rmse']:.2f} | {s['nae']:.3f} |" for name, s in rows),
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ from likewise.data.counting.transforms import Crop, SceneCrop
 from likewise.engine.config import TrainConfig
 from likewise.engine.count_eval import evaluate
 from likewise.engine.train import train
+from likewise.lab.experiments.error_table import write_error_table
 from likewise.lab.experiments.small_clip import SmallClip
 from likewise.methods.vlcounter import ABLATION, Config, VLCounter, ablated
 from likewise.metrics import CountErrors
@@ -90,10 +91,12 @@ def vlcounter_ablation(config: VlcounterAblation) -> Path:
     )
     state = small_clip(config, scenes, base.clip)
     rows = [("always the median", _guessed(val, config.limit))]
+    trained = f"{config.steps} steps of {config.batch_size} crops, seed {config.seed}"
+    remark = f"{trained}; {config.limit} questions at most."
     for row in ABLATION:
         weights = _train(config, scenes, ablated(row, base), state, config.out / row.replace(" ", "-"))
         rows.append((row, evaluate(Counter.load(weights), val, config.limit).summary()))
-        _write(config.out / "table.md", rows, config)
+        write_error_table(config.out / "table.md", remark, "small VLCounter", rows)
     return config.out / "table.md"
 
 
@@ -128,15 +131,3 @@ def small_clip(config: VlcounterAblation, scenes: CountingFolder, towers: ClipCo
     settings = replace(config, **chosen)  # type: ignore[arg-type]  # fields by name
     train(model, AskedByName([scenes], seed=config.seed, transform=crop), None, settings, config.out / "clip")
     return model.clip.state_dict()
-
-
-def _write(path: Path, rows: list[tuple[str, dict[str, float]]], config: VlcounterAblation) -> None:
-    lines = [
-        f"{config.steps} steps of {config.batch_size} crops, seed {config.seed}; {config.limit} questions at most.",
-        "",
-        "| small VLCounter | MAE | RMSE | NAE |",
-        "|---|---|---|---|",
-        *(f"| {name} | {s['mae']:.2f} | {s['rmse']:.2f} | {s['nae']:.3f} |" for name, s in rows),
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
