@@ -246,7 +246,7 @@ class Trust:
     |log((truth + 0.5) / (count + 0.5))|.
 
     Attributes:
-        signs: names of the signs that are looked at (`likewise.predict.trust`); each is 0 where nothing is odd.
+        signs: names of the signs that are looked at (`likewise.predict.uncertainty`); each is 0 where nothing is odd.
         weights: one a sign, none negative.
         base: log of the spread where nothing is odd.
         below: the interval begins so many spreads below the count, measured as errors are ...

@@ -139,7 +139,7 @@ class Stub:
 
     name = "stub"
 
-    def look(self, image: np.ndarray) -> np.ndarray:
+    def encode(self, image: np.ndarray) -> np.ndarray:
         return image
 
     def set_support(self, support: list[tuple[np.ndarray, Any]]) -> Any:

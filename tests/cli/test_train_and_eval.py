@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from likewise import predict, recipes
 from likewise.cli import main
@@ -148,3 +149,17 @@ def test_eval_tells_of_broken_pictures(folder: Path, capsys: pytest.CaptureFixtu
     assert "left out: 0.png" in capsys.readouterr().err
     assert run("eval", "any", "--data", str(folder), "--split", "tran") == 2
     assert "did you mean 'train'?" in capsys.readouterr().err
+
+
+def test_sums_of_a_counter_by_name_are_those_of_the_network_that_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """``--sum`` reaches the counter that is shown what the name finds: its peaks are not snapped to whole things."""
+    Image.fromarray(data.coins()).save(tmp_path / "coins.png")
+    record = {"id": 1, "file_name": "coins.png", "count": 24, "prompt": "coins"}
+    (tmp_path / "annotations.json").write_text(json.dumps({"images": [record]}))
+    counts = []
+    for options in ([], ["--sum"]):
+        assert run("eval", "countx-lite", "--data", str(tmp_path), "--json", *options) == 0
+        counts.append(json.loads(capsys.readouterr().out)["per_image"][0]["count"])
+    assert counts == pytest.approx([23.0, 21.45], abs=0.05)

@@ -58,6 +58,10 @@ def calibrate(
     from likewise.weights import save_checkpoint
 
     counter = load_counter(model)
+    if settle and "exemplars" not in counter.prompts and not isinstance(counter, NamedCounter):
+        raise LikewiseError(
+            f"{model} takes no exemplars; --settle compares counts of pictures whose examples are boxed"
+        )
     if not isinstance(counter, NamedCounter):
         counter = counter.using(_asked(counter, margin, object_size))
         if settle:

@@ -53,7 +53,7 @@ class CountResult:
         found: boxes of what matched a name best, by which the rest was counted; empty: nothing was counted in this way.
         interval: (low, high), between which the truth lies in nine of ten cases; None: not known for these weights.
         warnings: what speaks against the count, a sentence or two each.
-        signs: what interval and warnings were judged by (`likewise.predict.trust`), by name.
+        signs: what interval and warnings were judged by (`likewise.predict.uncertainty`), by name.
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from likewise.data.counting.sample import CountSample, box_sizes
+from likewise.boxes import box_sizes
+from likewise.data.counting.sample import CountSample
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest
 

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from likewise.data.counting.negatives import negative_weight
 from likewise.boxes import box_areas, box_centres, shared_areas, xywh_to_xyxy
+from likewise.data.counting.negatives import negative_weight
 from likewise.data.counting.sample import CountSample, Others
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from likewise.data.counting.canvas import FSC147Canvas
 from likewise.boxes import box_centres, box_sides
+from likewise.data.counting.canvas import FSC147Canvas
 from likewise.data.counting.exemplars import choose_exemplars
 from likewise.data.counting.geometry import moved, ordered, resized, to_bytes, to_tensor
 from likewise.data.counting.negatives import choose_negatives, empty_ground

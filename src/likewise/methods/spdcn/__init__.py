@@ -41,7 +41,7 @@ from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
-from likewise.weights import OldFields, Preset, RemovedField, WeightCard, renamed
+from likewise.weights import OldFields, Preset, WeightCard, renamed
 
 STRIDE = 8
 

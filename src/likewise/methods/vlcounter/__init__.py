@@ -36,7 +36,7 @@ from likewise.ops.density.maps import gaussian_density
 from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
-from likewise.weights import OldFields, Preset, RemovedField, WeightCard
+from likewise.weights import OldFields, Preset, WeightCard
 
 
 @dataclass(frozen=True)
