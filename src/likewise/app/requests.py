@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from likewise.types import Prompt
+
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Box = tuple[Number, Number, Number, Number]
 Point = tuple[Number, Number]
@@ -44,6 +46,14 @@ class Asked(Body):
     region: Annotated[tuple[Point, ...], Field(max_length=10_000)] | None = None
     like: Annotated[tuple[Like, ...], Field(max_length=100)] = ()
     model: Name | None = None
+
+    def prompt(self) -> Prompt:
+        """What of it is about the picture itself.
+
+        Raises:
+            LikewiseError: a box or a region that cannot be.
+        """
+        return Prompt(self.exemplars, self.negatives, self.text, self.region)
 
 
 class CountQuestion(Asked):

@@ -140,13 +140,7 @@ class Workbench:
 
     def _counted(self, picture: Picture, asked: Asked) -> CountResult:
         counter = self._counter(asked)
-        return self.models.session(counter, picture).count(
-            asked.exemplars,
-            negatives=asked.negatives,
-            text=asked.text,
-            region=asked.region,
-            like=self._like(counter, asked.like),
-        )
+        return self.models.session(counter, picture).count(asked.prompt(), like=self._like(counter, asked.like))
 
     def _counter(self, asked: Asked) -> Counter | NamedCounter:
         counter: Counter | NamedCounter = self.models.named(
