@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from likewise import recipes
+from likewise import lazy
 from likewise.engine.config import TrainConfig
 from likewise.errors import LikewiseError
 from likewise.recipes import recipe, recipe_names, spdcn_fsc147
@@ -39,7 +39,7 @@ def test_without_the_training_extra_the_message_says_how_to_get_it(monkeypatch: 
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'lightning'", name="lightning.pytorch")
 
-    monkeypatch.setattr(recipes.importlib, "import_module", missing)
+    monkeypatch.setattr(lazy.importlib, "import_module", missing)
     with pytest.raises(LikewiseError, match=r"pip install 'likewise\[train\]'"):
         recipe("spdcn-fsc147")
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from likewise.boxes import box_sizes
+from likewise.boxes import box_centres, box_sizes
 from likewise.data.counting.sample import CountSample
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest
@@ -89,7 +89,7 @@ class CARPK(Dataset[CountSample]):
             )
         return CountSample(
             image=image,
-            points=(boxes[:, :2] + boxes[:, 2:]) / 2,
+            points=box_centres(boxes),
             boxes=boxes,
             exemplars=typical_boxes(boxes, self.exemplars),
             name=path.name,
