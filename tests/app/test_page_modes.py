@@ -28,7 +28,7 @@ class Brightness:
 
     name = "brightness"
 
-    def look(self, image: np.ndarray) -> np.ndarray:
+    def encode(self, image: np.ndarray) -> np.ndarray:
         return image
 
     def set_support(self, support: list[tuple[np.ndarray, np.ndarray]]) -> float:
