@@ -162,7 +162,13 @@ def test_values_under_old_names_find_their_place():
 
 
 #: Fields of the flat configs of older versions -> where they are now.
-INFERENCE = {name: f"inference.{name}" for name in ("preprocess", "margin", "settle", "trust", "trust_full")}
+INFERENCE = {
+    "preprocess": "inference.preprocess",
+    "margin": "inference.margin",
+    "settle": "inference.snap_peaks",
+    "trust": "inference.trust",
+    "trust_full": "inference.trust_full",
+}
 #: What older versions had one configuration for, and what of it the small network does not have.
 COUNTX = INFERENCE | {"by_example": "inference.counted_by"}
 FIXED = {
@@ -193,9 +199,10 @@ def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(
                 found = found[step]
             assert found == value, key
     if moved:
-        otherwise = {"margin": 0.0, "settle": None, "trust": None, "trust_full": None}
+        otherwise = {"margin": 0.0, "snap_peaks": None, "trust": None, "trust_full": None}
         otherwise["counted_by"] = raw.get("by_example", "")
-        assert now["inference"] == otherwise | {key: raw[key] for key in INFERENCE if key in raw}
+        said = {place.removeprefix("inference."): raw[key] for key, place in INFERENCE.items() if key in raw}
+        assert now["inference"] == otherwise | said
     written = read_checkpoint(save_checkpoint(tmp_path / "new.safetensors", model))
     assert written.config == now
     assert written.method == model.method

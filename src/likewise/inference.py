@@ -18,7 +18,7 @@ class InferenceConfig:
         preprocess: how pictures become inputs.
         margin: a box is taken to be so many of the caller's pixels wider and higher than its thing: a rim that is a
             large part of a small thing's box (`Prompt.tightened`).
-        settle: a peak whose density lies between these counts as one thing; None: sums as they are.
+        snap_peaks: a peak whose density lies between these counts as one thing; None: sums as they are.
         trust: how far off the counts of the weights are, where ``likewise calibrate`` has learnt it; None: not known.
         trust_full: the same for counts whose picture is looked at again, mirrored and at another scale.
         counted_by: weights of a counter by example that counts what these find by name (`likewise.predict.named`);
@@ -27,7 +27,7 @@ class InferenceConfig:
 
     preprocess: Preprocess
     margin: float = 0.0
-    settle: tuple[float, float] | None = None
+    snap_peaks: tuple[float, float] | None = None
     trust: Trust | None = None
     trust_full: Trust | None = None
     counted_by: str = ""
@@ -37,7 +37,7 @@ class InferenceConfig:
 FLAT_FIELDS: Final[Mapping[str, str]] = {
     "preprocess": "inference.preprocess",
     "margin": "inference.margin",
-    "settle": "inference.settle",
+    "settle": "inference.snap_peaks",
     "trust": "inference.trust",
     "trust_full": "inference.trust_full",
 }

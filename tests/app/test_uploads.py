@@ -93,14 +93,14 @@ def test_what_is_no_picture_is_refused(client: TestClient, what: str) -> None:
 
 def own_folder(client: TestClient) -> Path:
     bench = client.app.state.bench  # type: ignore[attr-defined]
-    return Path(bench.shelf._uploads)
+    return Path(bench.store._uploads)
 
 
 def test_nothing_is_left_of_what_was_refused(client: TestClient) -> None:
     for name, content, _ in HOSTILE.values():
         upload(client, name, content)
     assert list(own_folder(client).iterdir()) == []
-    assert client.app.state.bench.shelf._stored == 0  # type: ignore[attr-defined]
+    assert client.app.state.bench.store._stored == 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

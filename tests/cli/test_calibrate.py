@@ -91,7 +91,7 @@ def test_peaks_are_read_as_counts_best(
     said = {line.split(",")[0].split(":")[0]: float(line.split()[-1]) for line in lines[:3]}
     assert list(said) == ["sums as they are", "before", "best"]
     assert said["best"] == min(said.values())
-    chosen = load(out).inference.settle
+    chosen = load(out).inference.snap_peaks
     assert chosen is None or f"one from {chosen[0]:g} to {chosen[1]:g}" in lines[2]
 
 

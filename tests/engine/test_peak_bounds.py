@@ -19,14 +19,14 @@ SIDE, PLACES = 8.0, torch.cartesian_prod(torch.arange(2), torch.arange(5)).flip(
 class Blobs:
     """Counts pictures of ten things by ten peaks of a given sum, in cells of two pixels."""
 
-    def __init__(self, sums: list[float], settle: tuple[float, float] | None = (0.5, 1.5)) -> None:
-        self.sums, self.inference = sums, SimpleNamespace(margin=2.0, settle=settle)
+    def __init__(self, sums: list[float], snap_peaks: tuple[float, float] | None = (0.5, 1.5)) -> None:
+        self.sums, self.inference = sums, SimpleNamespace(margin=2.0, snap_peaks=snap_peaks)
 
     def summed(self) -> Blobs:
         return Blobs(self.sums, None)
 
     def count(self, image: torch.Tensor, boxes: list[tuple[float, ...]]) -> SimpleNamespace:
-        assert self.inference.settle is None
+        assert self.inference.snap_peaks is None
         assert boxes == [(7.0, 7.0, 25.0, 25.0)]
         peaks = [gaussian_density(p[None], 0.12 * SIDE, (64, 128)) * s for p, s in zip(PLACES, self.sums, strict=True)]
         return SimpleNamespace(grid=torch.stack(peaks).sum(0).numpy(), size=(256, 128))
@@ -45,7 +45,7 @@ def sample(**changes: object) -> CountSample:
 def test_bounds_between_which_every_peak_lies_count_exactly():
     counter = Blobs([0.45] * 10)
     errors = errors_by_bounds(counter, [[sample()] * 2], exemplars=1)
-    assert counter.inference.settle == (0.5, 1.5)
+    assert counter.inference.snap_peaks == (0.5, 1.5)
     assert set(errors) == set(BOUNDS)
     assert errors[None] == pytest.approx(0.55, abs=1e-3)
     for low, high in (pair for pair in BOUNDS if pair):
@@ -64,4 +64,4 @@ def test_every_set_has_the_same_say_and_an_empty_one_is_refused():
     assert errors == {None: pytest.approx((0.5 + 0.0) / 2, abs=1e-3)}
     with pytest.raises(LikewiseError, match="no picture with both"):
         errors_by_bounds(counter, [[none]], exemplars=1)
-    assert counter.inference.settle == (0.5, 1.5)
+    assert counter.inference.snap_peaks == (0.5, 1.5)

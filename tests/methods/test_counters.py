@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from likewise import registry
 from likewise.errors import LikewiseError
-from likewise.methods.spdcn import Description
+from likewise.methods.spdcn import ExemplarFeatures
 from likewise.types import CountBatch, PromptBatch
 
 COUNTERS = [name for name in registry.model_names() if registry.preset(name).task == "count"]
@@ -109,11 +109,11 @@ def test_other_exemplars_give_another_density(counter):
 def test_counting_like_a_description_is_counting_with_the_exemplars(counter):
     image, prompt = torch.rand(2, 3, 80, 96), PromptBatch((boxes(3), boxes(1)))
     with torch.inference_mode():
-        described = counter.describe(image, prompt)
+        described = counter.encode_exemplars(image, prompt)
         torch.testing.assert_close(counter.count_like(image, described), counter(image, prompt))
         size = torch.stack([BOXES[:3, 3] - BOXES[:3, 1], BOXES[:3, 2] - BOXES[:3, 0]], 1).mean(0, keepdim=True)
-        parts = [counter.describe(image[:1], PromptBatch((b[None],)), size)[0] for b in BOXES[:3]]
-        merged = counter.count_like(image[:1], [Description.merge(parts)])
+        parts = [counter.encode_exemplars(image[:1], PromptBatch((b[None],)), size)[0] for b in BOXES[:3]]
+        merged = counter.count_like(image[:1], [ExemplarFeatures.merge(parts)])
         torch.testing.assert_close(merged, counter(image[:1], PromptBatch((boxes(3),))), rtol=1e-4, atol=1e-6)
 
 
@@ -190,9 +190,9 @@ def test_by_name_counting_in_steps_gives_the_same_density(named):
     with torch.inference_mode():
         for name in names[:2]:
             counter.check(name)
-        density, text, begun = by_name(counter, image, names[:2]), counter.encode(names[:2]), counter.prepare(image)
-        assert all(torch.equal(counter.count(seen, text), density) for seen in (image, begun))
-        assert torch.equal(by_name(counter, begun, names[:2]), density)
+        density, text, stem = by_name(counter, image, names[:2]), counter.encode(names[:2]), counter.prepare(image)
+        assert all(torch.equal(counter.count(seen, text), density) for seen in (image, stem))
+        assert torch.equal(by_name(counter, stem, names[:2]), density)
 
 
 def test_by_name_a_text_that_cannot_be_counted_by_is_refused_at_once(named):

@@ -36,7 +36,7 @@ class Colours:
     def merge(parts: Sequence[Colours]) -> Colours:
         return Colours(torch.cat([p.colours for p in parts]), torch.cat([p.areas for p in parts]))
 
-    def alike(self) -> None:
+    def mean_cosine(self) -> None:
         """Not told."""
 
 
@@ -59,10 +59,10 @@ class ColourCounter(nn.Module):
         return image
 
     def answer(self, image: Tensor, prompt: PromptBatch) -> tuple[Tensor, tuple[Colours, ...]]:
-        described = self.describe(image, prompt)
+        described = self.encode_exemplars(image, prompt)
         return self.count_like(image, described), described
 
-    def describe(self, image: Tensor, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Colours, ...]:
+    def encode_exemplars(self, image: Tensor, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Colours, ...]:
         self.negatives += [len(b) for b in prompt.negatives or ()]
         described = []
         for picture, boxes in zip(image, prompt.exemplars, strict=True):
@@ -74,12 +74,12 @@ class ColourCounter(nn.Module):
             described.append(Colours(torch.stack(pure) if pure else picture.new_zeros(0, 3), area))
         return tuple(described)
 
-    def count_like(self, image: Tensor, descriptions: Sequence[Colours]) -> Tensor:
+    def count_like(self, image: Tensor, exemplar_features: Sequence[Colours]) -> Tensor:
         assert not self.training
         assert torch.is_inference_mode_enabled()
         self.looks.append(tuple(image.shape[-2:]))
         maps = []
-        for picture, seen in zip(image, descriptions, strict=True):
+        for picture, seen in zip(image, exemplar_features, strict=True):
             colour = seen.colours.mean(0)
             share = torch.einsum("c,chw->hw", colour, picture) / colour.square().sum()
             maps.append(share[None] / seen.areas.mean())
@@ -344,15 +344,15 @@ def test_describing_nothing_is_refused() -> None:
 
 
 class Broken(ColourCounter):
-    def count_like(self, image: Tensor, descriptions: Sequence[Colours]) -> Tensor:
-        density = super().count_like(image, descriptions)
+    def count_like(self, image: Tensor, exemplar_features: Sequence[Colours]) -> Tensor:
+        density = super().count_like(image, exemplar_features)
         density[..., 0, 0] = torch.nan
         return density
 
 
 class Misshapen(ColourCounter):
-    def count_like(self, image: Tensor, descriptions: Sequence[Colours]) -> Tensor:
-        return super().count_like(image, descriptions)[..., ::2, ::2]
+    def count_like(self, image: Tensor, exemplar_features: Sequence[Colours]) -> Tensor:
+        return super().count_like(image, exemplar_features)[..., ::2, ::2]
 
 
 def test_a_density_that_is_not_finite_is_never_returned() -> None:

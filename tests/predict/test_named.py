@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
-from likewise.methods.countx.refinement import Places
+from likewise.methods.countx.refinement import TextProposals
 from likewise.predict import Counter, NamedCounter, Session
 from likewise.predict.named import EXAMPLES, TextMatches, best_boxes
 from likewise.preprocess.rules import Preprocess
@@ -45,14 +45,14 @@ class RedFinder(nn.Module):
     def encode(self, texts: tuple[str, ...]) -> Tensor:
         return torch.tensor([[1.5, -1.0, -1.0] if text == "red" else [0.3, 0.0, 0.0] for text in texts])
 
-    def find(self, image: Tensor, text: Tensor) -> Places:
+    def find(self, image: Tensor, text: Tensor) -> TextProposals:
         padded = nn.functional.pad(image, (0, -image.shape[3] % STRIDE, 0, -image.shape[2] % STRIDE))
         seen = nn.functional.avg_pool2d(padded, STRIDE)
         logits = 16 * torch.einsum("bchw,bc->bhw", seen, text)[:, None] - 12
         rows, columns = (torch.arange(n) * STRIDE + STRIDE / 2 for n in logits.shape[2:])
         y, x = torch.meshgrid(rows, columns, indexing="ij")
         boxes = torch.stack([x - SIZE / 2, y - SIZE / 2, x + SIZE / 2, y + SIZE / 2], dim=-1)
-        return Places(logits, boxes[None], STRIDE)
+        return TextProposals(logits, boxes[None], STRIDE)
 
 
 def by_name(**rules: object) -> NamedCounter:
@@ -178,7 +178,7 @@ def test_another_name_at_about_the_same_scale_finds_the_picture_prepared() -> No
 
 
 def test_plain_sums_are_those_of_the_counter_that_counts() -> None:
-    snapping = ColourCounter(Preprocess(tile=0), settle=(0.4, 1.5))
+    snapping = ColourCounter(Preprocess(tile=0), snap_peaks=(0.4, 1.5))
     counter = NamedCounter(RedFinder(), Counter(snapping, "colour", device="cpu"), "finder")
     whole, plain = counter.count(PICTURE, text="red"), counter.summed().count(PICTURE, text="red")
     assert whole.count == pytest.approx(len(REDS), abs=1e-3)

@@ -82,11 +82,11 @@ def test_a_head_start_may_stand_for_the_picture_everywhere() -> None:
     image, boxes = torch.rand(1, 3, 70, 90), torch.tensor([[5.0, 5.0, 40.0, 44.0]])
     prompt = type("P", (), {"exemplars": (boxes,), "negatives": None, "text": None})()
     with torch.inference_mode():
-        begun = model.prepare(image)
-        assert torch.equal(model(image, prompt), model(begun, prompt))
-        (described,), (again,) = model.describe(image, prompt), model.describe(begun, prompt)
+        stem = model.prepare(image)
+        assert torch.equal(model(image, prompt), model(stem, prompt))
+        (described,), (again,) = model.encode_exemplars(image, prompt), model.encode_exemplars(stem, prompt)
         assert torch.equal(described.vectors, again.vectors)
-        assert torch.equal(model.count_like(image, [described]), model.count_like(begun, [described]))
+        assert torch.equal(model.count_like(image, [described]), model.count_like(stem, [described]))
 
 
 def test_what_does_not_fit_the_picture_is_refused_as_ever(counter: Counter, coins: np.ndarray) -> None:

@@ -34,7 +34,7 @@ def looked(**changes: Any) -> CountDiagnostics:
         "peaks": 20,
         "clear": 20,
         "apart": 2.5,
-        "alike": 1.0,
+        "mean_cosine": 1.0,
         "scale": 0.5,
         "wanted": 0.5,
         "again": {},
@@ -51,7 +51,7 @@ def test_nothing_odd_gives_no_sign_but_the_count_and_no_warning() -> None:
 
 
 ODD = {
-    "unlike": ({"alike": 0.3}, 0.7, "do not look like each other"),
+    "unlike": ({"mean_cosine": 0.3}, 0.7, "do not look like each other"),
     "sizes": ({"sides": (24.0, 96.0)}, math.log(2), "differ 4.0 times in size"),
     "alone": ({"sides": (24.0,)}, 1.0, None),
     "limit": ({"wanted": 1.5}, math.log(3), "too small for this model"),
@@ -188,7 +188,7 @@ def test_only_weights_with_a_record_give_an_interval() -> None:
 
 def test_settled_densities_count_clear_peaks_as_one() -> None:
     """The network gives less than half a square; a config that settles from 0.4 to 1.5 makes it one."""
-    half = Leaning(1.0, settle=(0.4, 1.5))
+    half = Leaning(1.0, snap_peaks=(0.4, 1.5))
     box = [(17, 7, 32, 22)]  # too large a box: 100 / 225 a square
     result = Counter(half, "red", device="cpu").count(squares(), box)
     assert result.count == pytest.approx(8, rel=1e-4)

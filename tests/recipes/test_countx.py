@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
-from likewise.data.counting.by_text import AskedByName, known_names
+from likewise.data.counting.by_text import TextPromptDataset, known_names
 from likewise.data.counting.folder import CountingFolder
 from likewise.errors import LikewiseError
 from likewise.methods.countx import Config, CounTX
@@ -77,7 +77,7 @@ def test_the_lite_recipe_trains_and_its_weights_count_by_name(scenes, assortment
 def test_names_are_known_from_statistics_before_any_training(scenes, data_dir):
     """The place of a thing is nearer to its own name than to the other kind's in the picture, mostly."""
     folder = CountingFolder(scenes, targets="all")
-    data = AskedByName([folder], seed=1, absent=0.0, varied=False)
+    data = TextPromptDataset([folder], seed=1, absent=0.0, varied=False)
     names = vocabulary(known_names([folder]))
     torch.manual_seed(0)
     model = CounTXLite(replace(COUNTX_LITE_CONFIG, vocabulary=names))

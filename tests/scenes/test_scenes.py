@@ -13,7 +13,7 @@ from likewise.data.counting.transforms import Crop, TrainCrop
 from likewise.data.infinite import MixedDataset
 from likewise.errors import LikewiseError
 from likewise.scenes import Scene, SceneConfig, SyntheticScenes, contact_sheet, make_scene, scene_sample, write_scenes
-from likewise.scenes.assets import bank_of
+from likewise.scenes.assets import assets_of
 from likewise.scenes.kinds.emoji import find_font
 
 SMALL = SceneConfig(seed=3, side=(200, 260), objects=(1, 60), size=(8.0, 90.0), emoji=False)
@@ -133,7 +133,7 @@ def test_some_scenes_have_other_kinds_and_most_have_one():
 
 
 def test_train_and_val_share_no_kind():
-    train, val = bank_of(SMALL), bank_of(PRESETS["val"])
+    train, val = assets_of(SMALL), assets_of(PRESETS["val"])
     names = [{k.name for kinds in bank.kinds.values() for k in kinds} for bank in (train, val)]
     assert not names[0] & names[1]
     assert 0.05 < len(names[1]) / len(names[0] | names[1]) < 0.15
@@ -160,21 +160,21 @@ def test_without_the_font_shapes_stand_in(monkeypatch):
 
     monkeypatch.setattr(emoji, "find_font", lambda: None)
     emoji.emoji_kinds.cache_clear()
-    assets.load_bank.cache_clear()
+    assets.load_assets.cache_clear()
     try:
         config = replace(SMALL, emoji=True)
-        assert bank_of(config).kinds["emoji"] == ()
+        assert assets_of(config).kinds["emoji"] == ()
         assert make_scene(config, 0).objects
     finally:
         emoji.emoji_kinds.cache_clear()
-        assets.load_bank.cache_clear()
+        assets.load_assets.cache_clear()
 
 
 def test_with_the_font_sprites_appear():
     if find_font() is None:
         pytest.skip("no colour-emoji font is installed (Debian: fonts-noto-color-emoji)")
     config = replace(SMALL, emoji=True)
-    sprites = {k.name for k in bank_of(config).kinds["emoji"]}
+    sprites = {k.name for k in assets_of(config).kinds["emoji"]}
     targets = [make_scene(config, i).target for i in range(30)]
     assert any(target.endswith(name) for target in targets for name in sprites)
 

@@ -12,7 +12,7 @@ from scipy.spatial import Voronoi
 
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle, encode_rle
-from likewise.scenes.appearance import Look, Portrait, make_portraits, stamp
+from likewise.scenes.appearance import Appearance, Portrait, make_portraits, stamp
 from likewise.scenes.camera import Camera, draw_camera, photograph
 from likewise.scenes.canvas import Canvas, Shadow
 from likewise.scenes.grounds import GROUNDS, make_background
@@ -76,7 +76,7 @@ def test_a_shadow_falls_beside_the_thing_and_darkens_only():
 def test_a_stamp_has_the_size_and_place_asked_for(rng, side, angle):
     """A 2 : 1 rectangle of area side^2, wherever and however it is turned."""
     portrait = Portrait(Image.new("RGBA", (128, 64), (255, 255, 255, 255)))
-    rgba, left, top = stamp(rng, portrait, Look(), side, angle, (50.3, 40.7))
+    rgba, left, top = stamp(rng, portrait, Appearance(), side, angle, (50.3, 40.7))
     weight = rgba[..., 3].astype(float) / 255
     assert weight.sum() == pytest.approx(side**2, rel=0.12)
     y, x = np.mgrid[: weight.shape[0], : weight.shape[1]] + 0.5
@@ -91,14 +91,14 @@ def test_a_stamp_has_the_size_and_place_asked_for(rng, side, angle):
 def test_instances_vary_as_much_as_the_look_says(rng):
     picture = Image.new("RGBA", (64, 64), (120, 90, 60, 255))
 
-    def spread(look: Look) -> float:
+    def spread(look: Appearance) -> float:
         portrait = make_portraits(rng, [picture], look, PhotoBank())[0]
         centres = [stamp(rng, portrait, look, 30, 0.0, (20, 20))[0][10:20, 10:20, :3].mean((0, 1)) for _ in range(40)]
         return float(np.std(centres, axis=0).mean())
 
-    assert spread(Look()) == 0
-    assert 1 < spread(Look(gain_spread=0.05)) < spread(Look(gain_spread=0.3))
-    assert spread(Look(hue_spread=0.8)) > 5
+    assert spread(Appearance()) == 0
+    assert 1 < spread(Appearance(gain_spread=0.05)) < spread(Appearance(gain_spread=0.3))
+    assert spread(Appearance(hue_spread=0.8)) > 5
 
 
 # --- kinds ------------------------------------------------------------------------------------------------------

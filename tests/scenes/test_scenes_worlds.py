@@ -11,8 +11,8 @@ from PIL import Image
 from likewise.errors import LikewiseError
 from likewise.scenes import SceneConfig, make_scene
 from likewise.scenes import scene as scenes
-from likewise.scenes.appearance import Look, Portrait, make_portraits, stamp
-from likewise.scenes.assets import HELD_OUT_FAMILIES, bank_of, family_of
+from likewise.scenes.appearance import Appearance, Portrait, make_portraits, stamp
+from likewise.scenes.assets import HELD_OUT_FAMILIES, assets_of, family_of
 from likewise.scenes.canvas import SOLID, Canvas
 from likewise.scenes.environments import SETTINGS, TISSUE, draw_setting
 from likewise.scenes.grounds import GROUNDS
@@ -127,7 +127,7 @@ def test_kinds_of_every_source_have_names_of_their_own():
 
 
 def test_whole_families_are_held_out():
-    train, val = (bank_of(replace(SMALL, split=split)) for split in ("train", "val"))
+    train, val = (assets_of(replace(SMALL, split=split)) for split in ("train", "val"))
     of = [{family_of(k) for s in ("drawn", "solid") for k in bank.kinds[s]} for bank in (train, val)]
     assert {*FAMILIES, *BODIES} >= HELD_OUT_FAMILIES
     assert not of[0] & HELD_OUT_FAMILIES
@@ -136,7 +136,7 @@ def test_whole_families_are_held_out():
 
 def test_every_setting_has_kinds_to_show_in_both_splits():
     for split in ("train", "val"):
-        families = bank_of(replace(SMALL, split=split)).families
+        families = assets_of(replace(SMALL, split=split)).families
         missing = [name for name, s in SETTINGS.items() if s.families and not s.families & families]
         # the seats of one in ten kinds: none
         assert len(missing) <= (0 if split == "train" else 2)
@@ -148,7 +148,7 @@ def test_every_setting_has_kinds_to_show_in_both_splits():
 
 
 def test_configs_that_ask_for_something_particular_play_anywhere(rng):
-    families = bank_of(SMALL).families
+    families = assets_of(SMALL).families
     for config in (
         replace(SceneConfig.two_kind_scenes(), emoji=False),
         SceneConfig.wide_scale(),
@@ -160,7 +160,7 @@ def test_configs_that_ask_for_something_particular_play_anywhere(rng):
 
 
 def test_settings_can_be_named_and_a_wrong_name_gets_the_nearest(rng):
-    families = bank_of(SMALL).families
+    families = assets_of(SMALL).families
     named = replace(SMALL, settings=("receding", "heap"))
     assert all(draw_setting(rng, named, families) is SETTINGS["heap"] for _ in range(40))  # the other has no share
     assert draw_setting(rng, replace(SMALL, settings=("receding",)), families) is SETTINGS["receding"]
@@ -193,7 +193,7 @@ def test_the_plain_world_is_what_its_names_say():
 
 
 def test_no_other_world_shows_plain_shapes():
-    bank, rng = bank_of(SMALL), np.random.default_rng(3)
+    bank, rng = assets_of(SMALL), np.random.default_rng(3)
     assert not any(isinstance(bank.draw(rng, frozenset(), slide=False), PlainKind) for _ in range(300))
 
 
@@ -282,8 +282,8 @@ def test_no_light_is_cut_off(rng, softness, aspect):
 
 def test_light_is_as_large_as_its_bright_part(rng):
     kind = GlowKind("x", (0.0, 0.0, 1.0), 0.3, 1.0, 0.0)
-    [portrait] = make_portraits(rng, kind.portraits(rng, 1, 0.0, PhotoBank())[:1], Look(glow=True), PhotoBank())
-    rgba, _, _ = stamp(rng, portrait, Look(turn="upright", glow=True), 40.0, 0.0, (50.0, 50.0))
+    [portrait] = make_portraits(rng, kind.portraits(rng, 1, 0.0, PhotoBank())[:1], Appearance(glow=True), PhotoBank())
+    rgba, _, _ = stamp(rng, portrait, Appearance(turn="upright", glow=True), 40.0, 0.0, (50.0, 50.0))
     bright = rgba[..., 3] >= SOLID
     assert bright.any(0).sum() == pytest.approx(40, abs=2)
     assert bright.any(1).sum() == pytest.approx(40, abs=2)
@@ -308,7 +308,7 @@ def test_tilted_instances_are_foreshortened_and_keep_their_area(rng):
     portrait = Portrait(Image.new("RGBA", (100, 100), (255, 255, 255, 255)))
     areas, ratios = [], []
     for _ in range(60):
-        rgba, _, _ = stamp(rng, portrait, Look(tilt=1.0), 40, 0.0, (50, 50))
+        rgba, _, _ = stamp(rng, portrait, Appearance(tilt=1.0), 40, 0.0, (50, 50))
         weight = rgba[..., 3] / 255
         areas.append(weight.sum())
         y, x = np.nonzero(weight > 0.5)

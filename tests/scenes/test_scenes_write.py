@@ -14,7 +14,7 @@ from likewise.data.counting.folder import CountingFolder
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
 from likewise.scenes import SceneConfig, make_scene, write_scenes
-from likewise.scenes.assets import bank_of
+from likewise.scenes.assets import assets_of
 
 CONFIG = SceneConfig(seed=11, side=(160, 200), objects=(3, 25), size=(8.0, 60.0), second_share=0.8, emoji=False)
 
@@ -129,7 +129,7 @@ def test_real_folders_serve_as_backgrounds_and_cutouts(data_dir, tmp_path):
         backgrounds=(str(data_dir / "grocery"), str(data_dir / "clothing")),
         cutouts=(str(data_dir / "grocery_iconic"),),
     )
-    bank = bank_of(config)
+    bank = assets_of(config)
     assert {k.name for k in bank.kinds["cutout"]} >= {"lemon", "mango"}
     assert not [p for p in bank.photos.paths if "/val/" in p]
     assert CountingFolder(write_scenes(config, 2, tmp_path))[0].count >= 1

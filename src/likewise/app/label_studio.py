@@ -105,7 +105,7 @@ async def _predicted(
         answer = await asked(bench, lambda: bench.count(question))
     finally:
         if brought:
-            bench.shelf.remove(picture.id)
+            bench.store.remove(picture.id)
     points = zip(answer["points"], answer["scores"], strict=True)
     found = [_keypoint(picture, point, score, names, label) for point, score in points]
     score = sum(answer["scores"]) / max(1, len(found))
@@ -138,8 +138,8 @@ def _picture(bench: Workbench, value: Any) -> tuple[Picture, bool]:
     parts = urlsplit(value)
     local = parse_qs(parts.query).get("d", [""])[0]
     name = PurePosixPath(unquote(local or parts.path)).name
-    bench.shelf.scan()
-    found = bench.shelf.named(name) or bench.shelf.named(_STORED.sub("", name))
+    bench.store.scan()
+    found = bench.store.named(name) or bench.store.named(_STORED.sub("", name))
     if found is None:
         raise RefusedError(404, f"{name} is not here; start likewise app on the folder that holds it")
     return found, False
@@ -154,7 +154,7 @@ def _brought(bench: Workbench, url: str) -> Picture:
     except binascii.Error as error:
         raise RefusedError(422, "the data: URL is not base64") from error
     name = checked_name(f"task.{re.sub('[^a-z]', '', head[5:-7].rpartition('/')[2])}")
-    return bench.shelf.admit(bench.shelf.store(content), name)
+    return bench.store.admit(bench.store.store(content), name)
 
 
 def _examples(drawn: list[dict[str, Any]], picture: Picture) -> tuple[list[Box], str | None]:

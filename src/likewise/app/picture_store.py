@@ -58,7 +58,7 @@ class Picture:
         return known if self.problem is None else {**known, "error": self.problem}
 
 
-class Shelf:
+class PictureStore:
     """All pictures by id.
 
     Args:
@@ -198,8 +198,8 @@ class Shelf:
 class _Tally:
     """Bytes of one upload, while it arrives."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, store: PictureStore) -> None:
+        self._shelf = store
         self._taken = 0
 
     def take(self, size: int) -> None:

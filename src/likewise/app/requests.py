@@ -37,7 +37,7 @@ class Like(Body):
     exemplars: Annotated[tuple[Box, ...], Field(min_length=1, max_length=1000)]
 
 
-class Asked(Body):
+class CountRequest(Body):
     """What is to be counted: the same words as in `likewise.predict.Counter.count`."""
 
     exemplars: Boxes = ()
@@ -56,7 +56,7 @@ class Asked(Body):
         return Prompt(self.exemplars, self.negatives, self.text, self.region)
 
 
-class CountQuestion(Asked):
+class CountQuestion(CountRequest):
     """One picture to count in."""
 
     picture: PictureId
@@ -97,7 +97,7 @@ class RecognizeQuestion(Body):
     model: Name | None = None
 
 
-class CountJob(Asked):
+class CountJob(CountRequest):
     """The same question about many pictures."""
 
     task: Literal["count"]

@@ -63,26 +63,26 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
     @api.get("/pictures", tags=["pictures"])
     async def list_pictures() -> dict[str, Any]:
         """Every picture: the folder's, then the uploaded ones."""
-        await decoded(bench.shelf.scan)
-        return {"pictures": [picture.to_dict() for picture in bench.shelf.listed()]}
+        await decoded(bench.store.scan)
+        return {"pictures": [picture.to_dict() for picture in bench.store.listed()]}
 
     @api.post("/pictures", status_code=201, tags=["pictures"], openapi_extra=UPLOAD_FORM)
     async def upload_picture(request: Request) -> dict[str, Any]:
         """Bring in one picture, as the field ``file`` of a multipart form."""
-        path, name = await bench.shelf.receive(request.headers.get("content-type", ""), request.stream())
-        picture: Picture = await decoded(lambda: bench.shelf.admit(path, name))
+        path, name = await bench.store.receive(request.headers.get("content-type", ""), request.stream())
+        picture: Picture = await decoded(lambda: bench.store.admit(path, name))
         return picture.to_dict()
 
     @api.delete("/pictures/{picture}", status_code=204, tags=["pictures"])
     async def remove_picture(picture: str) -> None:
         """Put an uploaded picture away."""
-        bench.shelf.remove(picture)
+        bench.store.remove(picture)
         await asked(bench, lambda: bench.models.forget(picture))
 
     @api.get("/pictures/{picture}/{view}", tags=["pictures"], response_class=Response)
     async def show_picture(picture: str, view: Literal["image", "thumbnail"]) -> Response:
         """The picture, upright and encoded anew: up to 4096 pixels a side, or a small one."""
-        found = bench.shelf.get(picture)
+        found = bench.store.get(picture)
         small = view == "thumbnail"
         content, media_type = await decoded(lambda: shown(found, small=small), back if small else front)
         return Response(content, media_type=media_type, headers=CACHED)
@@ -147,7 +147,7 @@ def _add_project_routes(api: APIRouter, bench: Workbench) -> None:
     @api.post("/project/check", tags=["project"])
     async def check_project(project: Project) -> dict[str, Any]:
         """Whether a file is a project, and which of its pictures are not here."""
-        missing = [picture.name for picture in project.pictures if bench.shelf.named(picture.name) is None]
+        missing = [picture.name for picture in project.pictures if bench.store.named(picture.name) is None]
         return {"pictures": len(project.pictures), "missing": missing}
 
     @api.post("/export/csv", tags=["project"], response_class=Response)

@@ -22,13 +22,13 @@ from PIL import Image
 from likewise.app.jobs import Job, Jobs
 from likewise.app.limits import Limits, RefusedError
 from likewise.app.models import Models
-from likewise.app.picture_store import Picture, Shelf, pixels_of
+from likewise.app.picture_store import Picture, PictureStore, pixels_of
 from likewise.app.project import Project, ProjectPicture
 from likewise.app.render import count_answer, count_overlay, mask_overlay, recognize_answer, segment_answer
 from likewise.app.requests import (
-    Asked,
     CountJob,
     CountQuestion,
+    CountRequest,
     Like,
     RecognizeJob,
     RecognizeQuestion,
@@ -54,7 +54,7 @@ class Workbench:
         self.limits = limits
         self._own = Path(tempfile.mkdtemp(prefix="likewise-"))
         (self._own / "uploads").mkdir()
-        self.shelf = Shelf(folder, self._own / "uploads", limits)
+        self.store = PictureStore(folder, self._own / "uploads", limits)
         self.models = Models(limits.cached_pixels)
         self.worker = Worker(limits.questions)
         self.jobs = Jobs(self.worker, limits.jobs)
@@ -76,25 +76,25 @@ class Workbench:
 
     def count(self, question: CountQuestion) -> dict[str, Any]:
         """Count in one picture."""
-        picture = self.shelf.get(question.picture)
+        picture = self.store.get(question.picture)
         return count_answer(picture, self._counted(picture, question), heat=question.heat)
 
     def segment(self, question: SegmentQuestion) -> dict[str, Any]:
         """Find in one picture what the support marks."""
-        picture = self.shelf.get(question.picture)
+        picture = self.store.get(question.picture)
         segmenter = self.models.named(question.model, "segment")
         support = segmenter.set_support([self._marked(segmenter, each) for each in question.support])
         return segment_answer(picture, segmenter.segment(self.models.encoded(segmenter, picture), support), layer=True)
 
     def recognize(self, question: RecognizeQuestion) -> dict[str, Any]:
         """Say what one picture shows."""
-        picture = self.shelf.get(question.picture)
+        picture = self.store.get(question.picture)
         recognizer = self.models.named(question.model, "recognize")
         return recognize_answer(picture, recognizer.recognize(pixels_of(picture)), evidence=True)
 
     def start(self, asked: CountJob | SegmentJob | RecognizeJob) -> Job:
         """Begin to ask the same about many pictures."""
-        pictures = [self.shelf.get(each) for each in asked.pictures]
+        pictures = [self.store.get(each) for each in asked.pictures]
         ask = self._asker(asked)
         steps = [(picture.id, _bound(ask, picture)) for picture in pictures]
         return self.jobs.start(Job(asked.task, steps, finish=lambda: None))
@@ -138,11 +138,11 @@ class Workbench:
             raise RefusedError(422, f"{drawn.name}: its mask is not that of the picture that is here")
         return [("segment", mask_overlay(drawn, found, pixels)), ("mask", Image.fromarray(found.mask))]
 
-    def _counted(self, picture: Picture, asked: Asked) -> CountResult:
+    def _counted(self, picture: Picture, asked: CountRequest) -> CountResult:
         counter = self._counter(asked)
         return self.models.session(counter, picture).count(asked.prompt(), like=self._like(counter, asked.like))
 
-    def _counter(self, asked: Asked) -> Counter | NamedCounter:
+    def _counter(self, asked: CountRequest) -> Counter | NamedCounter:
         counter: Counter | NamedCounter = self.models.named(
             asked.model, "count", "text" if asked.text and not (asked.exemplars or asked.like) else "exemplars"
         )
@@ -154,7 +154,7 @@ class Workbench:
             return ReferenceExemplars()
         key = counter.name + repr(like)
         if key not in self._references:
-            pairs = [(pixels_of(self.shelf.get(each.picture)), each.exemplars) for each in like]
+            pairs = [(pixels_of(self.store.get(each.picture)), each.exemplars) for each in like]
             references = counter.references([(pixels, box) for pixels, boxes in pairs for box in boxes])
             self._references = {**dict(list(self._references.items())[-3:]), key: references}
         return self._references[key]
@@ -179,7 +179,7 @@ class Workbench:
 
     def _marked(self, segmenter: Segmenter, support: Support) -> tuple[Any, Any]:
         """A picture and the mask drawn in it, as the segmenter takes them."""
-        picture = self.shelf.get(support.picture)
+        picture = self.store.get(support.picture)
         encoded = self.models.encoded(segmenter, picture)
         if support.box is not None:
             return encoded, support.box
@@ -189,14 +189,14 @@ class Workbench:
         return encoded, mask
 
     def _of_project(self, name: str) -> Picture:
-        found = self.shelf.named(name)
+        found = self.store.named(name)
         if found is None:
             raise RefusedError(404, f"{name} is not here; open its folder or drop it in")
         return found
 
-    def _asked_of(self, drawn: ProjectPicture) -> Asked:
+    def _asked_of(self, drawn: ProjectPicture) -> CountRequest:
         like = drawn.like and Like(picture=self._of_project(drawn.like.picture).id, exemplars=drawn.like.exemplars)
-        asked = Asked(
+        asked = CountRequest(
             exemplars=drawn.exemplars,
             text=None if drawn.exemplars or like else drawn.text,
             region=drawn.region,

@@ -65,7 +65,7 @@ def calibrate(
     if not isinstance(counter, NamedCounter):
         counter = counter.using(_asked(counter, margin, object_size))
         if settle:
-            counter = counter.using(replace(counter.inference, settle=_settled(counter, data, limit, exemplars)))
+            counter = counter.using(replace(counter.inference, snap_peaks=_settled(counter, data, limit, exemplars)))
     elif settle or margin is not None or object_size is not None:
         raise LikewiseError(f"{model} counts through another counter; settle, margin and object size are that one's")
     cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
@@ -105,7 +105,7 @@ def _settled(
     """The bounds that count best, and what comes of them and of others on stdout."""
     from likewise.engine.calibration import BOUNDS, errors_by_bounds
 
-    before = counter.inference.settle
+    before = counter.inference.snap_peaks
     compared = tuple(dict.fromkeys((*BOUNDS, before)))
     errors = errors_by_bounds(counter, [_opened(where, exemplars) for where in data], limit, exemplars, compared)
     best = min(errors, key=lambda bounds: errors[bounds])

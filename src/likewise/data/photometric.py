@@ -22,8 +22,8 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
-class Look:
-    """Strengths and probabilities of the changes `change_look` makes; every strength is the largest, drawn from 0 up.
+class ColorJitter:
+    """Strengths and probabilities of what `jitter_colours` changes; every strength is the largest, drawn from 0 up.
 
     Attributes:
         field: probability of a colour field.
@@ -63,16 +63,16 @@ class Look:
     jpeg: float = 0.15
     jpeg_quality: int = 35
 
-    def stronger(self, times: float) -> Look:
+    def stronger(self, times: float) -> ColorJitter:
         """The same with every strength of light and colour multiplied; what happens how often stays."""
         return replace(self, **{name: times * getattr(self, name) for name in LIGHT})
 
 
-#: The strengths of a `Look` that are about light and colour.
+#: The strengths of a `ColorJitter` that are about light and colour.
 LIGHT = ("gain", "tint", "offset", "brightness", "contrast", "saturation", "hue")
 
 
-def change_look(image: Tensor, look: Look, rng: np.random.Generator) -> Tensor:
+def jitter_colours(image: Tensor, look: ColorJitter, rng: np.random.Generator) -> Tensor:
     """A picture (3, H, W) uint8 as it might have looked; nothing in it moves.
 
     Args:
@@ -95,7 +95,7 @@ def change_look(image: Tensor, look: Look, rng: np.random.Generator) -> Tensor:
     return _compressed(eight, int(rng.integers(look.jpeg_quality, 96))) if rng.random() < look.jpeg else eight
 
 
-def colour_field(size: Sequence[int], look: Look, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def colour_field(size: Sequence[int], look: ColorJitter, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """A gain and an offset for every pixel and channel that change slowly over the picture.
 
     Args:
@@ -125,7 +125,7 @@ def _spread(nodes: int, length: int) -> Tensor:
     return 1.0 - far.square() * (3.0 - 2.0 * far)
 
 
-def _recolour(values: Tensor, look: Look, rng: np.random.Generator) -> Tensor:
+def _recolour(values: Tensor, look: ColorJitter, rng: np.random.Generator) -> Tensor:
     """Brightness, contrast, saturation and hue as one affine map of the three channels."""
     gain, contrast, saturation = np.exp(rng.uniform(-1.0, 1.0, 3) * (look.brightness, look.contrast, look.saturation))
     turned = _hue_rotation(float(rng.uniform(-look.hue, look.hue)))
@@ -154,7 +154,7 @@ def _hue_rotation(angle: float) -> np.ndarray[tuple[int, int], np.dtype[np.float
     return math.cos(angle) * np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * np.outer(axis, axis)
 
 
-def _worsen(values: Tensor, look: Look, rng: np.random.Generator) -> Tensor:
+def _worsen(values: Tensor, look: ColorJitter, rng: np.random.Generator) -> Tensor:
     if rng.random() < look.blur:
         sigma = float(rng.uniform(0.3, look.blur_sigma))
         values = TF.gaussian_blur(values, [2 * math.ceil(2.5 * sigma) + 1] * 2, [sigma, sigma])

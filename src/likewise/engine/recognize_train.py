@@ -10,14 +10,14 @@ from torch.utils.data import Dataset
 from likewise.data.classification.dataset import FixedView, NamedPictures, NamedSample, TrainView
 from likewise.data.infinite import ShuffledDataset, TransformedDataset
 from likewise.data.open_dataset import open_named
-from likewise.data.photometric import Look
+from likewise.data.photometric import ColorJitter
 from likewise.engine.config import LiteConfig
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
 from likewise.preprocess.square_view import SquareCrop, SquareView
 
 #: Other light and another camera, mild: things keep the colours by which they are told apart.
-OTHER_LIGHT = Look(
+OTHER_LIGHT = ColorJitter(
     field=0.4,
     gain=0.3,
     tint=0.06,

@@ -60,7 +60,7 @@ def prompt_sensitivity(
         None where no picture shows several named kinds.
     """
     groups = _by_picture(samples)[:limit]
-    asked = [_Asked.of(counter, samples, group, _absent(groups, i)) for i, group in _counted(groups, progress)]
+    asked = [_PromptedCounts.of(counter, samples, group, _absent(groups, i)) for i, group in _counted(groups, progress)]
     known = [a for a in asked if a is not None]
     if not known:
         return None
@@ -80,7 +80,7 @@ class _Group:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _PromptedCounts:
     """A picture's counts and truths by kind, and the count of what is absent."""
 
     counts: tuple[float, ...]
@@ -88,7 +88,7 @@ class _Asked:
     absent: float | None
 
     @classmethod
-    def of(cls, counter: Counts, samples: CountingFolder, group: _Group, absent: str | None) -> _Asked | None:
+    def of(cls, counter: Counts, samples: CountingFolder, group: _Group, absent: str | None) -> _PromptedCounts | None:
         image = samples[group.indices[0]].image.permute(1, 2, 0).numpy()
         try:
             counts = tuple(float(counter.count(image, text=name).count) for name in group.names)

@@ -121,7 +121,7 @@ class Counter:
 
     def summed(self) -> Counter:
         """The same, but that its counts are plain sums of the density: no peak of about one is snapped to one."""
-        return self.using(replace(self.inference, settle=None))
+        return self.using(replace(self.inference, snap_peaks=None))
 
     def using(self, inference: InferenceConfig) -> Counter:
         """The same network, its weights used in another way."""
@@ -197,7 +197,7 @@ class Counter:
         usual = self.preprocess.object_size or USUAL_SIZE
         side = (mean_side(boxes) * scaled.view.scale if boxes else usual) / scaled.cell
         reading = reader.read(scaled, asked, references, side)
-        whole, answer, between = reading.answer.whole, reading.answer, self.inference.settle
+        whole, answer, between = reading.answer.whole, reading.answer, self.inference.snap_peaks
         grid = answer.inside(snap_peaks(whole, reading.peaks, between) if between else whole)
         found = best_points(reading.peaks, grid.sum(dtype=torch.float64).item(), answer.corners)
         to_pixels = torch.tensor([image.width / grid.shape[1], image.height / grid.shape[0]])
@@ -224,7 +224,7 @@ class Counter:
             peaks=found.peaks,
             clear=found.clear,
             apart=None if found.apart is None else found.apart / side,
-            alike=answer.alike,
+            mean_cosine=answer.mean_cosine,
             scale=scaled.view.scale,
             wanted=None if goal is None or not boxes else goal / (mean_side(boxes) + self.inference.margin),
             again=self._again(image, asked, references, side, reader) if trust == "full" else {},

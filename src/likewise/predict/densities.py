@@ -89,7 +89,7 @@ class Answer:
     whole: Tensor
     covered: Tensor | None
     corners: Tensor | None
-    alike: float | None
+    mean_cosine: float | None
 
     def inside(self, density: Tensor) -> Tensor:
         """What of a density on the same grid lies in the region."""
@@ -138,15 +138,15 @@ class Densities:
     def answer(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars) -> Answer:
         """The density on the grid, how much of it lies in the region, and what else is known."""
         if prompt.region is None:
-            grid, alike = self._density(scaled, prompt, references, None)
-            return Answer(grid, None, None, alike)
+            grid, mean_cosine = self._density(scaled, prompt, references, None)
+            return Answer(grid, None, None, mean_cosine)
         corners = scaled.on_grid(prompt.region)
         covered = polygon_coverage(corners, scaled.view.height // scaled.cell, scaled.view.width // scaled.cell)
         if not covered.any():
             size = f"{scaled.image.width} x {scaled.image.height}"
             raise LikewiseError(f"region {prompt.region} lies outside the picture, which is {size} pixels")
-        grid, alike = self._density(scaled, prompt, references, covered)
-        return Answer(grid, covered, corners, alike)
+        grid, mean_cosine = self._density(scaled, prompt, references, covered)
+        return Answer(grid, covered, corners, mean_cosine)
 
     def encode_exemplars(self, scaled: ScaledImage, prompt: Prompt, exemplars: Sequence[Box]) -> list[ExemplarFeatures]:
         """What the boxes of a prompt look like, one entry for each look at some of them.
@@ -159,7 +159,7 @@ class Densities:
         size = torch.stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]], dim=1).mean(0, keepdim=True)
         found: list[ExemplarFeatures] = []
         for window, batch in self._windows(scaled.view, prompt):
-            found += self._by_example().describe(self.tile(scaled, window), batch, size.to(self.device))
+            found += self._by_example().encode_exemplars(self.tile(scaled, window), batch, size.to(self.device))
         return found
 
     def _by_example(self) -> ExemplarCounter:
@@ -187,7 +187,7 @@ class Densities:
             if wanted is None or wanted[top : -(-(y1 + NEAR) // cell), left : -(-(x1 + NEAR) // cell)].any():
                 density = query.density(self.tile(scaled, (y0, x0, y1, x1)))
                 blend.add((y0, x0, y1, x1), self._checked(density, y1 - y0, x1 - x0))
-        return blend.result(), query.features[0].alike() if query.features else None
+        return blend.result(), query.features[0].mean_cosine() if query.features else None
 
     def _query(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars) -> TileQuery:
         """What is asked of the network about each tile."""

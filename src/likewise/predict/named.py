@@ -183,14 +183,14 @@ class NamedReader:
         densities, matches = self.counter.densities, self.matches
         answer, examples = densities.answer(scaled, prompt, references), scaled.on_grid(prompt.exemplars)
         peaks = find_peaks(answer.whole, side, examples)
-        alike, grid = answer.count, (answer.whole.shape[0], answer.whole.shape[1])
+        mean_cosine, grid = answer.count, (answer.whole.shape[0], answer.whole.shape[1])
         others = matches.others(peaks.points, peaks.scores, grid, (scaled.image.width, scaled.image.height))
         if others and "negatives" in self.counter.prompts:
             against = Prompt((), others).tightened(self.counter.inference.margin).negatives
             answer = densities.answer(scaled, replace(prompt, negatives=against), references)
             peaks = find_peaks(answer.whole, side, examples)
         fitting = peaks.of(matches.at(peaks.points, grid) >= SURE)
-        return Reading(replace(answer, whole=fitting.part(answer.whole)), fitting, alike)
+        return Reading(replace(answer, whole=fitting.part(answer.whole)), fitting, mean_cosine)
 
     def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
         """The sum of the density of what goes by the name."""

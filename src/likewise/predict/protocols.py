@@ -64,7 +64,7 @@ class CounterModel(Preparable, Protocol):
 class ExemplarFeatures(Protocol):
     """What exemplars look like to a network, apart from the picture they were drawn in."""
 
-    def alike(self) -> float | None:
+    def mean_cosine(self) -> float | None:
         """The mean cosine of every two exemplars; None where there are not two."""
 
     @staticmethod
@@ -78,12 +78,12 @@ class ExemplarCounter(CounterModel, Protocol):
     def answer(self, image: Tensor | Prepared, prompt: PromptBatch) -> tuple[Tensor, Sequence[ExemplarFeatures]]:
         """Densities (B, 1, H, W) that sum to each picture's count, and what its exemplars look like."""
 
-    def describe(
+    def encode_exemplars(
         self, image: Tensor | Prepared, prompt: PromptBatch, size: Tensor | None = None
     ) -> Sequence[ExemplarFeatures]:
         """What each picture's exemplars look like; ``size`` (B, 2) is the mean height and width of all of them."""
 
-    def count_like(self, image: Tensor | Prepared, descriptions: Sequence[ExemplarFeatures]) -> Tensor:
+    def count_like(self, image: Tensor | Prepared, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
         """The density, as above, of what each picture's exemplars show, wherever these were seen."""
 
 
@@ -104,7 +104,7 @@ class TextCounter(CounterModel, Protocol):
         """Densities (B, 1, H, W) that sum to each picture's count, of what encoded texts (B, C) name."""
 
 
-class Proposals(Protocol):
+class TextProposals(Protocol):
     """Where a picture shows what a text names, place by place.
 
     Attributes:
@@ -129,7 +129,7 @@ class Proposals(Protocol):
 class TextFinder(TextCounter, Protocol):
     """Finds examples of what a text names, to be counted by example."""
 
-    def find(self, image: Tensor | Prepared, text: Tensor) -> Proposals:
+    def find(self, image: Tensor | Prepared, text: Tensor) -> TextProposals:
         """Where pictures show what encoded texts (B, C) name, and the boxes of what they show."""
 
 

@@ -83,7 +83,7 @@ class CountDiagnostics:
     peaks: int
     clear: int
     apart: float | None
-    alike: float | None
+    mean_cosine: float | None
     scale: float
     wanted: float | None
     again: Mapping[str, float]
@@ -108,7 +108,7 @@ def signs_of(diagnostics: CountDiagnostics) -> dict[str, float]:
     count, sides, mass = diagnostics.count, diagnostics.sides, diagnostics.mass
     limit = 0.0 if diagnostics.wanted is None else abs(math.log(diagnostics.scale / diagnostics.wanted))
     found = {
-        "unlike": 0.0 if diagnostics.alike is None else 1.0 - diagnostics.alike,
+        "unlike": 0.0 if diagnostics.mean_cosine is None else 1.0 - diagnostics.mean_cosine,
         "sizes": float(np.std(np.log(sides))) if sides else 0.0,
         "alone": float(len(sides) == 1),
         "limit": limit if limit > _SLACK else 0.0,

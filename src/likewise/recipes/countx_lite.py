@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from likewise import registry
-from likewise.data.counting.by_text import AskedByName, known_names
+from likewise.data.counting.by_text import TextPromptDataset, known_names
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.sample import CountSample, Things
 from likewise.data.counting.transforms import Crop, SceneCrop
 from likewise.data.development import blood, imagenet_trunk, nuclei
-from likewise.data.photometric import Look
+from likewise.data.photometric import ColorJitter
 from likewise.engine.config import LiteConfig
 from likewise.engine.train import train
 from likewise.methods.countx.discriminant import discriminants, word_vectors
@@ -25,7 +25,7 @@ from likewise.vocabulary import vocabulary
 from likewise.weights import load_strict, with_new_inputs
 
 #: Changes of light and sharpness that leave things the colour they are called by.
-TRUE_COLOURS = Look(field=0.6, gain=0.4, tint=0.08, offset=0.05, saturation=0.3, hue=0.08, grey=0.0, invert=0.0)
+TRUE_COLOURS = ColorJitter(field=0.6, gain=0.4, tint=0.08, offset=0.05, saturation=0.3, hue=0.08, grey=0.0, invert=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +112,10 @@ def countx_lite(config: CountxLite) -> Path:
     else:
         model.load_trunk(imagenet_trunk(config.data))
         if many:
-            start_from_statistics(model, AskedByName(many, seed=config.seed, absent=0.0), config.start_pictures)
+            start_from_statistics(model, TextPromptDataset(many, seed=config.seed, absent=0.0), config.start_pictures)
     crop = SceneCrop(Crop(size=config.crop_size, jitter=config.jitter, at_object=config.at_object, look=TRUE_COLOURS))
     shares = _shares(folders, many, config.assortment_share)
-    data = AskedByName([*folders, *many], shares, config.seed, absent=config.absent, transform=crop)
+    data = TextPromptDataset([*folders, *many], shares, config.seed, absent=config.absent, transform=crop)
     return train(model, data, _val(config, model), config, config.out)
 
 
@@ -140,7 +140,7 @@ def vocabulary_of(weights: Path | None) -> tuple[str, ...]:
     return found
 
 
-def start_from_statistics(model: CounTXLite, data: AskedByName, pictures: int) -> None:
+def start_from_statistics(model: CounTXLite, data: TextPromptDataset, pictures: int) -> None:
     """Let a network begin with what plain statistics of the untrained trunk's features tell of names.
 
     Its features become their linear discriminants, the words' vectors those that explain the things of a name best,
@@ -184,13 +184,13 @@ def _shares(folders: list[CountingFolder], many: list[CountingFolder], share: fl
     return [*pictures, *(scale * each for each in assorted)]
 
 
-def _val(config: CountxLite, model: CounTXLite) -> AskedByName | None:
+def _val(config: CountxLite, model: CounTXLite) -> TextPromptDataset | None:
     """128 questions about crops of other scenes, names as they are, a quarter of them about what is not there."""
     if not config.val_scenes:
         return None
     crop = SceneCrop(Crop(size=config.crop_size, jitter=(1.0, 1.0), turns=False, look=None))
     folders = [_known(path, model) for path in config.val_scenes]
-    return AskedByName(folders, seed=1, absent=0.25, varied=False, transform=crop, length=128)
+    return TextPromptDataset(folders, seed=1, absent=0.25, varied=False, transform=crop, length=128)
 
 
 def _known(path: Path, model: CounTXLite) -> CountingFolder:

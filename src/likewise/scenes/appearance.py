@@ -26,7 +26,7 @@ _WARP_CELLS = 3
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """How one kind appears in one scene, and how much its instances differ.
 
     Attributes:
@@ -99,7 +99,7 @@ class Portrait:
         return self._levels[level]
 
 
-def make_portraits(rng: Generator, pictures: list[Image.Image], look: Look, photos: PhotoBank) -> list[Portrait]:
+def make_portraits(rng: Generator, pictures: list[Image.Image], look: Appearance, photos: PhotoBank) -> list[Portrait]:
     """Dress a kind's pictures for a scene: surface, tint, and an elastic warp each."""
     made = []
     for picture in pictures:
@@ -123,7 +123,7 @@ def draw_angle(rng: Generator, turn: str) -> float:
 
 
 def stamp(
-    rng: Generator, portrait: Portrait, look: Look, side: float, angle: float, centre: tuple[float, float]
+    rng: Generator, portrait: Portrait, look: Appearance, side: float, angle: float, centre: tuple[float, float]
 ) -> tuple[Bytes, int, int]:
     """One instance, drawn.
 
@@ -172,7 +172,7 @@ def _affine(
     return source.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BICUBIC), left, top
 
 
-def _recolour(rng: Generator, rgba: Bytes, look: Look) -> Bytes:
+def _recolour(rng: Generator, rgba: Bytes, look: Appearance) -> Bytes:
     if not (look.hue_spread or look.tone_spread or look.gain_spread or look.field):
         return rgba
     # darker rather than brighter: what is clipped at white has lost its texture
@@ -217,7 +217,7 @@ def _warp(rng: Generator, image: Image.Image, spread: float) -> Image.Image:
     return image.transform(image.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
 
 
-def _resurface(rng: Generator, image: Image.Image, look: Look, photos: PhotoBank) -> Image.Image:
+def _resurface(rng: Generator, image: Image.Image, look: Appearance, photos: PhotoBank) -> Image.Image:
     if look.surface == "sprite":
         return image
     rgba = np.asarray(image)

@@ -44,7 +44,7 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True)
-class Bank:
+class Assets:
     """Everything a split's scenes are made of.
 
     Attributes:
@@ -98,7 +98,7 @@ def split_of(kind: Kind) -> str:
 
 
 @lru_cache(maxsize=8)
-def load_bank(split: str, emoji: bool, cutouts: tuple[str, ...], backgrounds: tuple[str, ...]) -> Bank:
+def load_assets(split: str, emoji: bool, cutouts: tuple[str, ...], backgrounds: tuple[str, ...]) -> Assets:
     """The kinds and photographs of a split (cached: drawing the font's sprites takes seconds)."""
     microscopic = microscopic_kinds()
     every: dict[str, Sequence[Kind]] = {
@@ -113,9 +113,9 @@ def load_bank(split: str, emoji: bool, cutouts: tuple[str, ...], backgrounds: tu
     kinds = {source: tuple(k for k in found if split_of(k) == split) for source, found in every.items()}
     shapes = tuple(k for k in shape_kinds() if split_of(k) == split)
     cells = tuple(k for k in shapes if k.family in CELLULAR)
-    return Bank(kinds, shapes, cells, photo_bank(backgrounds, split))
+    return Assets(kinds, shapes, cells, photo_bank(backgrounds, split))
 
 
-def bank_of(config: SceneConfig) -> Bank:
+def assets_of(config: SceneConfig) -> Assets:
     """The kinds and photographs a config's scenes are made of."""
-    return load_bank(config.split, config.emoji, config.cutouts, config.backgrounds)
+    return load_assets(config.split, config.emoji, config.cutouts, config.backgrounds)

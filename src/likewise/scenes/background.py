@@ -8,17 +8,17 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from likewise.scenes.appearance import Look, Portrait, draw_angle, stamp
-from likewise.scenes.assets import Bank, family_of
+from likewise.scenes.appearance import Appearance, Portrait, draw_angle, stamp
+from likewise.scenes.assets import Assets, family_of
 from likewise.scenes.canvas import Canvas, Shadow
 from likewise.scenes.config import SceneConfig
-from likewise.scenes.environments import TISSUE, Setting
+from likewise.scenes.environments import TISSUE, Environment
 from likewise.scenes.grounds import make_background
 from likewise.scenes.layouts.flat import Field
 from likewise.scenes.layouts.perspective import DEEP, HEAPED
 from likewise.scenes.objects import Role
 
-_CLUTTER = Look(mirrored=True)
+_CLUTTER = Appearance(mirrored=True)
 #: Share of scenes with a near and a far side that go all the way to the largest ratio of sizes.
 _DEEP_SHARE = 0.6
 #: The longer side of small pictures as a share of what is asked for, and the least any picture has, in pixels.
@@ -27,7 +27,7 @@ _SMALL, _SMALLEST = (0.4, 0.75), 128
 _CONTRAST, _BACKGROUND_TRIES = 0.12, 4
 
 
-def draw_layout(rng: Generator, config: SceneConfig, setting: Setting) -> str:
+def draw_layout(rng: Generator, config: SceneConfig, setting: Environment) -> str:
     """The name of a layout: a key of `LAYOUTS`, or `TISSUE`."""
     ruled_out = {TISSUE} if config.wide_share == 1.0 else set()
     if config.two_kinds or config.kinds is not None:
@@ -37,7 +37,9 @@ def draw_layout(rng: Generator, config: SceneConfig, setting: Setting) -> str:
     return str(rng.choice(names, p=weights / weights.sum()))
 
 
-def draw_field(rng: Generator, config: SceneConfig, setting: Setting, roles: tuple[Role, ...], layout: str) -> Field:
+def draw_field(
+    rng: Generator, config: SceneConfig, setting: Environment, roles: tuple[Role, ...], layout: str
+) -> Field:
     """The picture's size, and the size of things from how many there are and how much they are to cover."""
     longer = float(rng.integers(config.side[0], config.side[1] + 1)) * rng.uniform(*setting.side)
     if setting.side == (1.0, 1.0) and rng.random() < config.small_share:
@@ -62,7 +64,7 @@ def draw_field(rng: Generator, config: SceneConfig, setting: Setting, roles: tup
 
 
 def draw_background(
-    rng: Generator, bank: Bank, setting: Setting, roles: tuple[Role, ...], field: Field
+    rng: Generator, bank: Assets, setting: Environment, roles: tuple[Role, ...], field: Field
 ) -> NDArray[np.uint8]:
     """A background the target stands out from; photographs of shops are blurred behind things cut from such."""
     pasted_photo = any(role.kind.source == "cutout" for role in roles)
@@ -85,7 +87,7 @@ def draw_shadow(rng: Generator) -> Shadow:
     return Shadow(dx, dy, float(rng.uniform(0.02, 0.12)), float(rng.uniform(0.25, 0.75)))
 
 
-def strew_clutter(rng: Generator, bank: Bank, canvas: Canvas, field: Field, count: int) -> None:
+def strew_clutter(rng: Generator, bank: Assets, canvas: Canvas, field: Field, count: int) -> None:
     """A few large things of no counted kind, over whatever is there already."""
     side = float(np.clip(field.size * rng.uniform(1.8, 4.0), 60, 260))
     for _ in range(count):
@@ -96,7 +98,7 @@ def strew_clutter(rng: Generator, bank: Bank, canvas: Canvas, field: Field, coun
         canvas.cover(rgba, left, top)
 
 
-def strew_lookalikes(rng: Generator, bank: Bank, canvas: Canvas, field: Field, target: Role) -> None:
+def strew_lookalikes(rng: Generator, bank: Assets, canvas: Canvas, field: Field, target: Role) -> None:
     """Some smaller things in the target's colours and another shape, below what is to be counted: crumbs and chips."""
     mine = family_of(target.kind)
     kind = next(k for k in rng.permutation(len(bank.shapes)) if bank.shapes[k].family != mine)

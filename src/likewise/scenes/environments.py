@@ -21,7 +21,7 @@ TISSUE = "tissue"
 
 
 @dataclass(frozen=True)
-class Setting:
+class Environment:
     """A place.
 
     Attributes:
@@ -97,8 +97,8 @@ _SMALL = frozenset(
 _GOODS = frozenset({"bottle", "tin", "jar", "carton", "book", "flask", "mug", "drum", "block"})
 _PEOPLE = frozenset({"bust", "standing person", "penguin"})
 
-SETTINGS: dict[str, Setting] = {
-    "anything": Setting(
+SETTINGS: dict[str, Environment] = {
+    "anything": Environment(
         0.44,
         {
             "scatter": 0.2,
@@ -119,13 +119,13 @@ SETTINGS: dict[str, Setting] = {
             "swarm": 0.03,
         },
     ),
-    "slide": Setting(
+    "slide": Environment(
         0.1,
         {"scatter": 0.3, "strewn": 0.1, "hexagons": 0.1, "clusters": 0.15, "packed": 0.05, "swarm": 0.05, TISSUE: 0.1},
         grounds=SLIDES,
         slide=True,
     ),
-    "glow": Setting(
+    "glow": Environment(
         0.05,
         {"scatter": 0.3, "strewn": 0.4, "clusters": 0.2, "swarm": 0.1},
         frozenset({"glowing nucleus"}),
@@ -137,7 +137,7 @@ SETTINGS: dict[str, Setting] = {
         slide=True,
         variety=(0.2, 1.0),
     ),
-    "stained": Setting(
+    "stained": Environment(
         0.05,
         {"scatter": 0.4, "strewn": 0.1, "clusters": 0.4, "packed": 0.1},
         frozenset({"stained nucleus", "pale nucleus", "red cell"}),
@@ -149,7 +149,7 @@ SETTINGS: dict[str, Setting] = {
         slide=True,
         variety=(0.3, 1.0),
     ),
-    "thin walls": Setting(
+    "thin walls": Environment(
         0.06,
         {TISSUE: 1.0},
         frozenset({"thin-walled cell"}),
@@ -160,7 +160,7 @@ SETTINGS: dict[str, Setting] = {
         slide=True,
         variety=(0.2, 1.0),
     ),
-    "shelf": Setting(
+    "shelf": Environment(
         0.05,
         {"shelves": 0.8, "bond": 0.2},
         _GOODS,
@@ -172,7 +172,7 @@ SETTINGS: dict[str, Setting] = {
         photos=0.3,
         furniture="boards",
     ),
-    "stands": Setting(
+    "stands": Environment(
         0.04,
         {"stands": 0.9, "avenue": 0.1},
         frozenset({"seat"}),
@@ -184,7 +184,7 @@ SETTINGS: dict[str, Setting] = {
         photos=0.1,
         variety=(0.0, 0.3),
     ),
-    "crowd": Setting(
+    "crowd": Environment(
         0.04,
         {"crowd": 0.7, "stands": 0.3},
         _PEOPLE,
@@ -195,7 +195,7 @@ SETTINGS: dict[str, Setting] = {
         others=0.25,
         photos=0.2,
     ),
-    "stack": Setting(
+    "stack": Environment(
         0.035,
         {"packed": 0.85, "hexagons": 0.15},
         frozenset({"log end", "pipe", "ring", "button", "disc"}),
@@ -206,7 +206,7 @@ SETTINGS: dict[str, Setting] = {
         others=0.1,
         photos=0.2,
     ),
-    "wall": Setting(
+    "wall": Environment(
         0.035,
         {"bond": 0.9, "avenue": 0.1},
         frozenset({"brick", "window", "keycap", "carton", "tile", "hexagon"}),
@@ -217,7 +217,7 @@ SETTINGS: dict[str, Setting] = {
         others=0.1,
         photos=0.1,
     ),
-    "tray": Setting(
+    "tray": Environment(
         0.04,
         {"grid": 0.5, "hexagons": 0.4, "packed": 0.1},
         _SMALL,
@@ -229,7 +229,7 @@ SETTINGS: dict[str, Setting] = {
         photos=0.1,
         furniture="pockets",
     ),
-    "heap": Setting(
+    "heap": Environment(
         0.05,
         {"brim": 0.6, "pile": 0.25, "strewn": 0.15},
         _SMALL,
@@ -239,7 +239,7 @@ SETTINGS: dict[str, Setting] = {
         (0.5, 2.2),
         others=0.25,
     ),
-    "lot": Setting(
+    "lot": Environment(
         0.04,
         {"lot": 0.7, "lanes": 0.3},
         frozenset({"car", "van", "boat"}),
@@ -252,7 +252,7 @@ SETTINGS: dict[str, Setting] = {
         furniture="bays",
         variety=(0.2, 0.9),
     ),
-    "air": Setting(
+    "air": Environment(
         0.035,
         {"scatter": 0.35, "grid": 0.15, "clusters": 0.2, "lanes": 0.15, "swarm": 0.15},
         frozenset({"boat", "tree crown", "rosette", "roof", "grazing animal", "walker", "parasol", "car"}),
@@ -263,7 +263,7 @@ SETTINGS: dict[str, Setting] = {
         others=0.35,
         photos=0.1,
     ),
-    "tree": Setting(
+    "tree": Environment(
         0.03,
         {"scatter": 0.5, "clusters": 0.5},
         frozenset({"fruit", "bloom", "ball", "egg", "pear", "perching bird"}),
@@ -275,7 +275,7 @@ SETTINGS: dict[str, Setting] = {
         photos=0.2,
         overgrown=True,
     ),
-    "sky": Setting(
+    "sky": Environment(
         0.025,
         {"swarm": 0.65, "scatter": 0.35},
         frozenset({"bird in flight", "perching bird", "fish"}),
@@ -287,7 +287,7 @@ SETTINGS: dict[str, Setting] = {
         photos=0.0,
         variety=(0.4, 1.0),
     ),
-    "table": Setting(
+    "table": Environment(
         0.05,
         {"scatter": 0.6, "rows": 0.25, "strewn": 0.15},
         frozenset({"fork", "spoon", "knife", "pencil", "bolt", "rod", "stick", "capsule", "flask", "dumbbell", "horn"}),
@@ -298,8 +298,8 @@ SETTINGS: dict[str, Setting] = {
         others=0.5,
     ),
     # never drawn unless they are named
-    "receding": Setting(0.0, {"ground": 0.25, "avenue": 0.25, "stands": 0.25, "crowd": 0.25}, objects=(10, 400)),
-    "paper": Setting(
+    "receding": Environment(0.0, {"ground": 0.25, "avenue": 0.25, "stands": 0.25, "crowd": 0.25}, objects=(10, 400)),
+    "paper": Environment(
         0.0,
         {"scatter": 0.5, "grid": 0.2, "clusters": 0.3},
         PLAIN_FAMILIES,
@@ -315,7 +315,7 @@ SETTINGS: dict[str, Setting] = {
 _PLAIN = ("anything", "slide")
 
 
-def draw_setting(rng: Generator, config: SceneConfig, families: frozenset[str]) -> Setting:
+def draw_setting(rng: Generator, config: SceneConfig, families: frozenset[str]) -> Environment:
     """A setting at random, of those for which the config has kinds.
 
     Args:

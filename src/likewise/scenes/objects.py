@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from likewise.scenes.appearance import Look, Portrait, make_portraits
-from likewise.scenes.assets import Bank, Kind, family_of
+from likewise.scenes.appearance import Appearance, Portrait, make_portraits
+from likewise.scenes.assets import Assets, Kind, family_of
 from likewise.scenes.config import SceneConfig
-from likewise.scenes.environments import Setting
+from likewise.scenes.environments import Environment
 from likewise.scenes.kinds.drawn import DrawnKind
 from likewise.scenes.kinds.solids import SolidKind
 from likewise.scenes.kinds.textures import Floats, colour_name
@@ -45,7 +45,7 @@ class Role:
 
     name: str
     kind: Kind
-    look: Look
+    look: Appearance
     count: int
     relative: float
     portraits: tuple[Portrait, ...]
@@ -76,8 +76,8 @@ class Plan:
     """
 
     config: SceneConfig
-    bank: Bank
-    setting: Setting
+    bank: Assets
+    setting: Environment
     layout: str
 
     def draw_kind(self, rng: Generator, *, anybody: bool = False) -> Kind:
@@ -145,18 +145,18 @@ def _role(rng: Generator, plan: Plan, kind: Kind, count: int, variety: float) ->
     return replace(role, name=f"{colour_name(role.mean_colour())} {kind.name}") if look.hue else role
 
 
-def _portraits(rng: Generator, bank: Bank, kind: Kind, look: Look, variety: float) -> tuple[Portrait, ...]:
+def _portraits(rng: Generator, bank: Assets, kind: Kind, look: Appearance, variety: float) -> tuple[Portrait, ...]:
     pictures = kind.portraits(rng, look.portraits, variety, bank.photos)
     return tuple(make_portraits(rng, pictures, look, bank.photos))
 
 
-def _look(rng: Generator, kind: Kind, variety: float, turns: tuple[float, ...]) -> Look:
+def _look(rng: Generator, kind: Kind, variety: float, turns: tuple[float, ...]) -> Appearance:
     sprite, glow = kind.source == "emoji", kind.source == "glow"
     # what is of many colours already, or has those of a stain or a light, keeps them
     dyed = glow or kind.source == "nucleus" or _manifold(kind)
     surface = str(rng.choice(("sprite", "shaded", "photo"), p=(0.5, 0.3, 0.2))) if sprite else "sprite"
     tinted = sprite and rng.random() < 0.25
-    return Look(
+    return Appearance(
         turn=str(rng.choice(("upright", "slight", "any", "quarter"), p=turns)),
         mirrored=bool(rng.random() < 0.3),
         surface=surface,
@@ -176,7 +176,7 @@ def _look(rng: Generator, kind: Kind, variety: float, turns: tuple[float, ...]) 
     )
 
 
-def _twins(rng: Generator, bank: Bank, target: Role) -> tuple[Role, Role]:
+def _twins(rng: Generator, bank: Assets, target: Role) -> tuple[Role, Role]:
     """The target and the same thing in another colour, or in another size where colour would not tell.
 
     Both vary modestly, or nobody could tell which is which.
@@ -195,7 +195,7 @@ def _twins(rng: Generator, bank: Bank, target: Role) -> tuple[Role, Role]:
     return first, replace(second, count=count)
 
 
-def _calm(look: Look, *, one: bool) -> Look:
+def _calm(look: Appearance, *, one: bool) -> Appearance:
     """The look with its instances nearly alike; ``one``: all of them from a single portrait."""
     return replace(
         look,

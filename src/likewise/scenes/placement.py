@@ -9,10 +9,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from likewise.scenes.appearance import draw_angle, stamp
-from likewise.scenes.assets import Bank
+from likewise.scenes.assets import Assets
 from likewise.scenes.canvas import Canvas, Shadow
 from likewise.scenes.config import SceneConfig
-from likewise.scenes.environments import Setting
+from likewise.scenes.environments import Environment
 from likewise.scenes.kinds.cells.nuclei import MembraneKind, build_walls, membrane_stamps
 from likewise.scenes.kinds.cells.tissue import cell_outlines, draw_packing, in_patches, thin_walled, tissue_stamps
 from likewise.scenes.layouts.flat import Field, Layout, Placement
@@ -27,7 +27,7 @@ def place_roles(
     rng: Generator,
     config: SceneConfig,
     canvas: Canvas,
-    setting: Setting,
+    setting: Environment,
     roles: tuple[Role, ...],
     layout: Layout,
     field: Field,
@@ -62,7 +62,7 @@ def _put(canvas: Canvas, role: Role, rgba: NDArray[np.uint8], left: int, top: in
 
 
 def fill_with_cells(
-    rng: Generator, canvas: Canvas, bank: Bank, role: Role, field: Field
+    rng: Generator, canvas: Canvas, bank: Assets, role: Role, field: Field
 ) -> tuple[tuple[Role, ...], list[int]]:
     """Fill the picture with cells of one kind; returns the only role and what each thing pasted is."""
     if isinstance(role.kind, MembraneKind):

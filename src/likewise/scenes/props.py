@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from likewise.scenes.appearance import Look, Portrait, draw_angle, stamp
+from likewise.scenes.appearance import Appearance, Portrait, draw_angle, stamp
 from likewise.scenes.canvas import Canvas
 from likewise.scenes.kinds.cutouts import PhotoBank
 from likewise.scenes.kinds.drawn.pen import dim
@@ -70,7 +70,7 @@ def leaves(rng: Generator, canvas: Canvas, field: Field, count: int) -> None:
     paint = Paint("striped", _rgb(green), _rgb(dark), grain=0.08)
     kind = ShapeKind("leaf", "leaf", (float(rng.random()), 0.5), float(rng.uniform(1.6, 2.6)), paint)
     portraits = [Portrait(p) for p in kind.portraits(rng, 5, 1.0, PhotoBank())]
-    look = Look(gain_spread=0.3, squeeze=0.3, tilt=0.5)
+    look = Appearance(gain_spread=0.3, squeeze=0.3, tilt=0.5)
     side = field.size * rng.uniform(0.35, 0.8)
     for _ in range(count):
         at = (float(rng.uniform(0, field.width)), float(rng.uniform(0, field.height)))

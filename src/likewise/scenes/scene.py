@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from likewise.boxes import clip_boxes, mean_side
-from likewise.scenes.assets import bank_of
+from likewise.scenes.assets import assets_of
 from likewise.scenes.background import (
     draw_background,
     draw_field,
@@ -126,7 +126,7 @@ def make_scene(config: SceneConfig, index: int) -> Scene:
 
 
 def _attempt(rng: Generator, config: SceneConfig, seed: tuple[int, ...]) -> Scene:
-    bank = bank_of(config)
+    bank = assets_of(config)
     setting = draw_setting(rng, config, bank.families)
     slide, layout = setting.slide, draw_layout(rng, config, setting)
     bare = slide or setting.clean

@@ -13,7 +13,7 @@ from scipy.io import savemat
 
 from likewise.data.classification.dataset import FixedView, NamedPictures, NamedSample, TrainView, collate_named
 from likewise.data.open_dataset import open_named
-from likewise.data.photometric import Look
+from likewise.data.photometric import ColorJitter
 from likewise.errors import LikewiseError
 from likewise.preprocess.square_view import SquareCrop, SquareView, resized
 
@@ -234,7 +234,7 @@ def test_light_changes_only_where_it_is_asked_to():
     grey = NamedSample(torch.full((3, 40, 50), 128, dtype=torch.uint8), 1, "a")
     crop = SquareCrop(size=16)
     assert set(TrainView(crop)(grey, np.random.default_rng(0)).image.flatten().tolist()) == {128}
-    changed = TrainView(crop, Look())(grey, np.random.default_rng(0))
+    changed = TrainView(crop, ColorJitter())(grey, np.random.default_rng(0))
     assert changed.image.shape == (3, 16, 16)
     assert changed.image.dtype == torch.uint8
     assert len(changed.image.unique()) > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from likewise.data.counting.by_text import AskedByName, known_names
+from likewise.data.counting.by_text import TextPromptDataset, known_names
 from likewise.data.counting.collate import collate
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.transforms import Crop, SceneCrop
@@ -30,7 +30,7 @@ def everything(folder, sample):
 
 
 def test_what_counts_is_what_answers_to_the_question(folder):
-    data = AskedByName([folder], seed=1, absent=0.0)
+    data = TextPromptDataset([folder], seed=1, absent=0.0)
     for i in range(40):
         sample = data[i]
         wanted = [p for name, p in everything(folder, sample) if answers(name, sample.prompt)]
@@ -40,7 +40,7 @@ def test_what_counts_is_what_answers_to_the_question(folder):
 
 
 def test_an_absent_name_is_known_elsewhere_and_counts_nothing(folder):
-    data = AskedByName([folder], seed=2, absent=1.0)
+    data = TextPromptDataset([folder], seed=2, absent=1.0)
     for i in range(40):
         sample = data[i]
         assert sample.count == 0
@@ -49,14 +49,14 @@ def test_an_absent_name_is_known_elsewhere_and_counts_nothing(folder):
 
 
 def test_names_as_they_are_and_the_share_of_absent_ones(folder):
-    data = AskedByName([folder], seed=3, absent=0.3, varied=False, length=200)
+    data = TextPromptDataset([folder], seed=3, absent=0.3, varied=False, length=200)
     samples = [data[i] for i in range(len(data))]
     assert {s.prompt for s in samples} <= set(data.kinds) == set(known_names([folder]))
     assert sum(s.count == 0 for s in samples) / 200 == pytest.approx(0.3, abs=0.1)
 
 
 def test_a_position_is_the_same_sample_every_time(folder):
-    data = AskedByName([folder, folder], (1.0, 3.0), seed=4, transform=SceneCrop(Crop(size=96)))
+    data = TextPromptDataset([folder, folder], (1.0, 3.0), seed=4, transform=SceneCrop(Crop(size=96)))
     first, again = data[7], data[7]
     assert first.size == (96, 96)
     assert first.prompt == again.prompt
@@ -66,7 +66,7 @@ def test_a_position_is_the_same_sample_every_time(folder):
 
 def test_a_crop_keeps_what_it_shows(folder):
     crop = SceneCrop(Crop(size=128, jitter=(0.8, 1.3), look=None))
-    data = AskedByName([folder], seed=5, absent=0.0, transform=crop)
+    data = TextPromptDataset([folder], seed=5, absent=0.0, transform=crop)
     samples = [data[i] for i in range(30)]
     for sample in samples:
         assert sample.size == (128, 128)
@@ -76,7 +76,7 @@ def test_a_crop_keeps_what_it_shows(folder):
 
 
 def test_everything_that_has_a_name_comes_along(folder):
-    data = AskedByName([folder], seed=6, absent=0.3)
+    data = TextPromptDataset([folder], seed=6, absent=0.3)
     for i in range(20):
         sample = data[i]
         things = sample.things
@@ -96,7 +96,7 @@ def test_everything_that_has_a_name_comes_along(folder):
 def test_crops_are_placed_at_what_is_asked_for(folder):
     def shares(at_object):
         crop = SceneCrop(Crop(size=48, jitter=(1.0, 1.0), look=None, at_object=at_object, reflect=0.0))
-        data = AskedByName([folder], seed=7, absent=0.0, transform=crop)
+        data = TextPromptDataset([folder], seed=7, absent=0.0, transform=crop)
         return sum(data[i].count > 0 for i in range(60)) / 60
 
     assert shares(1.0) > 0.95 > shares(0.0)
@@ -104,6 +104,6 @@ def test_crops_are_placed_at_what_is_asked_for(folder):
 
 def test_errors(folder, tmp_path):
     with pytest.raises(LikewiseError, match="expected 0 numbers"):
-        AskedByName([])
+        TextPromptDataset([])
     with pytest.raises(LikewiseError, match="shares"):
-        AskedByName([folder], (1.0, 2.0))
+        TextPromptDataset([folder], (1.0, 2.0))

@@ -16,7 +16,7 @@ from likewise.data.counting.collate import collate
 from likewise.data.counting.sample import CountSample
 from likewise.data.counting.transforms import Crop, TrainCrop
 from likewise.data.infinite import MixedDataset, ShuffledDataset, TransformedDataset
-from likewise.data.photometric import Look, change_look, colour_field
+from likewise.data.photometric import ColorJitter, colour_field, jitter_colours
 from likewise.errors import LikewiseError
 
 PLAIN = Crop(size=128, object_size=24.0, box_jitter=0.0, look=None, reflect=0.0)
@@ -203,7 +203,7 @@ def test_pictures_without_boxes_or_points_are_refused():
 
 @given(st.integers(0, 1000), st.integers(1, 70), st.integers(1, 70))
 def test_the_colour_field_is_bounded_smooth_and_never_the_same_twice(seed: int, height: int, width: int):
-    look = Look(gain=0.5, tint=0.2, offset=0.1)
+    look = ColorJitter(gain=0.5, tint=0.2, offset=0.1)
     gain, offset = colour_field((height, width), look, np.random.default_rng(seed))
     assert gain.shape == offset.shape == (3, height, width)
     assert gain.log().abs().max() <= 0.7 + 1e-5
@@ -213,7 +213,7 @@ def test_the_colour_field_is_bounded_smooth_and_never_the_same_twice(seed: int, 
 
 
 def test_the_colour_field_changes_slowly_and_differs_between_channels():
-    gain, _ = colour_field((256, 256), Look(cells=(9, 9)), np.random.default_rng(0))
+    gain, _ = colour_field((256, 256), ColorJitter(cells=(9, 9)), np.random.default_rng(0))
     # nodes 32 pixels apart: the steepest a smooth step between two of them can be is 1.5 times the mean slope
     steepest = 1.5 * 2 * 0.9 / (255 / 8)
     assert gain.log().diff(dim=1).abs().max() <= steepest
@@ -222,12 +222,12 @@ def test_the_colour_field_changes_slowly_and_differs_between_channels():
     assert (gain[0] - gain[1]).abs().max() > 0.01
 
 
-NONE = Look(0, 0, 0, 0, (2, 2), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NONE = ColorJitter(0, 0, 0, 0, (2, 2), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def test_no_strength_changes_nothing():
     image = torch.randint(0, 256, (3, 30, 40), dtype=torch.uint8)
-    assert torch.equal(change_look(image, NONE, np.random.default_rng(0)), image)
+    assert torch.equal(jitter_colours(image, NONE, np.random.default_rng(0)), image)
 
 
 def shades(image: Tensor) -> Tensor:
@@ -249,9 +249,9 @@ def shades(image: Tensor) -> Tensor:
     ],
     ids=["grey", "invert", "blur", "noise", "hue", "jpeg"],
 )
-def test_each_change_does_what_its_name_says(look: Look, expected):
+def test_each_change_does_what_its_name_says(look: ColorJitter, expected):
     old = torch.randint(60, 190, (3, 40, 40), dtype=torch.uint8)
-    new = change_look(old, look, np.random.default_rng(3))
+    new = jitter_colours(old, look, np.random.default_rng(3))
     assert new.dtype == torch.uint8
     assert not torch.equal(new, old)
     assert expected(old, new)
@@ -262,7 +262,11 @@ def test_a_picture_on_white_keeps_its_objects():
     image = torch.full((3, 64, 64), 245, dtype=torch.uint8)
     image[:, ::16, :] = 200
     for seed in range(50):
-        new = change_look(image, Look(noise=0, blur=0, jpeg=0, grey=0), np.random.default_rng(seed)).float().mean(dim=0)
+        new = (
+            jitter_colours(image, ColorJitter(noise=0, blur=0, jpeg=0, grey=0), np.random.default_rng(seed))
+            .float()
+            .mean(dim=0)
+        )
         lines, ground = new[16:49:16], new[8:57:16]
         assert (lines.mean() - ground.mean()).abs() > 8
 

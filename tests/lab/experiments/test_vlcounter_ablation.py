@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("lightning", reason="training needs the [train] extra")
 
-from likewise.data.counting.by_text import AskedByName
+from likewise.data.counting.by_text import TextPromptDataset
 from likewise.data.counting.collate import collate
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.transforms import Crop, SceneCrop
@@ -63,7 +63,7 @@ def test_a_small_clip_learns_which_patches_show_what(scenes):
     torch.manual_seed(0)
     model = SmallClip(replace(TINY, image_size=64, image_layers=2))
     crop = SceneCrop(Crop(size=64, jitter=(1.0, 1.0), look=None))
-    data = AskedByName([CountingFolder(scenes, targets="all")], absent=0.0, varied=False, transform=crop)
+    data = TextPromptDataset([CountingFolder(scenes, targets="all")], absent=0.0, varied=False, transform=crop)
     batch = collate([data[i] for i in range(4)], text=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []

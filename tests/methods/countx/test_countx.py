@@ -77,12 +77,12 @@ def test_a_prepared_picture_has_the_same_density_under_any_name(counter):
     """To the last bit, and for a batch too: what is prepared holds nothing of a name."""
     image = torch.rand(2, 3, 70, 131)
     with torch.inference_mode():
-        begun = counter.prepare(image)
+        stem = counter.prepare(image)
         for texts in (("red bean", "watch"), ("watch", "small blue beans")):
-            prepared, fresh = (density_of(counter(seen, ask(*texts))) for seen in (begun, image))
+            prepared, fresh = (density_of(counter(seen, ask(*texts))) for seen in (stem, image))
             assert torch.equal(prepared, fresh)
     with pytest.raises(LikewiseError, match="every picture needs a text"):
-        counter(begun, ask("watch"))
+        counter(stem, ask("watch"))
 
 
 def test_places_tell_boxes_and_how_well_they_fit_a_name():
@@ -145,12 +145,12 @@ def test_a_checkpoint_brings_its_vocabulary(tmp_path):
     model = CounTXLite(LITE).eval()
     held = read_checkpoint(save_checkpoint(tmp_path / "lite.safetensors", model))
     assert held.method == "countx-lite"
-    again = CounTXLite(config_from(LiteConfig, held.config)).eval()
-    assert again.config == LITE
-    load_strict(again, held.state, "lite")
+    refined = CounTXLite(config_from(LiteConfig, held.config)).eval()
+    assert refined.config == LITE
+    load_strict(refined, held.state, "lite")
     image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        one, other = (network(image, ask("red beans")).density for network in (again, model))
+        one, other = (network(image, ask("red beans")).density for network in (refined, model))
         assert torch.equal(one, other)
 
 
@@ -216,8 +216,8 @@ def test_the_interaction_is_attention_to_one_text_token():
         other.out_proj.bias.copy_(layer.proj.bias)
         x, text = torch.rand(2, 6, 8), torch.rand(2, 8)
         mixed = x + layer.mix(layer.norm_mix(x), (2, 3))
-        told = mixed + other(torch.rand(2, 6, 8), text[:, None], text[:, None])[0]
-        expected = told + layer.fc2(F.gelu(layer.fc1(layer.norm_mlp(told))))
+        conditioned = mixed + other(torch.rand(2, 6, 8), text[:, None], text[:, None])[0]
+        expected = conditioned + layer.fc2(F.gelu(layer.fc1(layer.norm_mlp(conditioned))))
         assert torch.allclose(layer(x, text, (2, 3)), expected, atol=1e-6)
 
 
@@ -258,6 +258,7 @@ def flat(config):
     """A config of today as versions wrote it that had one for both networks."""
     values = asdict(config)
     values |= values.pop("inference")
+    values["settle"] = values.pop("snap_peaks")
     values["by_example"] = values.pop("counted_by")
     if isinstance(config, LiteConfig):
         assert values.pop("boxes") == (values["by_example"] != "")
@@ -279,12 +280,12 @@ OLD_PAPER = {
 
 def test_files_of_versions_with_one_configuration_for_both_are_told_apart(counter):
     held = Checkpoint("countx", json.loads(json.dumps(flat(counter.config))), counter.state_dict())
-    again = build(held, "old")
-    assert type(again) is type(counter)
-    assert again.config == counter.config
+    refined = build(held, "old")
+    assert type(refined) is type(counter)
+    assert refined.config == counter.config
     image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        old, new = (density_of(network(image, ask("watch"))) for network in (again, counter))
+        old, new = (density_of(network(image, ask("watch"))) for network in (refined, counter))
     torch.testing.assert_close(old, new)
 
 

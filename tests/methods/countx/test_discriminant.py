@@ -35,8 +35,8 @@ def test_directions_are_the_generalised_eigenvectors():
     within, between = scatter(features, labels)
     values, vectors = eigh(between, within)  # vectors' within-kind spread is one
     assert torch.allclose(mean, features.mean(0))
-    alike = np.abs(directions.numpy().T @ within @ vectors[:, ::-1][:, :4])
-    assert np.allclose(alike, np.eye(4), atol=1e-8)
+    similarity_maps = np.abs(directions.numpy().T @ within @ vectors[:, ::-1][:, :4])
+    assert np.allclose(similarity_maps, np.eye(4), atol=1e-8)
     assert np.allclose(np.diag(directions.numpy().T @ between @ directions.numpy()), values[::-1][:4])
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from likewise.methods.countx.matching_losses import box_loss, naming_loss, place_loss, places_of, told_boxes
+from likewise.methods.countx.matching_losses import box_loss, decode_boxes, naming_loss, place_loss, places_of
 
 ONE = torch.tensor(1.0)
 
@@ -103,7 +103,7 @@ BOXES = (torch.tensor([[1.0, 5.0, 49.0, 37.0], [torch.nan] * 4]), torch.zeros(0,
 def test_boxes_are_told_by_middle_and_sides():
     raw = torch.zeros(1, 4, 3, 5)
     raw[0, :, 1, 2] = torch.tensor([0.5, -0.25, 1.0, -1.0])
-    boxes = told_boxes(raw, 8)
+    boxes = decode_boxes(raw, 8)
     width, height = 32 * torch.tensor([1.0, -1.0]).exp()
     x, y = 20 + 0.5 * 32, 12 - 0.25 * 32  # the middle is told in units of sqrt(width x height), which is 32
     expected = torch.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
@@ -136,5 +136,5 @@ def test_told_boxes_can_be_learnt():
         box_loss(raw, BOXED[:1], BOXES[:1], stride=8).sum().backward()
         optimizer.step()
     shown, _ = places_of(BOXED[0][:1], torch.tensor([1536.0]).sqrt(), (8, 8), 8)
-    learnt = told_boxes(raw.detach(), 8)[0][shown]
+    learnt = decode_boxes(raw.detach(), 8)[0][shown]
     torch.testing.assert_close(learnt, BOXES[0][:1].expand_as(learnt), atol=0.5, rtol=0)

@@ -9,7 +9,7 @@ import torch
 
 from likewise import registry
 from likewise.errors import LikewiseError
-from likewise.methods.spdcn.similarity_features import Description
+from likewise.methods.spdcn.similarity_features import ExemplarFeatures
 from likewise.predict import Counter
 from likewise.types import CountBatch, PromptBatch
 
@@ -78,10 +78,10 @@ def test_descriptions_carry_negatives_also_from_a_window_that_shows_nothing_else
     size = torch.stack([BOXES[:, 3] - BOXES[:, 1], BOXES[:, 2] - BOXES[:, 0]], 1).mean(0, keepdim=True)
     with torch.inference_mode():
         parts = [
-            counter.describe(image, PromptBatch((boxes,), (negatives,)), size)[0]
+            counter.encode_exemplars(image, PromptBatch((boxes,), (negatives,)), size)[0]
             for boxes, negatives in ((BOXES[:2], NONE), (NONE, UNWANTED[:1]), (BOXES[2:], UNWANTED[1:]))
         ]
-        merged = counter.count_like(image, [Description.merge(parts)])
+        merged = counter.count_like(image, [ExemplarFeatures.merge(parts)])
     torch.testing.assert_close(merged, density(counter, image, negatives=UNWANTED), rtol=1e-4, atol=1e-6)
 
 
@@ -117,7 +117,7 @@ def test_a_picture_in_tiles_is_counted_like_the_whole(counter):
         network = LITE.model(CONFIG)
         network.load_state_dict(state)
         # which peaks of an untrained network's density count as one is a matter of chance
-        tiled = replace(CONFIG.inference, preprocess=replace(CONFIG.inference.preprocess, tile=tile), settle=None)
+        tiled = replace(CONFIG.inference, preprocess=replace(CONFIG.inference.preprocess, tile=tile), snap_peaks=None)
         asked = Counter(network, "lite", device="cpu", inference=tiled)
         counts.append([asked.count(picture, boxes, negatives=n).count for n in (negatives, negatives[:1])])
     whole, tiled = counts

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 
 from likewise.methods.spdcn.similarity_features import (
     CONTRAST,
-    Description,
+    ExemplarFeatures,
     Features,
-    describe,
+    encode_exemplars,
     evidence,
     with_kernels,
     with_levels,
@@ -26,19 +26,19 @@ def features() -> Features:
     return Features(stages, torch.randn(2, 6, *GRID), torch.randn(2, 6, *GRID))
 
 
-def descriptions(seen: Features) -> list[Description]:
+def exemplar_features(seen: Features) -> list[ExemplarFeatures]:
     """Of two pictures; the first has negatives."""
-    shown = with_levels(describe(seen, BOXES, 8, size=4, aligned=True), seen, BOXES, STRIDES)
+    shown = with_levels(encode_exemplars(seen, BOXES, 8, size=4, aligned=True), seen, BOXES, STRIDES)
     shown = with_kernels(shown, seen, BOXES, 8)
-    against = with_levels(describe(seen, NEGATIVES, 8, size=4, aligned=True), seen, NEGATIVES, STRIDES)
-    return [Description(d.sizes, d.vectors, d.kernels, d.levels, n) for d, n in zip(shown, against, strict=True)]
+    against = with_levels(encode_exemplars(seen, NEGATIVES, 8, size=4, aligned=True), seen, NEGATIVES, STRIDES)
+    return [ExemplarFeatures(d.sizes, d.vectors, d.kernels, d.levels, n) for d, n in zip(shown, against, strict=True)]
 
 
 def test_a_description_holds_the_boxes_sizes_and_mean_features():
     stages = tuple(torch.ones(1, c, 8, 8) * (c + 1.0) for c in (2, 3))
     seen = Features(stages, torch.ones(1, 5, 8, 8) * 4, torch.zeros(1, 5, 8, 8))
     boxes = (torch.tensor([[4.0, 8, 20, 40], [9, 9, 12, 20]]),)
-    (found,) = with_levels(describe(seen, boxes, 8, size=4, aligned=True), seen, boxes, (8, 8))
+    (found,) = with_levels(encode_exemplars(seen, boxes, 8, size=4, aligned=True), seen, boxes, (8, 8))
     assert found.sizes.tolist() == [[32, 16], [11, 3]]
     torch.testing.assert_close(found.vectors, torch.full((2, 5), 4.0))
     assert [level.mean().item() for level in found.levels] == [3.0, 4.0]
@@ -46,7 +46,7 @@ def test_a_description_holds_the_boxes_sizes_and_mean_features():
 
 def test_against_says_at_every_depth_how_near_the_nearest_negative_is():
     seen = features()
-    shown = descriptions(seen)
+    shown = exemplar_features(seen)
     against = evidence(seen, shown, negatives=True).against
     assert against is not None
     assert against.shape == (2, 2 * (1 + len(STRIDES)), *GRID)
@@ -72,7 +72,7 @@ def test_against_says_at_every_depth_how_near_the_nearest_negative_is():
 
 def test_a_picture_without_negatives_has_no_evidence_against_anything():
     seen = features()
-    shown = descriptions(seen)
+    shown = exemplar_features(seen)
     against = evidence(seen, shown, negatives=True).against
     assert against is not None
     assert float(against[1].abs().max()) == 0
@@ -84,15 +84,15 @@ def test_a_picture_without_negatives_has_no_evidence_against_anything():
 
 def test_merging_joins_exemplars_and_negatives_wherever_they_were_seen():
     seen = features()
-    first, second = descriptions(seen)
-    only_negatives = Description(
+    first, second = exemplar_features(seen)
+    only_negatives = ExemplarFeatures(
         first.sizes[:0], first.vectors[:0], torch.zeros(0, 6, 3, 3), tuple(v[:0] for v in first.levels), first.negatives
     )
-    merged = Description.merge([second, only_negatives])
+    merged = ExemplarFeatures.merge([second, only_negatives])
     assert first.negatives is not None
     assert merged.negatives is not None
     torch.testing.assert_close(merged.vectors, second.vectors)
     torch.testing.assert_close(merged.negatives.vectors, first.negatives.vectors)
     for level, own in zip(merged.negatives.levels, first.negatives.levels, strict=True):
         torch.testing.assert_close(level, own)
-    assert Description.merge([Description(second.sizes, second.vectors)] * 2).negatives is None
+    assert ExemplarFeatures.merge([ExemplarFeatures(second.sizes, second.vectors)] * 2).negatives is None

@@ -73,7 +73,7 @@ def test_sums_in_float32_are_those_of_the_stored_cost(path: str, power: Power, e
     totals = torch.logsumexp(h - exact / eps, 1)
     close(cost.rows(eps, h.float()) / eps, -totals, 2e-5)
     close(cost.columns(eps, k.float()) / eps, -torch.logsumexp(k[:, None] - exact / eps, 0), 2e-5)
-    f, found = cost.sweep(eps, h.float(), log_a.float(), 0.8)
+    f, found = cost.step(eps, h.float(), log_a.float(), 0.8)
     close(f / eps, -0.8 * totals, 2e-5)
     received = torch.logsumexp((log_a - 0.8 * totals)[:, None] - exact / eps, 0)
     close(found[b > 0] / eps, -received[b > 0], 3e-5)
@@ -90,7 +90,7 @@ def test_sums_in_float64_are_exact(power: Power, dimensions: int):
     cost, exact = PointCost(x, y, power=power), matrix(x, y, power)
     for eps in (0.3, 0.003):
         h = b.log() + torch.cos(40 * y[:, 0])
-        f, found = cost.sweep(eps, h, a.log(), 0.9)
+        f, found = cost.step(eps, h, a.log(), 0.9)
         torch.testing.assert_close(f, -0.9 * eps * torch.logsumexp(h - exact / eps, 1), rtol=1e-10, atol=1e-12)
         received = torch.logsumexp((a.log() + f / eps)[:, None] - exact / eps, 0)
         torch.testing.assert_close(found, -eps * received, rtol=1e-10, atol=1e-12)
@@ -103,7 +103,7 @@ def test_columns_that_receive_next_to_nothing_are_exact(path: str):
     y[7] -= 40
     b[5] *= 1e-12
     exact, h, eps = matrix(x.float(), y.float()), b.log(), 0.02
-    f, found = PointCost(x.float(), y.float()).sweep(eps, h.float(), a.log().float(), 1.0)
+    f, found = PointCost(x.float(), y.float()).step(eps, h.float(), a.log().float(), 1.0)
     close(found, -eps * torch.logsumexp((a.log() + f.double() / eps)[:, None] - exact / eps, 0), 1e-5)
 
 
@@ -114,11 +114,11 @@ def test_compiled_sums_are_torchs_with_any_number_of_threads(threads: int, monke
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        compiled = [*PointCost(x, y).sweep(0.02, b.log(), a.log(), 0.9), PointCost(x, y).means(0.02, b.log(), b)]
+        compiled = [*PointCost(x, y).step(0.02, b.log(), a.log(), 0.9), PointCost(x, y).means(0.02, b.log(), b)]
     finally:
         torch.set_num_threads(before)
     monkeypatch.setenv(native.VARIABLE, "0")
-    plain = [*PointCost(x, y).sweep(0.02, b.log(), a.log(), 0.9), PointCost(x, y).means(0.02, b.log(), b)]
+    plain = [*PointCost(x, y).step(0.02, b.log(), a.log(), 0.9), PointCost(x, y).means(0.02, b.log(), b)]
     for ours, torchs in zip(compiled, plain, strict=True):
         torch.testing.assert_close(ours, torchs, rtol=1e-5, atol=1e-6)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from likewise.data.images import read_image
-from likewise.data.photometric import Look, change_look
+from likewise.data.photometric import ColorJitter, jitter_colours
 from likewise.errors import LikewiseError, nearest
 from likewise.preprocess.square_view import SquareCrop, SquareView
 from likewise.types import ClassBatch
@@ -82,12 +82,12 @@ class TrainView:
     """A random crop of each picture; called with a sample and a generator, as `likewise.data.infinite` does."""
 
     crop: SquareCrop
-    look: Look | None = None
+    look: ColorJitter | None = None
 
     def __call__(self, sample: NamedSample, rng: np.random.Generator) -> NamedSample:
         """The sample with a square picture, in other light where there is a ``look``."""
         image = _tensor(self.crop.of(_pixels(sample), rng))
-        return replace(sample, image=image if self.look is None else change_look(image, self.look, rng))
+        return replace(sample, image=image if self.look is None else jitter_colours(image, self.look, rng))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from likewise.vocabulary import answers, ways_to_ask, words_of
 _TRIES = 50
 
 
-class AskedByName(Dataset[CountSample]):
+class TextPromptDataset(Dataset[CountSample]):
     """Pictures drawn with replacement, each with a question; position i is the same sample every time.
 
     What counts is everything in the picture that answers to the question's words (`likewise.vocabulary`): asked for

@@ -23,7 +23,7 @@ from likewise.data.counting.exemplars import choose_exemplars
 from likewise.data.counting.geometry import moved, ordered, resized, to_bytes, to_tensor
 from likewise.data.counting.negatives import choose_negatives, empty_ground
 from likewise.data.counting.sample import CountSample
-from likewise.data.photometric import Look, change_look
+from likewise.data.photometric import ColorJitter, jitter_colours
 from likewise.errors import LikewiseError
 
 __all__ = ["Crop", "FSC147Canvas", "SceneCrop", "TrainCrop"]
@@ -65,7 +65,7 @@ class Crop:
     negatives: float = 0.0
     ground: float = 0.0
     negative_number: tuple[int, int] = (1, 3)
-    look: Look | None = field(default_factory=Look)
+    look: ColorJitter | None = field(default_factory=ColorJitter)
 
 
 class TrainCrop:
@@ -102,7 +102,7 @@ class TrainCrop:
         growth = float(np.exp(rng.uniform(*np.log(crop.box_growth))))
         exemplars, negatives = (_shaken(_grown(boxes, growth), crop, rng) for boxes in (out.exemplars, out.negatives))
         out = _inside(replace(out, exemplars=exemplars, negatives=negatives), crop.size)
-        return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
+        return out if crop.look is None else replace(out, image=jitter_colours(out.image, crop.look, rng))
 
 
 class SceneCrop:
@@ -133,7 +133,7 @@ class SceneCrop:
         cut = _place(sample, scale, _to_hold(sample.exemplars, crop.at_object, rng), crop.size, rng)
         out = _fill(_cut(sample, np.empty((0, 4)), cut, rng), cut, crop, rng)
         out = _inside(_turn(out, int(rng.integers(8))) if crop.turns else out, crop.size)
-        return out if crop.look is None else replace(out, image=change_look(out.image, crop.look, rng))
+        return out if crop.look is None else replace(out, image=jitter_colours(out.image, crop.look, rng))
 
 
 @dataclass(frozen=True)

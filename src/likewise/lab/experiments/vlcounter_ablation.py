@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from likewise.data.counting.by_text import AskedByName
+from likewise.data.counting.by_text import TextPromptDataset
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.transforms import Crop, SceneCrop
 from likewise.engine.config import TrainConfig
@@ -113,7 +113,9 @@ def _train(
     model = VLCounter(network)
     model.clip.load_state_dict(state)
     crop = SceneCrop(Crop(size=config.window, jitter=config.jitter, look=None))
-    return train(model, AskedByName([scenes], seed=config.seed, varied=False, transform=crop), None, config, folder)
+    return train(
+        model, TextPromptDataset([scenes], seed=config.seed, varied=False, transform=crop), None, config, folder
+    )
 
 
 def small_clip(config: VlcounterAblation, scenes: CountingFolder, towers: ClipConfig) -> dict[str, Tensor]:
@@ -129,5 +131,5 @@ def small_clip(config: VlcounterAblation, scenes: CountingFolder, towers: ClipCo
     crop = SceneCrop(Crop(size=config.window, jitter=config.jitter, look=None))
     chosen = {"steps": config.clip_steps, "batch_size": config.clip_batch, "lr": config.clip_lr}
     settings = replace(config, **chosen)  # type: ignore[arg-type]  # fields by name
-    train(model, AskedByName([scenes], seed=config.seed, transform=crop), None, settings, config.out / "clip")
+    train(model, TextPromptDataset([scenes], seed=config.seed, transform=crop), None, settings, config.out / "clip")
     return model.clip.state_dict()

@@ -157,8 +157,8 @@ class CounTX(nn.Module):
     def count(self, image: Tensor | Windows, text: Tensor) -> Tensor:
         """The density (B, 1, H, W) as in `forward`, of what encoded texts (B, C) describe."""
         config = self.config
-        begun = image if isinstance(image, Windows) else self.prepare(image)
-        return density_of_windows(begun, text, self._answer, stride=config.stride, blend=config.blend)
+        stem = image if isinstance(image, Windows) else self.prepare(image)
+        return density_of_windows(stem, text, self._answer, stride=config.stride, blend=config.blend)
 
     def look(self, windows: Tensor, text: Tensor) -> Tensor:
         """The published network itself, on windows.
@@ -197,8 +197,8 @@ class CounTX(nn.Module):
         tokens = tokens + sincos_positions(*grid, self.config.width).to(tokens)
         for layer in self.interaction:
             tokens = layer(tokens, text, grid)
-        told = as_map(self.norm(tokens), grid)
-        raw: Tensor = self.decoder(F.interpolate(told, (self.config.decoder_grid,) * 2, mode="bilinear"))
+        conditioned = as_map(self.norm(tokens), grid)
+        raw: Tensor = self.decoder(F.interpolate(conditioned, (self.config.decoder_grid,) * 2, mode="bilinear"))
         return raw
 
     def _answer(self, features: Tensor, text: Tensor) -> Tensor:

@@ -28,9 +28,9 @@ from likewise.methods.countx import PAPER
 from likewise.methods.countx.decoder import DoublingDecoder
 from likewise.methods.countx.interaction import EPS, InteractionLayer
 from likewise.methods.countx.matching import Match, Similarity
-from likewise.methods.countx.matching_losses import told_boxes
+from likewise.methods.countx.matching_losses import decode_boxes
 from likewise.methods.countx.mobile_tower import STRIDE, SmallTower
-from likewise.methods.countx.refinement import Places, SecondLook, ToldBoxes, alike_found
+from likewise.methods.countx.refinement import BoxHead, RefinementHead, TextProposals, similarity_to_matches
 from likewise.methods.countx.word_encoder import WordEncoder
 from likewise.nn.clip import as_map
 from likewise.ops.counting_loss import l2_loss
@@ -139,8 +139,8 @@ class CounTXLite(nn.Module):
         )
         self.norm = nn.LayerNorm(width, eps=EPS)
         self._widths = [width, *(self.tower.widths if config.examples else [])]
-        self.second = SecondLook(len(self._widths)) if config.examples else None
-        self.boxes = ToldBoxes(sum(self._widths[1:])) if config.boxes else None
+        self.second = RefinementHead(len(self._widths)) if config.examples else None
+        self.boxes = BoxHead(sum(self._widths[1:])) if config.boxes else None
         shown = width + 2 + len(self._widths) * config.examples
         self.decoder = DoublingDecoder(shown, config.decoder, normed=False)
 
@@ -194,15 +194,15 @@ class CounTXLite(nn.Module):
         """The density (B, 1, H, W) as in `forward`, of what encoded texts (B, C) describe."""
         return self._counted(image, text).density
 
-    def find(self, image: Tensor | Windows, text: Tensor) -> Places:
+    def find(self, image: Tensor | Windows, text: Tensor) -> TextProposals:
         """Where pictures show what encoded texts (B, C) name, and its boxes; with ``config.boxes``."""
         if self.boxes is None:
             raise LikewiseError("this configuration of CounTX-lite tells no boxes; it needs boxes=True")
-        begun = image if isinstance(image, Windows) else self.prepare(image)
-        stages = begun.content.split(self._widths, dim=1)
-        match, _ = self._matched(stages, text.to(begun.content.dtype))
+        stem = image if isinstance(image, Windows) else self.prepare(image)
+        stages = stem.content.split(self._widths, dim=1)
+        match, _ = self._matched(stages, text.to(stem.content.dtype))
         raw: Tensor = self.boxes(torch.cat(stages[1:], dim=1))
-        return Places(match.logits(), told_boxes(raw.float(), STRIDE), STRIDE)
+        return TextProposals(match.logits(), decode_boxes(raw.float(), STRIDE), STRIDE)
 
     def loss(self, output: CounTXLiteOutput, batch: CountBatch) -> dict[str, Tensor]:
         """What separates an output from a batch's truth: terms (B,) by name, and "total"."""
@@ -233,11 +233,11 @@ class CounTXLite(nn.Module):
         return self.config.inference.preprocess.normalised(image)
 
     def _counted(self, image: Tensor | Windows, text: Tensor) -> CounTXLiteOutput:
-        begun = image if isinstance(image, Windows) else self.prepare(image)
-        cells, match = self._read(begun.content.split(self._widths, dim=1), text.to(begun.content.dtype))
+        stem = image if isinstance(image, Windows) else self.prepare(image)
+        cells, match = self._read(stem.content.split(self._widths, dim=1), text.to(stem.content.dtype))
         side = self.cell
         pixels = cells.float().repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2
-        inside = pixels[:, :, : begun.inside[0], : begun.inside[1]]
+        inside = pixels[:, :, : stem.inside[0], : stem.inside[1]]
         return CounTXLiteOutput(inside / self.config.density_factor, match)
 
     def _read(self, stages: tuple[Tensor, ...], text: Tensor) -> tuple[Tensor, Match | None]:
@@ -250,16 +250,16 @@ class CounTXLite(nn.Module):
             stages: features (B, C, h, w), and with ``examples`` those that they were made of.
             text: (B, C).
         """
-        match, alike = self._matched(stages, text)
+        match, similarity_maps = self._matched(stages, text)
         grid = (stages[0].shape[2], stages[0].shape[3])
         tokens = stages[0].flatten(2).transpose(1, 2)
         for layer in self.interaction:
             tokens = layer(tokens, text, grid)
-        told = as_map(self.norm(tokens), grid)
+        conditioned = as_map(self.norm(tokens), grid)
         # the matching alone teaches what texts mean, or counting would unteach it
         logits = match.logits().detach() if self.config.match_weight else match.logits()
         gate = logits.sigmoid()
-        raw: Tensor = self.decoder(torch.cat([told * gate, gate, logits / 8, *alike], dim=1))
+        raw: Tensor = self.decoder(torch.cat([conditioned * gate, gate, logits / 8, *similarity_maps], dim=1))
         bent = F.leaky_relu(raw.float(), 0.1 if self.training else 0.0)
         cells = bent * F.interpolate(gate, raw.shape[-2:], mode="bilinear")
         if not torch.is_grad_enabled():
@@ -272,8 +272,8 @@ class CounTXLite(nn.Module):
         if self.second is None:
             return match, []
         first = match.first()
-        alike = alike_found(stages, first)
-        return match._replace(again=self.second(alike, first.detach())), [alike]
+        similarity_maps = similarity_to_matches(stages, first)
+        return match._replace(refined=self.second(similarity_maps, first.detach())), [similarity_maps]
 
 
 COUNTX_LITE_CONFIG = Config(examples=True, boxes=True, inference=replace(Config().inference, counted_by="spdcn-lite"))

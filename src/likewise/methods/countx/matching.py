@@ -23,7 +23,7 @@ BIAS = 10.0
 class Match(NamedTuple):
     """Unit vectors of places (B, C, h, w) and of texts (B, C), and what their cosine is scaled and shifted by.
 
-    ``again`` is what a second look makes of the logits (B, 1, h, w), where there is one, and ``boxes`` what places
+    ``refined`` is what a second look makes of the logits (B, 1, h, w), where there is one, and ``boxes`` what places
     tell of boxes (B, 4, h, w), likewise.
     """
 
@@ -31,12 +31,12 @@ class Match(NamedTuple):
     texts: Tensor
     scale: Tensor
     bias: Tensor
-    again: Tensor | None = None
+    refined: Tensor | None = None
     boxes: Tensor | None = None
 
     def logits(self) -> Tensor:
         """(B, 1, h, w): how sure it is that each place shows what its picture's text says, on a second look if any."""
-        return self.first() if self.again is None else self.again
+        return self.first() if self.refined is None else self.refined
 
     def first(self) -> Tensor:
         """`logits` as they are at first sight."""
@@ -53,8 +53,8 @@ class Match(NamedTuple):
             stride: pixels between two places.
         """
         found = {"match": self.place_loss(batch, stride)}
-        if self.again is not None:
-            found["second"] = shown_loss(self.again[:, 0], batch.points, batch.sizes, stride=stride)
+        if self.refined is not None:
+            found["second"] = shown_loss(self.refined[:, 0], batch.points, batch.sizes, stride=stride)
         if self.boxes is not None and batch.boxes:
             found["box"] = box_loss(self.boxes, batch.points, batch.boxes, stride=stride)
         if names is not None and batch.things is not None:

@@ -96,7 +96,7 @@ def shown_loss(logits: Tensor, points: Sequence[Tensor], sizes: Sequence[Tensor]
 
 
 def box_loss(raw: Tensor, points: Sequence[Tensor], boxes: Sequence[Tensor], *, stride: int) -> Tensor:
-    """Smooth L1 error of the boxes that places which show an object tell of it, in the terms of `told_boxes`.
+    """Smooth L1 error of the boxes that places which show an object tell of it, in the terms of `decode_boxes`.
 
     Args:
         raw: (B, 4, h, w).
@@ -108,27 +108,27 @@ def box_loss(raw: Tensor, points: Sequence[Tensor], boxes: Sequence[Tensor], *, 
         (B,) means over places; 0 where none shows an object whose box is known.
     """
     losses = []
-    for told, centres, corners in zip(raw.float(), points, boxes, strict=True):
+    for conditioned, centres, corners in zip(raw.float(), points, boxes, strict=True):
         known = corners.isfinite().all(1)
-        losses.append(_box_error(told, centres[known], corners[known], stride))
+        losses.append(_box_error(conditioned, centres[known], corners[known], stride))
     return torch.stack(losses)
 
 
-def _box_error(told: Tensor, points: Tensor, boxes: Tensor, stride: int) -> Tensor:
+def _box_error(conditioned: Tensor, points: Tensor, boxes: Tensor, stride: int) -> Tensor:
     """`box_loss` of one picture, all of whose boxes are known."""
-    grid, sides = (told.shape[1], told.shape[2]), box_sides(boxes)
+    grid, sides = (conditioned.shape[1], conditioned.shape[2]), box_sides(boxes)
     middles, sizes = box_centres(boxes), box_sizes(boxes)
     shown, _ = places_of(points, sizes, grid, stride)
     if not bool(shown.any()):
-        return told.sum() * 0
-    places = _centres(grid, stride, told)[shown.flatten()]
+        return conditioned.sum() * 0
+    places = _centres(grid, stride, conditioned)[shown.flatten()]
     nearest = (torch.cdist(places, middles) / sizes).argmin(1)
     offset = (middles[nearest] - places) / sizes[nearest, None]
     wanted = torch.cat([offset, (sides[nearest] / BOX_UNIT).log()], dim=1)
-    return F.smooth_l1_loss(told[:, shown].T, wanted, beta=0.1, reduction="none").sum(1).mean()
+    return F.smooth_l1_loss(conditioned[:, shown].T, wanted, beta=0.1, reduction="none").sum(1).mean()
 
 
-def told_boxes(raw: Tensor, stride: int) -> Tensor:
+def decode_boxes(raw: Tensor, stride: int) -> Tensor:
     """The boxes xyxy (B, h, w, 4) in pixels that places tell of the object they show.
 
     ``raw`` (B, 4, h, w) holds where its middle lies, x and y from the place's centre in object sizes, and the

@@ -20,7 +20,7 @@ SOFTNESS = 1.0
 UNIT = 8.0
 
 
-class Places(NamedTuple):
+class TextProposals(NamedTuple):
     """What a name finds, place by place.
 
     ``logits`` (B, 1, h, w): how sure it is that each place shows a thing of that name; ``boxes`` (B, h, w, 4) xyxy in
@@ -32,7 +32,7 @@ class Places(NamedTuple):
     stride: int
 
 
-class SecondLook(nn.Module):
+class RefinementHead(nn.Module):
     """How sure each place's match is, judged again by the picture itself.
 
     A name that fits its things loosely fits them all alike, so what is told apart best is told by comparison: with
@@ -53,17 +53,17 @@ class SecondLook(nn.Module):
         for parameter in self.read[2].parameters():
             parameter.zero_()
 
-    def forward(self, alike: Tensor, logits: Tensor) -> Tensor:
-        """Alikeness (B, S, h, w) of `alike_found` and the first look's logits (B, 1, h, w) -> (B, 1, h, w)."""
-        mean, spread = alike.mean((2, 3), keepdim=True), alike.std((2, 3), keepdim=True)
-        against_the_rest = (alike - mean) / (spread + 0.01)
+    def forward(self, similarity_maps: Tensor, logits: Tensor) -> Tensor:
+        """Maps (B, S, h, w) of `similarity_to_matches` and the first logits (B, 1, h, w) -> (B, 1, h, w)."""
+        mean, spread = similarity_maps.mean((2, 3), keepdim=True), similarity_maps.std((2, 3), keepdim=True)
+        against_the_rest = (similarity_maps - mean) / (spread + 0.01)
         best = logits.amax((2, 3), keepdim=True).expand_as(logits)
-        seen = torch.cat([logits / UNIT, best / UNIT, alike, against_the_rest / 2], dim=1)
+        seen = torch.cat([logits / UNIT, best / UNIT, similarity_maps, against_the_rest / 2], dim=1)
         added: Tensor = self.read(seen)
         return logits + UNIT * added.float()
 
 
-class ToldBoxes(nn.Sequential):
+class BoxHead(nn.Sequential):
     """What each place tells of the box of what it shows: see `likewise.methods.countx.matching_losses`.
 
     Args:
@@ -81,7 +81,7 @@ class ToldBoxes(nn.Sequential):
         )
 
 
-def alike_found(stages: Sequence[Tensor], logits: Tensor) -> Tensor:
+def similarity_to_matches(stages: Sequence[Tensor], logits: Tensor) -> Tensor:
     """How alike each place is to those that match best, stage by stage.
 
     Whatever way a name is confused with another, things in one picture look like each other; the idea is that of

@@ -27,11 +27,11 @@ from likewise.boxes import mean_exemplar_sizes
 from likewise.errors import LikewiseError
 from likewise.inference import FLAT_FIELDS, InferenceConfig
 from likewise.methods.spdcn.block_count import block_count_error
-from likewise.methods.spdcn.scale_prior import HeadStart, ScalePrior, ScalePriorTrunk, Shown
+from likewise.methods.spdcn.scale_prior import ImageOrStem, ScalePrior, ScalePriorTrunk, StemFeatures
 from likewise.methods.spdcn.similarity_features import (
-    Description,
+    ExemplarFeatures,
     Features,
-    describe,
+    encode_exemplars,
     evidence,
     with_kernels,
     with_levels,
@@ -144,7 +144,7 @@ class SPDCN(nn.Module):
         """Side, in pixels, of the squares in which the density is constant."""
         return STRIDE // math.prod(shuffle for _, shuffle in self.config.decoder)
 
-    def forward(self, image: Shown, prompt: PromptBatch) -> Tensor:
+    def forward(self, image: ImageOrStem, prompt: PromptBatch) -> Tensor:
         """Count what each picture's exemplars show.
 
         Args:
@@ -156,13 +156,15 @@ class SPDCN(nn.Module):
         """
         return self.answer(image, prompt)[0]
 
-    def answer(self, image: Shown, prompt: PromptBatch) -> tuple[Tensor, tuple[Description, ...]]:
+    def answer(self, image: ImageOrStem, prompt: PromptBatch) -> tuple[Tensor, tuple[ExemplarFeatures, ...]]:
         """What `forward` gives, and what the exemplars look like, which it has to find out anyway."""
         features = self._features(image, mean_exemplar_sizes(_exemplars(prompt)))
         described = self._describe(features, prompt)
         return self._count(features, described, image.shape), described
 
-    def describe(self, image: Shown, prompt: PromptBatch, size: Tensor | None = None) -> tuple[Description, ...]:
+    def encode_exemplars(
+        self, image: ImageOrStem, prompt: PromptBatch, size: Tensor | None = None
+    ) -> tuple[ExemplarFeatures, ...]:
         """What each picture's exemplars look like, to count them elsewhere with `count_like`.
 
         Args:
@@ -173,10 +175,10 @@ class SPDCN(nn.Module):
         size = mean_exemplar_sizes(_exemplars(prompt)) if size is None else size
         return self._describe(self._features(image, size), prompt)
 
-    def count_like(self, image: Shown, descriptions: Sequence[Description]) -> Tensor:
+    def count_like(self, image: ImageOrStem, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
         """Count, in each picture (B, 3, H, W), what its description shows: density (B, 1, H, W)."""
-        size = torch.stack([d.sizes.mean(0) for d in descriptions])
-        return self._count(self._features(image, size), descriptions, image.shape)
+        size = torch.stack([d.sizes.mean(0) for d in exemplar_features])
+        return self._count(self._features(image, size), exemplar_features, image.shape)
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
         """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total"."""
@@ -202,7 +204,7 @@ class SPDCN(nn.Module):
         """Start the trunk from ImageNet weights; see `ScalePriorTrunk.load_imagenet`."""
         self.trunk.load_imagenet(state)
 
-    def prepare(self, image: Tensor) -> HeadStart:
+    def prepare(self, image: Tensor) -> StemFeatures:
         """What no prompt changes of looking at pictures (B, 3, H, W); it may be given wherever a picture is."""
         rules = self.config.inference.preprocess
         multiple = max(rules.multiple, STRIDE)
@@ -210,14 +212,14 @@ class SPDCN(nn.Module):
         padded = F.pad(rules.normalised(image), margins)  # with the mean colour
         return self.trunk.start(padded, image.shape, STRIDE)
 
-    def _features(self, image: Shown, size: Tensor) -> Features:
-        begun = image if isinstance(image, HeadStart) else self.prepare(image)
-        stages = self.trunk(begun, size.to(begun.last.device) / self.config.size_unit)
-        later = [at_grid(stage, begun.grid) for stage in stages[len(begun.on_grid) :]]
-        joined = torch.cat([*begun.on_grid, *later], dim=1)
+    def _features(self, image: ImageOrStem, size: Tensor) -> Features:
+        stem = image if isinstance(image, StemFeatures) else self.prepare(image)
+        stages = self.trunk(stem, size.to(stem.last.device) / self.config.size_unit)
+        later = [at_grid(stage, stem.grid) for stage in stages[len(stem.on_grid) :]]
+        joined = torch.cat([*stem.on_grid, *later], dim=1)
         return Features(stages, self.to_classes(joined), self.to_density(joined))
 
-    def _describe(self, features: Features, prompt: PromptBatch) -> tuple[Description, ...]:
+    def _describe(self, features: Features, prompt: PromptBatch) -> tuple[ExemplarFeatures, ...]:
         described = self._described(features, prompt.exemplars)
         if self.config.evidence:
             described = with_kernels(described, features, prompt.exemplars, STRIDE)
@@ -228,18 +230,18 @@ class SPDCN(nn.Module):
         against = self._described(features, prompt.negatives)
         return tuple(replace(d, negatives=n) for d, n in zip(described, against, strict=True))
 
-    def _described(self, features: Features, boxes: Sequence[Tensor]) -> list[Description]:
+    def _described(self, features: Features, boxes: Sequence[Tensor]) -> list[ExemplarFeatures]:
         config = self.config
-        found = describe(features, boxes, STRIDE, size=config.roi_size, aligned=config.roi_aligned)
+        found = encode_exemplars(features, boxes, STRIDE, size=config.roi_size, aligned=config.roi_aligned)
         strides = [self.trunk.infos[i].stride for i in self.trunk.joined]
         return with_levels(found, features, boxes, strides) if config.evidence else found
 
-    def _count(self, features: Features, descriptions: Sequence[Description], shape: torch.Size) -> Tensor:
-        vectors = torch.stack([d.vectors.mean(0) for d in descriptions])[:, None]
+    def _count(self, features: Features, exemplar_features: Sequence[ExemplarFeatures], shape: torch.Size) -> Tensor:
+        vectors = torch.stack([d.vectors.mean(0) for d in exemplar_features])[:, None]
         similarity = F.relu(cosine_similarity_map(features.classes, vectors))
         seen = [features.density * similarity]
         if self.config.evidence:
-            found = evidence(features, descriptions, negatives=self.config.negatives)
+            found = evidence(features, exemplar_features, negatives=self.config.negatives)
             seen += [self.product(found.product), self.correlation(found.correlation), similarity, found.nearest]
             seen += found.levels + ([] if found.against is None else [found.against])
         raw = self.decoder(torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last))
@@ -335,7 +337,7 @@ SPDCN_LITE = Preset(
         count_weight=0.5,
         block_weight=0.5,
         inference=InferenceConfig(
-            Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024), settle=(0.4, 1.5)
+            Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024), snap_peaks=(0.4, 1.5)
         ),
     ),
     card=WeightCard(

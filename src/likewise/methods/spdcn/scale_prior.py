@@ -61,7 +61,7 @@ class PlainConv(nn.Module):
         return self.conv(x)
 
 
-class HeadStart(NamedTuple):
+class StemFeatures(NamedTuple):
     """A trunk's work on pictures up to where the exemplars' size first matters: the same for every prompt.
 
     Attributes:
@@ -85,7 +85,7 @@ class HeadStart(NamedTuple):
 
 
 #: Pictures (B, 3, H, W) RGB in [0, 1], or a trunk's head start on them.
-Shown = Tensor | HeadStart
+ImageOrStem = Tensor | StemFeatures
 
 
 class ScalePriorTrunk(nn.Module):
@@ -120,7 +120,7 @@ class ScalePriorTrunk(nn.Module):
         else:
             load_vgg19(self.stages, [block.get_submodule("conv") for block in self.scale_priors.values()], state)
 
-    def start(self, x: Tensor, shape: torch.Size, stride: int) -> HeadStart:
+    def start(self, x: Tensor, shape: torch.Size, stride: int) -> StemFeatures:
         """Normalised, padded pictures (B, 3, H, W), which were of ``shape`` before -> what needs no exemplars.
 
         Stages are joined on a grid of this stride.
@@ -135,11 +135,11 @@ class ScalePriorTrunk(nn.Module):
                 break
             if i in self.joined:
                 out.append(x)
-        return HeadStart(shape, grid, tuple(out), tuple(at_grid(stage, grid) for stage in out), x)
+        return StemFeatures(shape, grid, tuple(out), tuple(at_grid(stage, grid) for stage in out), x)
 
-    def forward(self, begun: HeadStart, size: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, stem: StemFeatures, size: Tensor) -> tuple[Tensor, ...]:
         """What `start` gave and exemplar sizes (B, 2) -> the outputs of the ``joined`` stages."""
-        out, x = list(begun.joined), begun.last
+        out, x = list(stem.joined), stem.last
         first = min(map(int, self.scale_priors))
         for i in range(first, len(self.stages)):
             x = x if i == first else self.stages[i](x)

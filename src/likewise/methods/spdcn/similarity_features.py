@@ -29,7 +29,7 @@ CONTRAST = 4.0
 
 
 @dataclass(frozen=True)
-class Description:
+class ExemplarFeatures:
     """What K exemplars look like, detached from the picture they were drawn in.
 
     Attributes:
@@ -44,9 +44,9 @@ class Description:
     vectors: Tensor
     kernels: Tensor | None = None
     levels: tuple[Tensor, ...] = ()
-    negatives: Description | None = None
+    negatives: ExemplarFeatures | None = None
 
-    def alike(self) -> float | None:
+    def mean_cosine(self) -> float | None:
         """Mean cosine of every two exemplars' class features; None where there are not two."""
         if len(self.vectors) < 2:
             return None
@@ -55,16 +55,16 @@ class Description:
         return float((unit[pairs[0]] * unit[pairs[1]]).sum(1).mean())
 
     @staticmethod
-    def merge(parts: Sequence[Description]) -> Description:
+    def merge(parts: Sequence[ExemplarFeatures]) -> ExemplarFeatures:
         """One description of all the exemplars and all the negatives of ``parts``, wherever each was seen."""
         kernels = [p.kernels for p in parts if p.kernels is not None]
         negatives = [p.negatives for p in parts if p.negatives is not None]
-        return Description(
+        return ExemplarFeatures(
             sizes=torch.cat([p.sizes for p in parts]),
             vectors=torch.cat([p.vectors for p in parts]),
             kernels=torch.cat(kernels) if kernels else None,
             levels=tuple(torch.cat(stage) for stage in zip(*(p.levels for p in parts), strict=True)),
-            negatives=Description.merge(negatives) if negatives else None,
+            negatives=ExemplarFeatures.merge(negatives) if negatives else None,
         )
 
 
@@ -96,9 +96,9 @@ class Evidence(NamedTuple):
     against: Tensor | None
 
 
-def describe(
+def encode_exemplars(
     features: Features, boxes: Sequence[Tensor], stride: int, *, size: int, aligned: bool
-) -> list[Description]:
+) -> list[ExemplarFeatures]:
     """Sizes and class vectors of each picture's boxes, any number of them.
 
     Args:
@@ -109,12 +109,12 @@ def describe(
         aligned: see `likewise.ops.similarity.pool_boxes`.
     """
     crops = pool_boxes(features.classes, boxes, size=size, scale=1 / stride, aligned=aligned)
-    return [Description(box_sides(b).flip(-1).to(c), c.mean((2, 3))) for b, c in zip(boxes, crops, strict=True)]
+    return [ExemplarFeatures(box_sides(b).flip(-1).to(c), c.mean((2, 3))) for b, c in zip(boxes, crops, strict=True)]
 
 
 def with_levels(
-    described: Sequence[Description], features: Features, boxes: Sequence[Tensor], strides: Sequence[int]
-) -> list[Description]:
+    described: Sequence[ExemplarFeatures], features: Features, boxes: Sequence[Tensor], strides: Sequence[int]
+) -> list[ExemplarFeatures]:
     """Descriptions that also hold what the boxes look like at each joined stage, of these strides."""
     levels = [
         [crop.mean((2, 3)) for crop in pool_boxes(stage, boxes, size=4, scale=1 / stride)]
@@ -124,28 +124,28 @@ def with_levels(
 
 
 def with_kernels(
-    described: Sequence[Description], features: Features, boxes: Sequence[Tensor], stride: int
-) -> list[Description]:
+    described: Sequence[ExemplarFeatures], features: Features, boxes: Sequence[Tensor], stride: int
+) -> list[ExemplarFeatures]:
     """Descriptions that also hold each box's 3x3 kernel of class features, which are of this stride."""
     kernels = pool_boxes(F.normalize(features.classes, dim=1), boxes, size=3, scale=1 / stride)
     return [replace(d, kernels=k) for d, k in zip(described, kernels, strict=True)]
 
 
-def evidence(features: Features, descriptions: Sequence[Description], *, negatives: bool) -> Evidence:
-    """Compare B pictures with their descriptions, each of at least one exemplar.
+def evidence(features: Features, exemplar_features: Sequence[ExemplarFeatures], *, negatives: bool) -> Evidence:
+    """Compare B pictures with what their exemplars look like, at least one each.
 
     Args:
         features: of B pictures.
-        descriptions: B of them, with kernels and levels.
+        exemplar_features: B of them, with kernels and levels.
         negatives: whether to say how near each place is to the negatives.
     """
     grid, width = features.classes.shape[-2:], features.classes.shape[1]
     unit = F.normalize(features.classes, dim=1)
-    vectors = torch.stack([d.vectors.mean(0) for d in descriptions])
-    kernels = torch.stack([d.kernels.mean(0) for d in descriptions if d.kernels is not None])
+    vectors = torch.stack([d.vectors.mean(0) for d in exemplar_features])
+    kernels = torch.stack([d.kernels.mean(0) for d in exemplar_features if d.kernels is not None])
     depths = (features.classes, *features.stages)
-    looks = [_looks(d) for d in descriptions]
-    against = [_looks(_negatives_of(d)) for d in descriptions]
+    looks = [_looks(d) for d in exemplar_features]
+    against = [_looks(_negatives_of(d)) for d in exemplar_features]
     own, *stages = (
         similarity_to_examples(depth, [k[i] for k in looks], [k[i] for k in against] if negatives else None)
         for i, depth in enumerate(depths)
@@ -162,14 +162,14 @@ def evidence(features: Features, descriptions: Sequence[Description], *, negativ
     )
 
 
-def _looks(description: Description) -> tuple[Tensor, ...]:
+def _looks(description: ExemplarFeatures) -> tuple[Tensor, ...]:
     """What boxes look like at each depth: class features first, then the joined stages."""
     return (description.vectors, *description.levels)
 
 
-def _negatives_of(description: Description) -> Description:
+def _negatives_of(description: ExemplarFeatures) -> ExemplarFeatures:
     """The negatives, none of them where there are none."""
-    nothing = Description(
+    nothing = ExemplarFeatures(
         description.sizes[:0], description.vectors[:0], levels=tuple(level[:0] for level in description.levels)
     )
     return description.negatives or nothing

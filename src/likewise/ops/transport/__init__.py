@@ -208,7 +208,7 @@ def _converge(
     found = solve(
         cost, a.detach(), b.detach(), eps, rho, start=start, scaling=scaling, tol=tol / 2, max_iterations=max_iterations
     )
-    plan = Kernel.of(cost.released(), eps, found.f, found.g, a, b, found.row_sums, found.column_sums)
+    plan = Kernel.of(cost.detached(), eps, found.f, found.g, a, b, found.row_sums, found.column_sums)
     mass = total_mass(plan, a, b)
     # The dual objective at fixed potentials: second-order exact near the optimum, right gradient in a, b and C.
     value = a @ _conjugate(found.f, rho) + b @ _conjugate(found.g, rho) - eps * (mass - (a.sum() + b.sum()) / 2)

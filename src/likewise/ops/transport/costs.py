@@ -51,19 +51,19 @@ class Cost(Protocol):
     def columns(self, eps: float, k: Tensor) -> Tensor:
         """-eps log sum_i exp(k_i - C_ij / eps), shape (N,), for ``k`` of shape (M,)."""
 
-    def sweep(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+    def step(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
         """The updates f = damping * rows(eps, h) and columns(eps, log_a + f / eps), which may share one evaluation."""
 
     def means(self, eps: float, h: Tensor, v: Tensor | None) -> Tensor:
         """Means (M,) of v_j, or of h_j - C_ij / eps without v, with weights exp(h_j - C_ij / eps) over j."""
 
-    def pull(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    def vjp(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
         """Gradients of sum_ij exp(k_i + h_j - C_ij / eps) C_ij in `parameters`, the exponential held fixed."""
 
-    def turned(self) -> Self:
+    def transposed(self) -> Self:
         """The same cost with rows and columns exchanged."""
 
-    def coarser(self, side: float, weights: Tensor) -> tuple[Self, Tensor] | None:
+    def coarsen(self, side: float, weights: Tensor) -> tuple[Self, Tensor] | None:
         """A cost of fewer rows, each standing for rows whose costs differ by about ``side``, and their weights.
 
         None: there is none, or it would hardly have fewer rows.
@@ -72,7 +72,7 @@ class Cost(Protocol):
     def matrix(self) -> Tensor:
         """All of it, (M, N), without gradient."""
 
-    def released(self) -> Self:
+    def detached(self) -> Self:
         """The same cost without anything that it keeps from one call to the next and that is as large as itself."""
 
 
@@ -118,8 +118,8 @@ class DenseCost:
                 return -eps * (sums.log() + top - self._anchor)
         return -eps * torch.logsumexp(torch.sub(k[:, None], self._cost, alpha=1 / eps), 0)
 
-    def sweep(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-        """See `Cost.sweep`."""
+    def step(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+        """See `Cost.step`."""
         f = damping * self.rows(eps, h)
         return f, self.columns(eps, log_a + f / eps)
 
@@ -132,24 +132,24 @@ class DenseCost:
             parts.append(torch.einsum("ij,ij->i", share, exponent) if v is None else share @ v)
         return torch.cat(parts)
 
-    def pull(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        """See `Cost.pull`; the one gradient is as large as the matrix."""
+    def vjp(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        """See `Cost.vjp`; the one gradient is as large as the matrix."""
         plan = torch.sub(h, self._cost, alpha=1 / eps)
         return (plan.add_(k[:, None]).exp_(),)
 
-    def turned(self) -> DenseCost:
-        """See `Cost.turned`."""
+    def transposed(self) -> DenseCost:
+        """See `Cost.transposed`."""
         return DenseCost(self._cost.T)
 
-    def coarser(self, side: float, weights: Tensor) -> None:
-        """See `Cost.coarser`: nothing is known of rows but their costs."""
+    def coarsen(self, side: float, weights: Tensor) -> None:
+        """See `Cost.coarsen`: nothing is known of rows but their costs."""
 
     def matrix(self) -> Tensor:
         """See `Cost.matrix`."""
         return self._cost
 
-    def released(self) -> DenseCost:
-        """See `Cost.released`: without the kernel that `rows` keeps."""
+    def detached(self) -> DenseCost:
+        """See `Cost.detached`: without the kernel that `rows` keeps."""
         return DenseCost(self.parameters[0])
 
     def _blocks(self) -> Iterator[slice]:

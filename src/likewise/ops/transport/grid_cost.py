@@ -57,10 +57,10 @@ class GridCost:
 
     def columns(self, eps: float, k: Tensor) -> Tensor:
         """See `Cost.columns`."""
-        return self.turned().rows(eps, k)
+        return self.transposed().rows(eps, k)
 
-    def sweep(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-        """See `Cost.sweep`."""
+    def step(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+        """See `Cost.step`."""
         f = damping * self.rows(eps, h)
         return f, self.columns(eps, log_a + f / eps)
 
@@ -72,24 +72,24 @@ class GridCost:
             along, mean = along.T, mean.T
         return mean.flatten()
 
-    def pull(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        """See `Cost.pull`: there are no parameters."""
+    def vjp(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        """See `Cost.vjp`: there are no parameters."""
         return ()
 
-    def turned(self) -> GridCost:
-        """See `Cost.turned`."""
+    def transposed(self) -> GridCost:
+        """See `Cost.transposed`."""
         return GridCost(self._y, self._x)
 
-    def coarser(self, side: float, weights: Tensor) -> None:
-        """See `Cost.coarser`: a grid's sums are cheap as they are."""
+    def coarsen(self, side: float, weights: Tensor) -> None:
+        """See `Cost.coarsen`: a grid's sums are cheap as they are."""
 
     def matrix(self) -> Tensor:
         """See `Cost.matrix`."""
         first, second = self._costs
         return (first[:, None, :, None] + second[None, :, None, :]).reshape(self.shape)
 
-    def released(self) -> GridCost:
-        """See `Cost.released`: nothing of that size is kept."""
+    def detached(self) -> GridCost:
+        """See `Cost.detached`: nothing of that size is kept."""
         return self
 
     def _lines(self, values: Tensor) -> Tensor:

@@ -80,10 +80,10 @@ class PointCost:
 
     def columns(self, eps: float, k: Tensor) -> Tensor:
         """See `Cost.columns`."""
-        return self.turned().rows(eps, k)
+        return self.transposed().rows(eps, k)
 
-    def sweep(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-        """See `Cost.sweep`; every pair is evaluated once."""
+    def step(self, eps: float, h: Tensor, log_a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+        """See `Cost.step`; every pair is evaluated once."""
         run = self._run if self._is_native else self._run_blocks
         total, columns = run(eps, h, log_a, 1 - damping)
         f, columns = total * (-damping * eps), columns * -eps
@@ -104,23 +104,23 @@ class PointCost:
             out[rows] = torch.einsum("ij,ij->i", share, exponent) if v is None else share @ v[near]
         return out
 
-    def pull(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        """See `Cost.pull`: between a pair the gradient points along x_i - y_j; it is 0 where both coincide."""
+    def vjp(self, eps: float, k: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        """See `Cost.vjp`: between a pair the gradient points along x_i - y_j; it is 0 where both coincide."""
         to_x, to_y = torch.zeros_like(self._x), torch.zeros_like(self._y)
         for rows, near, exponent, cost in self._blocks(eps, h):
             x, y = self._x[rows], self._y[near]
             plan = exponent.add_(k[rows, None]).exp_()
-            pull = 2 * plan if self.power == 2 else torch.where(cost > 0, plan / cost, 0)
-            to_x[rows] = x * pull.sum(1, keepdim=True) - pull @ y
-            to_y[near] += y * pull.sum(0)[:, None] - pull.T @ x
+            vjp = 2 * plan if self.power == 2 else torch.where(cost > 0, plan / cost, 0)
+            to_x[rows] = x * vjp.sum(1, keepdim=True) - vjp @ y
+            to_y[near] += y * vjp.sum(0)[:, None] - vjp.T @ x
         return to_x, to_y
 
-    def turned(self) -> PointCost:
-        """See `Cost.turned`."""
+    def transposed(self) -> PointCost:
+        """See `Cost.transposed`."""
         return PointCost(self._y, self._x, power=self.power)
 
-    def coarser(self, side: float, weights: Tensor) -> tuple[PointCost, Tensor] | None:
-        """See `Cost.coarser`: the rows' centres of mass in cubes of that side."""
+    def coarsen(self, side: float, weights: Tensor) -> tuple[PointCost, Tensor] | None:
+        """See `Cost.coarsen`: the rows' centres of mass in cubes of that side."""
         found = centroids(self._x, weights, side ** (1 / self.power))
         return None if found is None else (PointCost(found[0], self._y, power=self.power), found[1])
 
@@ -128,8 +128,8 @@ class PointCost:
         """See `Cost.matrix`."""
         return _costs(self._x.T, self._y.T, self.power)
 
-    def released(self) -> PointCost:
-        """See `Cost.released`: nothing of that size is kept."""
+    def detached(self) -> PointCost:
+        """See `Cost.detached`: nothing of that size is kept."""
         return self
 
     @cached_property

@@ -43,14 +43,14 @@ def reference_potentials(
     """
     epsilons = reference_epsilons(diameter, eps, scaling)
     with torch.no_grad():
-        fixed, turned = cost.detach(), cost.detach().T.contiguous()
-        f, g = _update(fixed, turned, log_a, log_b, epsilons[0], rho)
+        fixed, transposed = cost.detach(), cost.detach().T.contiguous()
+        f, g = _update(fixed, transposed, log_a, log_b, epsilons[0], rho)
         for epsilon in epsilons:
             k, h = log_a + f / epsilon, log_b + g / epsilon
-            new_f, new_g = _update(fixed, turned, k, h, epsilon, rho)
+            new_f, new_g = _update(fixed, transposed, k, h, epsilon, rho)
             f, g = (f + new_f) / 2, (g + new_g) / 2
         k, h = log_a + f / eps, log_b + g / eps
-    return *_update(cost, turned, k, h, eps, rho), len(epsilons)
+    return *_update(cost, transposed, k, h, eps, rho), len(epsilons)
 
 
 def reference_epsilons(diameter: float, eps: float, scaling: float) -> list[float]:
@@ -61,7 +61,9 @@ def reference_epsilons(diameter: float, eps: float, scaling: float) -> list[floa
     return [diameter, *(diameter * scaling**k for k in range(count)), eps]
 
 
-def _update(cost: Tensor, turned: Tensor, k: Tensor, h: Tensor, eps: float, rho: float | None) -> tuple[Tensor, Tensor]:
+def _update(
+    cost: Tensor, transposed: Tensor, k: Tensor, h: Tensor, eps: float, rho: float | None
+) -> tuple[Tensor, Tensor]:
     """Both damped soft minima at once, from exponents k (M,) and h (N,)."""
     step = -eps if rho is None else -eps / (1 + eps / rho)
-    return step * torch.logsumexp(h - cost / eps, 1), step * torch.logsumexp(k - turned / eps, 1)
+    return step * torch.logsumexp(h - cost / eps, 1), step * torch.logsumexp(k - transposed / eps, 1)

@@ -4,7 +4,7 @@ One step maps the columns' potential g to that of the next update: f from g, g f
 that is best. The solution is its fixed point. Three things make few steps of it enough:
 
 * epsilon starts at the cost's own scale and falls geometrically (annealing);
-* each epsilon is first solved on rows that stand for all rows within a few epsilon (`Cost.coarser`): g has one entry a
+* each epsilon is first solved on rows that stand for all rows within a few epsilon (`Cost.coarsen`): g has one entry a
   column whatever the rows are, so that it carries over as it is, and steps on few rows cost next to nothing;
 * steps are combined by Anderson's method: the combination of the last ones whose residuals cancel best. It moves
   towards the same fixed point, and whether it is reached is judged by the step itself.
@@ -79,7 +79,7 @@ class _Problem:
 
     def step(self, g: Tensor) -> tuple[Tensor, Tensor]:
         """The row update f of g and the column update of f, undamped."""
-        return self.cost.sweep(self.eps, self.log_b + g / self.eps, self.log_a, self.damping)
+        return self.cost.step(self.eps, self.log_b + g / self.eps, self.log_a, self.damping)
 
     def shift(self, f: Tensor, g: Tensor) -> Tensor | float:
         """The constant t for which (f + t, g - t) is best.
@@ -152,12 +152,12 @@ def _levels(cost: Cost, a: Tensor, log_b: Tensor, epsilons: list[float], rho: fl
     held = (cost, a)
     for epsilon, side in wanted:
         large = held[0].shape[0] * held[0].shape[1] > MIN_PAIRS
-        coarser = held[0].coarser(side, held[1]) if large and side > 0 else None
-        if coarser is None and problems and problems[-1].eps == epsilon:
+        coarsen = held[0].coarsen(side, held[1]) if large and side > 0 else None
+        if coarsen is None and problems and problems[-1].eps == epsilon:
             continue  # the level that is there already
-        if coarser is not None and coarser[0].shape[0] < MIN_ROWS:
+        if coarsen is not None and coarsen[0].shape[0] < MIN_ROWS:
             break
-        held = held if coarser is None else coarser
+        held = held if coarsen is None else coarsen
         problems.append(_Problem(held[0], held[1].log(), log_b, epsilon, rho))
     return reversed(problems)
 

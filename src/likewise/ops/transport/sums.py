@@ -48,10 +48,10 @@ class Kernel:
         """From the weights themselves."""
         return cls(cost, eps, f, g, log_weights(a), log_weights(b), row_sums, column_sums)
 
-    def turned(self) -> Kernel:
+    def transposed(self) -> Kernel:
         """The same with rows and columns exchanged."""
         return Kernel(
-            self.cost.turned(), self.eps, self.g, self.f, self.log_b, self.log_a, self.column_sums, self.row_sums
+            self.cost.transposed(), self.eps, self.g, self.f, self.log_b, self.log_a, self.column_sums, self.row_sums
         )
 
     def row_means(self, v: Tensor) -> Tensor:
@@ -62,9 +62,9 @@ class Kernel:
         """Mean of log(K_ij b_j) over j with weights K_ij b_j, shape (M,)."""
         return self.f / self.eps + self.cost.means(self.eps, self._exponents(), None)
 
-    def pull(self) -> tuple[Tensor, ...]:
+    def vjp(self) -> tuple[Tensor, ...]:
         """Gradients of sum_ij P_ij C_ij in the cost's parameters, P held fixed."""
-        return self.cost.pull(self.eps, self.log_a + self.f / self.eps, self._exponents())
+        return self.cost.vjp(self.eps, self.log_a + self.f / self.eps, self._exponents())
 
     def dense(self) -> Tensor:
         """K itself, (M, N)."""
@@ -78,7 +78,7 @@ def kernel(cost: Cost, eps: float, f: Tensor, g: Tensor, a: Tensor, b: Tensor) -
     """`Kernel` for potentials of any origin: its sums are taken here."""
     f, g = f.detach(), g.detach()
     rows, columns = cost.rows(eps, log_weights(b) + g / eps), cost.columns(eps, log_weights(a) + f / eps)
-    return Kernel.of(cost.released(), eps, f, g, a, b, ((f - rows) / eps).exp(), ((g - columns) / eps).exp())
+    return Kernel.of(cost.detached(), eps, f, g, a, b, ((f - rows) / eps).exp(), ((g - columns) / eps).exp())
 
 
 def log_weights(weights: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class _Mass(torch.autograd.Function):
         kernel: Kernel = ctx.kernel
         pulls: tuple[Tensor | None, ...] = tuple(None for _ in kernel.cost.parameters)
         if any(ctx.needs_input_grad[3:]):
-            pulls = tuple(pull * (-grad / kernel.eps) for pull in kernel.pull())
+            pulls = tuple(vjp * (-grad / kernel.eps) for vjp in kernel.vjp())
         return None, grad * kernel.row_sums, grad * kernel.column_sums, *pulls
 
 
@@ -130,7 +130,7 @@ class _Marginals(torch.autograd.Function):
     def backward(ctx: Any, sent: Tensor | None, received: Tensor | None) -> tuple[Tensor | None, ...]:
         kernel: Kernel = ctx.kernel
         to_a = _gathered(kernel, sent, received) if ctx.needs_input_grad[1] else None
-        to_b = _gathered(kernel.turned(), received, sent) if ctx.needs_input_grad[2] else None
+        to_b = _gathered(kernel.transposed(), received, sent) if ctx.needs_input_grad[2] else None
         return None, to_a, to_b
 
 
@@ -156,5 +156,5 @@ class _Entropy(torch.autograd.Function):
         to_a = grad * kernel.row_sums * (kernel.log_a + ctx.logs + 1)
         if not ctx.needs_input_grad[2]:
             return None, to_a, None
-        turned = kernel.turned()
-        return None, to_a, grad * turned.row_sums * (turned.log_a + turned.row_logs() + 1)
+        transposed = kernel.transposed()
+        return None, to_a, grad * transposed.row_sums * (transposed.log_a + transposed.row_logs() + 1)
