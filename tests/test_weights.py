@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar
@@ -102,7 +103,13 @@ def test_a_file_that_would_execute_code_or_is_garbage_is_refused(content, tmp_pa
 
 def test_a_pickle_that_torch_wrapped_cannot_execute_code_either(tmp_path):
     torch.save({"model": Attack()}, tmp_path / "a.pth")
-    with pytest.raises(LikewiseError, match="without executing code"):
+    with pytest.raises(LikewiseError, match=r"without executing code: it holds no state dict but \w+\.open"):
+        read_foreign(tmp_path / "a.pth")
+
+
+def test_a_tensor_that_is_one_number_seen_many_times_is_no_weight(tmp_path):
+    torch.save({"a": torch.zeros(1).expand(10**12)}, tmp_path / "a.pth")
+    with pytest.raises(LikewiseError, match="does not hold all numbers of a"):
         read_foreign(tmp_path / "a.pth")
 
 
@@ -209,6 +216,32 @@ def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(
     again = registry.build(written, "new")
     assert again.config == model.config
     assert type(again) is type(model)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"inner": {"multiple": "16"}}, r"multiple = '16', expected int"),
+        ({"inner": {"multiple": True}}, "multiple = True, expected int"),
+        ({"inner": None}, "inner = None, expected Preprocess"),
+        ({"inner": {"fit": [3, "4"]}}, "fit = "),
+        ({"rows": [[1, 2, 3]]}, "rows = "),
+        ({"inner": {"mean": [0.1, 0.2, math.nan]}}, "finite"),
+        ({"inner": {"multiple": 10**6}}, "multiple = 1000000, expected from 1 to 1024"),
+        ({"inner": {"scale_range": [0.1, 1e9]}}, "scale_range"),
+        ({"inner": {"std": [0.1, 0.2, 0]}}, "std"),
+    ],
+)
+def test_a_config_of_impossible_values_is_refused(values, told):
+    with pytest.raises(LikewiseError, match=told):
+        config_from(Outer, values)
+
+
+def test_a_config_that_is_no_json_table_is_refused(tmp_path):
+    for text, told in (("[1]", "no table"), ("{", "no JSON"), ("[" * 100_000, "no JSON")):
+        save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors", metadata={"method": "spdcn", "config": text})
+        with pytest.raises(LikewiseError, match=told):
+            read_checkpoint(tmp_path / "a.safetensors")
 
 
 def test_every_bundled_file_is_the_one_on_its_card():

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 from likewise.errors import LikewiseError
+from likewise.foreign.published import look_into_foreign, named_briefly
 from likewise.registry import preset
-from likewise.weights import Configured, load_strict, read_foreign, save_checkpoint
+from likewise.weights import Configured, network_of, save_checkpoint
 
 
-def convert(method: str, checkpoint: Path, out: Path) -> Path:
+def convert(method: str, checkpoint: Path, out: Path, say: Callable[[str], object] | None = None) -> Path:
     """Read a published checkpoint, load it strictly into its method's network, and save that with its config.
 
-    The file is read without executing code; every tensor must find its place and every place its tensor.
+    The file is read without executing code; every tensor must find its place and every place its tensor. Objects beside
+    the weights, such as a training script's settings, are left alone.
 
     Args:
         method: name of the model with the published configuration, such as ``"spdcn"``.
         checkpoint: the authors' file: a state dict, bare or under ``"model"`` or ``"state_dict"``.
         out: where to write; must end in ``.safetensors``.
+        say: is told what was taken and what was left alone, where the file holds more than weights.
 
     Returns:
         ``out``.
@@ -37,9 +41,12 @@ def convert(method: str, checkpoint: Path, out: Path) -> Path:
     module = importlib.import_module(found.model.__module__)
     if not hasattr(module, "convert_keys"):
         raise LikewiseError(f"{method} is published here only, so there is nothing to convert; load it as {method!r}")
-    state = module.convert_keys(read_foreign(checkpoint))
+    held = look_into_foreign(checkpoint)
+    state = module.convert_keys(held.state)
     # some methods are published in several sizes, such as for other numbers of classes
     fitted = getattr(module, "config_for", lambda config, _: config)
-    network = found.model(fitted(found.config, state))
-    load_strict(network, state, str(checkpoint))
+    config = fitted(found.config, state)
+    network = network_of(lambda: found.model(config), state, str(checkpoint))
+    if say is not None and held.refused:
+        say(f"took {len(held.state)} tensors from {checkpoint}; left alone, unread: {named_briefly(held.refused)}")
     return save_checkpoint(out, cast("Configured", network))

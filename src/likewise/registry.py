@@ -10,7 +10,7 @@ from torch import nn
 from likewise.errors import LikewiseError, nearest
 from likewise.lazy import resolve
 from likewise.types import Task
-from likewise.weights import Checkpoint, Preset, config_from, load_strict, read_checkpoint
+from likewise.weights import Checkpoint, Preset, config_from, network_of, read_checkpoint
 
 #: Model name -> its preset.
 MODELS = {
@@ -69,13 +69,12 @@ def build(checkpoint: Checkpoint, source: str) -> nn.Module:
     """The network of a checkpoint, with its weights, in eval mode.
 
     Raises:
-        LikewiseError: an unknown method or config field, or weights that do not fit.
+        LikewiseError: an unknown method or config field, or weights that do not fit, which is found out before memory
+            is taken for the network.
     """
     network = method_class(_method_of(checkpoint))
-    config = resolve(f"{network.__module__}:Config")
-    model: nn.Module = network(config_from(config, checkpoint.config))
-    load_strict(model, checkpoint.state, source)
-    return model.eval()
+    numbers = config_from(resolve(f"{network.__module__}:Config"), checkpoint.config)
+    return network_of(lambda: network(numbers), checkpoint.state, source).eval()
 
 
 def _method_of(checkpoint: Checkpoint) -> str:

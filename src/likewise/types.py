@@ -238,6 +238,10 @@ class ClassBatch:
         return replace(self, image=self.image.to(device, **kwargs), target=self.target.to(device, **kwargs))
 
 
+#: Log of the largest spread, and the largest step of an interval: beyond, a count says nothing anyway.
+_MAX_LOG = 12.0
+
+
 @dataclass(frozen=True)
 class Trust:
     """How far off the counts of some weights are, judged by signs: fitted, and part of a config, so that it travels.
@@ -254,7 +258,7 @@ class Trust:
         doubt: a count with a spread above this is warned of.
 
     Raises:
-        LikewiseError: not as many weights as signs.
+        LikewiseError: not as many weights as signs; a number that is not finite, or negative but for the base.
     """
 
     signs: tuple[str, ...]
@@ -267,17 +271,27 @@ class Trust:
     def __post_init__(self) -> None:
         if len(self.signs) != len(self.weights):
             raise LikewiseError(f"{len(self.weights)} weights for {len(self.signs)} signs; expected as many")
+        for name in ("base", "below", "above", "doubt"):
+            least = -math.inf if name == "base" else 0.0
+            self._check(name, math.isfinite(getattr(self, name)) and getattr(self, name) >= least)
+        self._check("weights", all(0 <= weight < math.inf for weight in self.weights))
+
+    def _check(self, name: str, good: bool) -> None:
+        if not good:
+            raise LikewiseError(
+                f"trust: {name} = {getattr(self, name)}, expected finite numbers, at least 0 but for base"
+            )
 
     def spread(self, signs: Mapping[str, float]) -> float:
         """How far off a count with these signs may be; a sign that is not given is 0."""
-        return math.exp(
-            self.base + math.fsum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
-        )
+        odd = math.fsum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
+        return math.exp(min(self.base + odd, _MAX_LOG))
 
     def interval(self, count: float, signs: Mapping[str, float]) -> tuple[float, float]:
         """(low, high): in nine of ten cases the truth lies between them."""
         spread = self.spread(signs)
-        low, high = ((count + 0.5) * math.exp(by * spread) - 0.5 for by in (-self.below, self.above))
+        steps = (max(-self.below * spread, -_MAX_LOG), min(self.above * spread, _MAX_LOG))
+        low, high = ((count + 0.5) * math.exp(step) - 0.5 for step in steps)
         return max(low, 0.0), high
 
 

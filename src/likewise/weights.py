@@ -1,32 +1,42 @@
 """Weight files: cards that say everything needed to use them, and checkpoints that carry their config.
 
 A likewise checkpoint is one safetensors file whose metadata names the method and holds its config as JSON.
-Foreign ``.pth`` files are read with ``weights_only=True``: a checkpoint can never execute code.
+Foreign ``.pth`` files are read with ``weights_only=True``, and those that hold other objects beside the weights by
+`likewise.foreign`: a checkpoint can never execute code.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
+import math
 import re
+import threading
+import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from likewise.errors import LikewiseError, nearest
+from likewise.foreign.published import look_into_foreign, named_briefly
 from likewise.types import Task
 
 T = TypeVar("T")
 ASSETS = Path(__file__).parent / "assets"
+#: A network's constructor may make, of what it needs and of what it leaves out, so many times as many parameters.
+_PARTS = 8
 
 
 class Configured(Protocol):
@@ -155,34 +165,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: _computed(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    except SafetensorError as error:
+    except Exception as error:  # a damaged file, or a kind of number that this torch does not know
         raise LikewiseError(f"{path} is not a complete safetensors file: {error}") from error
     if "method" not in metadata or "config" not in metadata:
         raise LikewiseError(
             f"{path} carries no likewise config; weights published elsewhere are brought in with "
             "'likewise convert METHOD CHECKPOINT -o FILE'"
         )
-    return Checkpoint(metadata["method"], json.loads(metadata["config"]), state)
+    return Checkpoint(metadata["method"], _plain_config(metadata["config"], path), state)
 
 
 def read_foreign(path: Path) -> dict[str, Tensor]:
-    """Read the state dict of a published ``.pth`` (or safetensors) file, out of its wrapping where it has one.
-
-    Wrappings known: ``{"model": state}``, ``{"state_dict": state}`` and names that begin with ``module.``.
-
-    Raises:
-        LikewiseError: the file is missing, unreadable without executing code, or holds no tensors.
-    """
-    if not path.is_file():
-        raise LikewiseError(f"no checkpoint at {path}")
-    held = _read_any(path)
-    for key in ("model", "state_dict"):
-        if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
-            held = held[key]
-    tensors = {k: v for k, v in held.items() if isinstance(v, Tensor)} if isinstance(held, Mapping) else {}
-    if not tensors:
-        raise LikewiseError(f"{path} holds no state dict; expected names and tensors, bare or under 'model'")
-    return {k.removeprefix("module."): v for k, v in tensors.items()}
+    """The state dict of a published ``.pth`` (or safetensors) file; see `look_into_foreign`."""
+    return look_into_foreign(path).state
 
 
 def renamed(name: str, renames: Sequence[tuple[str, str]]) -> str:
@@ -204,18 +199,39 @@ def load_strict(model: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     Raises:
         LikewiseError: names the first missing, unexpected and misshapen entries.
     """
-    expected = model.state_dict()
-    problems = [f"missing: {name}" for name in expected if name not in state]
-    problems += [f"unexpected: {name}" for name in state if name not in expected]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in state and state[name].shape != tensor.shape
-    ]
-    if problems:
-        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-        raise LikewiseError(f"{source} does not fit this model: {'; '.join(problems[:5])}{more}")
+    _check_fits(model, state, source)
     model.load_state_dict(dict(state), strict=True)
+
+
+def network_of(make: Callable[[], nn.Module], state: Mapping[str, Tensor], source: str) -> nn.Module:
+    """The network that a config describes, with the weights of a file.
+
+    It is first made without memory, on the meta device, and compared with the tensors: a config that describes another
+    network than the file holds costs nothing, however large that would be. Then it takes the tensors as they are.
+
+    Args:
+        make: makes the network, with any weights; buffers that it does not save have to name their device.
+        state: the tensors of the file, which the network owns afterwards.
+        source: of the weights, for messages.
+
+    Raises:
+        LikewiseError: a config that describes no network, or not this one; numbers that are not finite.
+    """
+    try:
+        with torch.device("meta"), _at_most(_PARTS * (len(state) + _PARTS)):
+            model = make()
+    except LikewiseError:
+        raise
+    except Exception as error:  # whatever a constructor makes of numbers that mean nothing
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LikewiseError(f"{source} has a config that describes no network: {reason:.200}") from error
+    _check_fits(model, state, source)
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise LikewiseError(f"{source}: {name} holds numbers that are not finite")
+    expected = model.state_dict()
+    model.load_state_dict({name: t.to(expected[name].dtype) for name, t in state.items()}, strict=True, assign=True)
+    return model
 
 
 def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -226,7 +242,8 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     `RemovedField`. So files of older versions are read as they are meant.
 
     Raises:
-        LikewiseError: an unknown key; the nearest valid one is named. Or a network that is no longer built.
+        LikewiseError: an unknown key (the nearest valid one is named), or a value of another kind than the field's. Or a
+            network that is no longer built.
     """
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(typing.cast(Any, cls))]
@@ -234,7 +251,11 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     for key in values:
         if key not in names:
             raise LikewiseError(f"{cls.__name__} has no field {key!r}{nearest(key, names)}")
-    return cls(**{key: _typed(hints[key], value) for key, value in values.items()})
+    typed = {key: _typed(hints[key], value) for key, value in values.items()}
+    for key, value in typed.items():
+        if not _fits(hints[key], value):
+            raise LikewiseError(f"{cls.__name__}: {key} = {value!r:.60}, expected {_kind(hints[key])}")
+    return cls(**typed)
 
 
 def bundled_config(cls: type[T], file: str, otherwise: T) -> T:
@@ -261,6 +282,15 @@ def file_sha256(path: Path) -> str:
 def _migrated(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values under the names that a config's fields have today."""
     old: OldFields = getattr(cls, "OLD_FIELDS", {})
+    try:
+        return _under_new_names(old, values)
+    except LikewiseError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError) as error:  # a value that no version ever wrote
+        raise LikewiseError(f"{cls.__name__} cannot be read from these values: {error}") from error
+
+
+def _under_new_names(old: OldFields, values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
         now = old.get(key, key)
@@ -274,6 +304,37 @@ def _migrated(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _check_fits(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    expected = model.state_dict()
+    problems = [f"missing: {name}" for name in expected if name not in state]
+    problems += [f"unexpected: {named_briefly([name])}" for name in state if name not in expected]
+    for name, tensor in expected.items():
+        found = state.get(name, tensor)
+        if found.shape != tensor.shape:
+            problems.append(f"{name} has shape {tuple(found.shape)}, expected {tuple(tensor.shape)}")
+        elif found.is_floating_point() != tensor.is_floating_point() or found.is_complex():
+            problems.append(f"{name} holds {found.dtype}, expected {tensor.dtype}")
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise LikewiseError(f"{source} does not fit this model: {'; '.join(problems[:5])}{more}")
+
+
+@contextmanager
+def _at_most(parts: int) -> Iterator[None]:
+    """No more parameters than so many are made here: a config may ask for a million layers."""
+    made, thread = itertools.count(1), threading.get_ident()
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if threading.get_ident() == thread and next(made) > parts:
+            raise LikewiseError("it describes many more layers than there are tensors")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def _typed(hint: Any, value: Any) -> Any:
     kinds = [part for part in typing.get_args(hint) if dataclasses.is_dataclass(part)]
     hint = kinds[0] if isinstance(value, Mapping) and len(kinds) == 1 else hint  # of `Trust | None`
@@ -281,7 +342,28 @@ def _typed(hint: Any, value: Any) -> Any:
         return config_from(typing.cast(type, hint), value)
     if isinstance(value, list):
         return tuple(_typed(None, v) for v in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LikewiseError(f"a config holds {value}; expected finite numbers")
     return value
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a value is of the kind that a config's field is declared as."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(part, value) for part in parts)
+    if origin is typing.Literal:
+        return value in parts
+    if origin is tuple and isinstance(value, tuple):
+        kinds = parts[:1] * len(value) if parts[1:] == (...,) else parts
+        return len(kinds) == len(value) and all(map(_fits, kinds, value))
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _kind(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
@@ -290,15 +372,15 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 
 
 def _computed(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    # a copy in any case: the reader's own tensors lie in the file, which may change
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor.clone()
 
 
-def _read_any(path: Path) -> Any:
+def _plain_config(text: str, path: Path) -> dict[str, Any]:
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle fails in any way it likes
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LikewiseError(f"{path} cannot be read as plain weights, without executing code: {first}") from error
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise LikewiseError(f"{path} carries a config that is no JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise LikewiseError(f"{path} carries a config that is no table of names and values")
+    return config

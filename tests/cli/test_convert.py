@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import argparse
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -42,6 +44,17 @@ def test_command_prints_where_it_wrote(state, tmp_path, capsys):
     command("spdcn", tmp_path / "in.safetensors", output=tmp_path / "out.safetensors")
     assert capsys.readouterr().out.strip() == str(tmp_path / "out.safetensors")
     assert (tmp_path / "out.safetensors").is_file()
+
+
+def test_settings_beside_the_weights_are_named_and_left_alone(state, tmp_path, capsys):
+    held = {"model": state, "args": argparse.Namespace(lr=1e-5), "best": np.float64(14.3), "epoch": 9}
+    torch.save(held, tmp_path / "in.pth")
+    command("spdcn", tmp_path / "in.pth", output=tmp_path / "out.safetensors")
+    written, said = capsys.readouterr()
+    assert written.strip() == str(tmp_path / "out.safetensors")
+    assert f"took {len(state)} tensors from {tmp_path / 'in.pth'}; left alone, unread: argparse.Namespace" in said
+    read = read_checkpoint(tmp_path / "out.safetensors")
+    assert all(torch.equal(read.state[name], state[name]) for name in state)
 
 
 def test_names_that_do_not_fit_are_named_and_nothing_is_written(state, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,4 +25,4 @@ def convert(
     """
     from likewise.convert import convert as write
 
-    print(write(method, checkpoint, output))
+    print(write(method, checkpoint, output, lambda said: print(said, file=sys.stderr)))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from likewise.errors import LikewiseError
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+#: The largest multiple of pixels that inputs are padded to, and the largest rescaling of a picture.
+MAX_MULTIPLE, MAX_SCALE = 1024, 64.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,9 @@ class Preprocess:
         scale_range: smallest and largest rescaling that ``object_size`` may ask for.
         multiple: network inputs are padded to a multiple of this many pixels.
         tile: pictures larger than this many network pixels a side are counted in overlapping tiles; 0: never.
+
+    Raises:
+        LikewiseError: a number that cannot be: a file may say anything, and the size of inputs follows from these.
     """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -31,6 +40,21 @@ class Preprocess:
     scale_range: tuple[float, float] = (0.05, 4.0)
     multiple: int = 16
     tile: int = 1024
+
+    def __post_init__(self) -> None:
+        low, high = self.scale_range
+        self._check("mean", all(math.isfinite(v) for v in self.mean), "finite numbers")
+        self._check("std", all(0 < v < math.inf for v in self.std), "numbers above 0")
+        self._check("fit", self.fit is None or all(1 <= v < math.inf for v in self.fit), "two numbers from 1")
+        sized = self.object_size is None or 0 < self.object_size <= MAX_MULTIPLE
+        self._check("object_size", sized, f"above 0 and at most {MAX_MULTIPLE}")
+        self._check("scale_range", 0 < low <= high <= MAX_SCALE, f"two rising numbers above 0, at most {MAX_SCALE}")
+        self._check("multiple", 1 <= self.multiple <= MAX_MULTIPLE, f"from 1 to {MAX_MULTIPLE}")
+        self._check("tile", 0 <= self.tile < math.inf, "at least 0")
+
+    def _check(self, name: str, good: bool, expected: str) -> None:
+        if not good:
+            raise LikewiseError(f"preprocess: {name} = {getattr(self, name)}, expected {expected}")
 
     def normalised(self, image: Tensor) -> Tensor:
         """RGB in [0, 1], (..., 3, H, W), as the network takes it: ``mean`` subtracted, divided by ``std``."""

@@ -18,6 +18,8 @@ from likewise.errors import LikewiseError
 from likewise.types import Box
 
 Bytes = NDArray[np.uint8]
+#: Pixels a side that a network may ask for: a config that asks for more is none.
+LARGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,16 @@ class SquareView:
             size / share and cutting the middle out. 0: the whole picture is seen, squeezed into a square.
 
     Raises:
-        LikewiseError: a size below 1, or a share outside [0, 1].
+        LikewiseError: a size below 1 or above `LARGEST`, or a share outside [0, 1].
     """
 
     size: int = 448
     share: float = 448 / 600
 
     def __post_init__(self) -> None:
-        if self.size < 1 or not 0 <= self.share <= 1:
+        if not 1 <= self.size <= LARGEST or not 0 <= self.share <= 1:
             raise LikewiseError(
-                f"size = {self.size}, share = {self.share:g}: expected a size from 1, a share in [0, 1]"
+                f"size = {self.size}, share = {self.share:g}: expected a size from 1 to {LARGEST}, a share in [0, 1]"
             )
 
     def box(self, width: int, height: int) -> Box:

@@ -44,6 +44,8 @@ from likewise.types import CountBatch, PromptBatch
 from likewise.weights import OldFields, Preset, WeightCard, renamed
 
 STRIDE = 8
+#: Samples a side of an exemplar; the memory they take grows with the square.
+MAX_ROI = 64
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class SPDCN(nn.Module):
         self.config = config
         if config.negatives and not config.evidence:
             raise LikewiseError("negatives=True needs evidence=True: they are part of it")
+        if not 1 <= config.roi_size <= MAX_ROI:
+            raise LikewiseError(f"roi_size = {config.roi_size}: expected from 1 to {MAX_ROI}")
         self.prompts = config.prompts
         self.trunk = ScalePriorTrunk(config.trunk, config.scale_prior, config.offset_channels)
         joined = [self.trunk.infos[i] for i in self.trunk.joined]
