@@ -139,13 +139,21 @@ class Checkpoint:
     state: dict[str, Tensor]
 
 
-def save_checkpoint(path: Path, model: Configured, *, half: bool = False) -> Path:
+def save_checkpoint(
+    path: Path, model: Configured, *, half: bool = False, notes: Mapping[str, str] | None = None
+) -> Path:
     """Write a model's weights and config as safetensors; ``half`` stores floats as float16.
 
     The file appears under its name only when it is complete.
+
+    Args:
+        path: of the file.
+        model: whose weights.
+        half: see above.
+        notes: what else its metadata says, by name.
     """
     state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
-    metadata = {"method": model.method, "config": json.dumps(dataclasses.asdict(model.config))}
+    metadata = {**(notes or {}), "method": model.method, "config": json.dumps(dataclasses.asdict(model.config))}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     save_file(state, unfinished, metadata=metadata)

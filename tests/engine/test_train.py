@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +23,13 @@ from torch.utils.data import Dataset
 from likewise.data.counting.collate import collate
 from likewise.data.counting.sample import CountSample
 from likewise.data.infinite import MixedDataset
-from likewise.engine.config import TrainConfig
-from likewise.engine.task import StepBatches
+from likewise.engine.best_weights import Best, best_of
+from likewise.engine.config import METRICS, TrainConfig
+from likewise.engine.segmenting import SegmentMeter
+from likewise.engine.task import StepBatches, _leave_signals_to_the_trainer
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
+from likewise.metrics import CountErrors, Ranks
 from likewise.types import CountBatch, PromptBatch
 from likewise.weights import read_checkpoint
 
@@ -132,7 +138,10 @@ def test_a_run_writes_what_it_says(straight: Path):
         "logs",
         "losses.csv",
         "model.safetensors",
+        "previous.ckpt",
     }
+    assert torch.load(straight / "last.ckpt", weights_only=True)["global_step"] == 12
+    assert torch.load(straight / "previous.ckpt", weights_only=True)["global_step"] == 9
     assert json.loads((straight / "config.json").read_text())["steps"] == 12
     assert list((straight / "logs").glob("events.out.tfevents.*"))
 
@@ -152,8 +161,10 @@ def check_continued(folder: Path, straight: Path, config: TrainConfig) -> None:
 def test_a_failed_run_goes_on_with_the_same_losses_and_weights(tmp_path: Path, straight: Path):
     # step 8 reads position 31: step 7 was logged after the checkpoint at 6; the worker is ahead of the steps
     config = replace(CONFIG, workers=1)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KilledError):
         train(Tiny(), stream(killed_at=31), None, config, tmp_path)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     check_continued(tmp_path, straight, config)
 
 
@@ -246,6 +257,125 @@ def test_validation_is_logged_and_changes_nothing(tmp_path: Path, straight: Path
     assert float(rows[-1]["mae"]) == pytest.approx(np.mean(errors), rel=1e-4)
 
 
+class Worse(Tiny):
+    """Learns to see ever more than there is, so that its first validation is its best."""
+
+    def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
+        return {"total": (density.sum(dim=(1, 2, 3)) - 1000.0).abs()}
+
+
+def validated(model: nn.Module, pictures: int = 7) -> list[float]:
+    """Absolute errors of the counts."""
+    batches = [collate([Blobs()[i]]) for i in range(pictures)]
+    with torch.no_grad():
+        return [abs(float(model(b.image, b.prompt).sum()) - len(b.points[0])) for b in batches]
+
+
+def measured(folder: Path, name: str) -> dict[int, float]:
+    with (folder / "val.csv").open(newline="") as file:
+        return {int(row["step"]): float(row[name]) for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(("ema", "metric"), [(0.9, ""), (0.0, "rmse")])
+def test_the_weights_of_the_best_validation_are_kept(tmp_path: Path, ema: float, metric: str):
+    config = replace(CONFIG, workers=0, val_every=2, ema=ema, best=metric)
+    train(Worse(), stream(), Blobs(7), config, tmp_path)
+    scores = measured(tmp_path, metric or "mae")
+    best = best_of(tmp_path)
+    assert best is not None
+    assert (best.metric, best.step) == (metric or "mae", min(scores, key=scores.__getitem__))
+    assert best.value == pytest.approx(min(scores.values()))
+    assert best.step < 12
+    assert best.value < scores[12]
+    model = Tiny().eval()
+    model.load_state_dict(read_checkpoint(tmp_path / "best.safetensors").state)
+    errors = np.array(validated(model))
+    found = np.sqrt(np.mean(errors**2)) if metric else np.mean(errors)
+    assert found == pytest.approx(best.value, rel=1e-4)
+
+
+def test_the_best_validation_is_that_of_the_whole_run_however_often_it_was_stopped(tmp_path: Path):
+    config = replace(CONFIG, workers=0, val_every=2)
+    train(Worse(), stream(), Blobs(7), config, tmp_path / "straight")
+    with pytest.raises(KilledError):
+        train(Worse(), stream(killed_at=31), Blobs(7), config, tmp_path / "killed")
+    train(Worse(), stream(), Blobs(7), config, tmp_path / "killed")  # later, worse validations
+    best = best_of(tmp_path / "killed")
+    assert best is not None
+    assert best.step == 2
+    assert best == best_of(tmp_path / "straight")
+    for name in ("best.safetensors", "model.safetensors"):
+        ours, theirs = (read_checkpoint(tmp_path / run / name).state for run in ("killed", "straight"))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    train(Tiny(), stream(), Blobs(7), replace(config, steps=3, best="rmse"), tmp_path / "killed", resume=False)
+    anew = best_of(tmp_path / "killed")
+    assert anew is not None
+    assert (anew.metric, anew.step) == ("rmse", 2)
+
+
+def test_more_is_better_of_shares_and_less_of_errors():
+    for metric, direction in METRICS.items():
+        low, high = Best(metric, 0.25, 1), Best(metric, 0.5, 2)
+        assert low.beaten_by(high) == (direction == "higher")
+        assert high.beaten_by(low) == (direction == "lower")
+        assert not low.beaten_by(replace(low, step=3))
+        assert not low.beaten_by(replace(low, value=float("nan")))
+    assert METRICS["iou"] == METRICS["top1"] == "higher"
+    assert METRICS["mae"] == METRICS["loss"] == "lower"
+    assert set(METRICS) == {
+        "loss",
+        *CountErrors().summary(),
+        *Ranks().summary(),
+        *SegmentMeter().summary(),
+    }
+
+
+def test_a_metric_that_is_not_measured_is_refused(tmp_path: Path):
+    with pytest.raises(LikewiseError, match="best = 'map' is no metric; did you mean 'mae'"):
+        replace(CONFIG, best="map")
+    with pytest.raises(LikewiseError, match="best = 'top1' is not measured here; expected one of loss, mae"):
+        train(Tiny(), stream(), Blobs(7), replace(CONFIG, workers=0, val_every=1, best="top1"), tmp_path)
+
+
+def damage(path: Path) -> None:
+    """One other byte in the middle of the weights."""
+    content = bytearray(path.read_bytes())
+    at = content.index(bytes(torch.load(path, weights_only=True)["state_dict"]["model.first.weight"].numpy().tobytes()))
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("broken", ["a byte", "cut", "empty", "gone"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(broken: str, tmp_path: Path, straight: Path):
+    config = replace(CONFIG, workers=0, checkpoint_every=3)
+    with pytest.raises(KilledError):
+        train(Tiny(), stream(killed_at=31), None, config, tmp_path)
+    last = tmp_path / "last.ckpt"
+    content = last.read_bytes()
+    {
+        "a byte": lambda: damage(last),
+        "cut": lambda: last.write_bytes(content[: len(content) // 2]),
+        "empty": lambda: last.write_bytes(b""),
+        "gone": last.unlink,
+    }[broken]()
+    with pytest.warns(
+        UserWarning, match=r"last\.ckpt is (damaged|missing); the run goes on from the checkpoint before"
+    ):
+        train(Tiny(), stream(), None, config, tmp_path)
+    assert losses(tmp_path) == losses(straight)
+    assert all(torch.equal(weights(tmp_path)[name], value) for name, value in weights(straight).items())
+
+
+def test_without_a_whole_checkpoint_the_run_is_not_continued(tmp_path: Path):
+    config = replace(CONFIG, steps=2, workers=0)
+    train(Tiny(), stream(), None, config, tmp_path)
+    damage(tmp_path / "last.ckpt")
+    with pytest.raises(LikewiseError, match=r"last\.ckpt is damaged, and there is no whole one before it"):
+        train(Tiny(), stream(), None, config, tmp_path)
+    train(Tiny(), stream(), None, config, tmp_path, resume=False)
+    assert len(losses(tmp_path)) == 2
+
+
 def test_a_run_is_not_continued_with_other_settings(tmp_path: Path):
     config = replace(CONFIG, steps=2, workers=0)
     train(Tiny(), stream(), None, config, tmp_path)
@@ -276,6 +406,103 @@ def test_a_signal_ends_the_run_after_a_saved_step(
     assert 4 <= stopped < 12
     train(Tiny(), stream(), None, config, tmp_path)
     assert losses(tmp_path) == losses(straight)
+
+
+GROUP = """
+import os, signal, sys, time
+sys.path.insert(0, sys.argv[1])
+import test_train as t
+
+def slow(self, index):
+    if index == 20:
+        open(sys.argv[2] + "/reached", "w").close()
+    time.sleep(0.01)
+    return t.MixedDataset.__getitem__(self, index)
+
+t.KilledAt.__getitem__ = slow
+config = t.replace(t.CONFIG, workers=2, prefetch=2, checkpoint_every=1000, steps=500)
+t.train(t.Tiny(), t.stream(), None, config, sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="a worker cannot tell here who sends a signal")
+def test_a_termination_signal_to_the_whole_group_saves_and_stops(tmp_path: Path):
+    command = [sys.executable, "-c", GROUP, str(Path(__file__).parent), str(tmp_path)]
+    run = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (tmp_path / "reached").exists() and run.poll() is None:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)  # as `timeout` does: its child, and then the group
+        os.killpg(run.pid, signal.SIGTERM)
+        said = run.communicate(timeout=300)[1]
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 128 + signal.SIGTERM, said
+    done = torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"]
+    assert 0 < done < 500
+    assert len(losses(tmp_path)) == done
+    with pytest.raises(ProcessLookupError):
+        os.killpg(run.pid, 0)  # no worker is left behind
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="a worker cannot tell here who sends a signal")
+def test_a_worker_ends_when_its_trainer_says_and_only_then():
+    context = multiprocessing.get_context("fork")
+    listening = context.Event()
+    worker = context.Process(target=_wait_as_a_worker, args=(listening,), daemon=True)
+    worker.start()
+    try:
+        assert listening.wait(timeout=300)
+        subprocess.run([sys.executable, "-c", f"import os; os.kill({worker.pid}, 15)"], check=True)  # somebody else
+        worker.join(timeout=1)
+        assert worker.is_alive()
+        worker.terminate()
+        worker.join(timeout=300)
+        assert worker.exitcode == 0
+    finally:
+        worker.kill()
+
+
+def _wait_as_a_worker(listening: Event) -> None:
+    _leave_signals_to_the_trainer(0)
+    listening.set()
+    time.sleep(600)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "gpu", "cpu", "chosen"),
+    [
+        ("auto", None, (False, False), "32-true"),
+        ("auto", None, (True, False), "bf16-mixed"),
+        ("auto", None, (False, True), "bf16-mixed"),
+        ("cpu", (9, 0), (False, False), "32-true"),
+        ("auto", (9, 0), (False, False), "bf16-mixed"),
+        ("gpu", (8, 0), (False, False), "bf16-mixed"),
+        ("auto", (7, 5), (True, True), "32-true"),
+        ("mps", None, (True, True), "32-true"),
+    ],
+)
+def test_the_precision_is_one_that_the_device_is_fast_in(
+    accelerator: str,
+    gpu: tuple[int, int] | None,
+    cpu: tuple[bool, bool],
+    chosen: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
+    for name, has in zip(("_is_amx_tile_supported", "_is_avx512_bf16_supported"), cpu, strict=True):
+        monkeypatch.setattr(torch.cpu, name, lambda has=has: has, raising=False)
+    assert TrainConfig(precision="auto", accelerator=accelerator).precision == chosen
+    assert TrainConfig(precision="bf16-mixed", accelerator=accelerator).precision == "bf16-mixed"
+
+
+def test_the_warm_up_is_a_tenth_of_a_short_run_at_most():
+    short = TrainConfig(steps=30, warmup=50, schedule="constant")
+    assert [short.rate(step) for step in range(5)] == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1, 1])
+    assert TrainConfig(steps=5, warmup=50, schedule="constant").rate(0) == 1
+    assert TrainConfig(steps=500, warmup=50, schedule="constant").rate(24) == pytest.approx(25 / 51)
 
 
 def test_mixed_precision_and_channels_last_learn_on_a_cpu(tmp_path: Path):

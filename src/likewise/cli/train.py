@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -9,6 +10,8 @@ from cyclopts import App, Parameter
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from likewise.recipes import Recipe
 
 
@@ -36,8 +39,19 @@ def train(
     if show:
         _tell(chosen)
         return 0
-    print(chosen.run(settings(chosen, overrides)))
+    weights = chosen.run(settings(chosen, overrides))
+    print(weights)
+    _tell_best(weights)
     return 0
+
+
+def _tell_best(weights: Path) -> None:
+    """Where the run was validated, which weights were the best."""
+    from likewise.engine.best_weights import BEST, best_of
+
+    best = best_of(weights.parent)
+    if best is not None:
+        print(f"best validation: {best}, in {weights.with_name(BEST)}", file=sys.stderr)
 
 
 def settings(recipe: Recipe, overrides: tuple[str, ...]) -> Any:

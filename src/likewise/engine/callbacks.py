@@ -14,10 +14,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar, WeightAveraging
 from torch import Tensor, nn
 
+from likewise.engine.last_checkpoint import LAST, keep
 from likewise.errors import LikewiseError
 from likewise.weights import save_checkpoint
 
-LAST = "last.ckpt"
 WEIGHTS = "model.safetensors"
 LOSSES = "losses.csv"
 VALIDATION = "val.csv"
@@ -53,7 +53,7 @@ class Checkpoints(Callback):
     """Writes everything a run needs to go on, and the network by itself, each in one indivisible move.
 
     Args:
-        folder: gets ``last.ckpt`` and ``model.safetensors``.
+        folder: gets ``last.ckpt``, of which the one before stays as ``previous.ckpt``, and ``model.safetensors``.
         every: steps between two of them; there is one at the last step and at a stop too.
         average: the moving average whose weights are the network's, or None.
     """
@@ -78,7 +78,7 @@ class Checkpoints(Callback):
         partial = self.folder / f"{LAST}.partial"
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
-            partial.replace(self.folder / LAST)
+            keep(partial, self.folder)
             write_weights(self.folder, self.average.model if self.average else pl_module.model)  # type: ignore[arg-type]
 
 
@@ -140,7 +140,10 @@ def _write(path: Path, rows: Sequence[Sequence[str]], mode: str) -> None:
 
 
 class StopWhenAsked(Callback):
-    """Ctrl-C or a termination signal ends the run after the step it is in; a second one ends it at once."""
+    """Ctrl-C or a termination signal ends the run after the step it is in; a second ctrl-C ends it at once.
+
+    A second termination signal says nothing new: ``timeout`` sends one to the process and one to its group.
+    """
 
     def __init__(self) -> None:
         self.asked: int | None = None
@@ -165,7 +168,8 @@ class StopWhenAsked(Callback):
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = number
-        self._listen_no_more()
+        if signal.SIGINT in self._before:
+            signal.signal(signal.SIGINT, self._before.pop(signal.SIGINT))
 
     def _listen_no_more(self) -> None:
         for number, handler in self._before.items():

@@ -3,14 +3,23 @@
 # No `from __future__ import annotations` here: the command line resolves the types of inherited fields in the
 # module of the recipe that extends this, where names such as Literal may be missing.
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+import torch
 from torch.optim import SGD, AdamW, Optimizer
 
-from likewise.errors import LikewiseError
+from likewise.errors import LikewiseError, nearest
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+#: Metrics of a validation, and which way is better.
+METRICS: dict[str, Literal["higher", "lower"]] = {
+    **dict.fromkeys(("loss", "mae", "rmse", "nae", "sre"), "lower"),
+    **dict.fromkeys(("iou", "fb_iou", "top1", "top5"), "higher"),
+}
+#: Most of a run's steps over which the learning rate may rise: a tenth.
+WARMUP_SHARE = 10
 
 #: What may be different when a run is continued: it changes how long and where a run goes on, not what is learnt.
 MAY_CHANGE = (
@@ -21,6 +30,7 @@ MAY_CHANGE = (
     "checkpoint_every",
     "val_every",
     "val_batch_size",
+    "best",
     "log_every",
     "progress",
 )
@@ -39,7 +49,7 @@ class TrainConfig:
         weight_decay: the optimiser's.
         momentum: SGD's.
         beta2: AdamW's decay of the squared gradients' average; that of the gradients' is 0.9.
-        warmup: steps over which the learning rate rises from 0.
+        warmup: steps over which the learning rate rises from 0, a tenth of the run's at most.
         schedule: "constant"; "cosine", down to `final` of it at the last step; "exponential", times `decay` every
             `decay_every` steps.
         final: see `schedule`.
@@ -49,7 +59,8 @@ class TrainConfig:
         accumulate: batches a step.
         ema: decay of the weights' moving average, which is what is validated and kept in the end; 0: none. It
             starts at a tenth and grows to this, so that the first steps are forgotten.
-        precision: Lightning's name of it; "bf16-mixed" also on a CPU.
+        precision: Lightning's name of it; "bf16-mixed" also on a CPU. "auto" becomes what the machine computes fast in
+            when the settings are made, see `fast_precision`.
         channels_last: whether pictures and weights are stored channels last.
         accelerator: Lightning's name: "auto", "cpu", "gpu", ...
         devices: how many; "auto": all there are.
@@ -59,6 +70,8 @@ class TrainConfig:
         checkpoint_every: steps between two checkpoints.
         val_every: steps between two validations; 0: none.
         val_batch_size: pictures a batch of a validation.
+        best: metric whose best validation's weights are kept (`METRICS`); "": the task's own, which is "mae" of
+            counters, "iou" of segmenters and "top1" of recognisers.
         log_every: steps between two lines in TensorBoard; the losses' CSV has every step.
         progress: whether a progress bar is shown.
 
@@ -92,10 +105,15 @@ class TrainConfig:
     checkpoint_every: int = 500
     val_every: int = 0
     val_batch_size: int = 1
+    best: str = ""
     log_every: int = 20
     progress: bool = True
 
     def __post_init__(self) -> None:
+        if self.precision == "auto":
+            object.__setattr__(self, "precision", fast_precision(self.accelerator))
+        if self.best and self.best not in METRICS:
+            raise LikewiseError(f"best = {self.best!r} is no metric{nearest(self.best, METRICS)}")
         at_least_one = ("steps", "batch_size", "decay_every", "accumulate", "prefetch", "checkpoint_every")
         for name in (*at_least_one, "val_batch_size", "log_every"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
@@ -108,7 +126,7 @@ class TrainConfig:
 
     def rate(self, step: int) -> float:
         """The factor on every learning rate at a step, counted from 0."""
-        rise = min(1.0, (step + 1) / (self.warmup + 1))
+        rise = min(1.0, (step + 1) / (min(self.warmup, self.steps // WARMUP_SHARE) + 1))
         if self.schedule == "exponential":
             return rise * self.decay ** (step // self.decay_every)
         if self.schedule == "cosine":
@@ -141,8 +159,30 @@ class LiteConfig(TrainConfig):
     warmup: int = 100
     clip: float = 1.0
     ema: float = 0.998
-    precision: Precision = "bf16-mixed"
+    precision: Precision = "auto"
     channels_last: bool = True
     checkpoint_every: int = 200
     val_every: int = 400
     val_batch_size: int = 16
+
+
+def fast_precision(accelerator: str) -> Precision:
+    """What a device trains fast in: "bf16-mixed" where it multiplies bfloat16 itself, else "32-true".
+
+    A GPU does from compute capability 8 on, a CPU with AMX or AVX512-BF16. PyTorch also computes bfloat16 on CPUs that
+    have neither, several times slower than float32.
+
+    Args:
+        accelerator: Lightning's name of the device; "auto" is a GPU where there is one.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "32-true"
+    return "bf16-mixed" if accelerator in ("auto", "cpu") and _cpu_multiplies_bfloat16() else "32-true"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    # PyTorch's own words for what a CPU has have no public names yet; one that is gone counts as a no
+    asked: list[Callable[[], bool] | None] = [
+        getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    ]
+    return any(has is not None and has() for has in asked)

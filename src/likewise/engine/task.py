@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -193,5 +195,16 @@ class _Loader(DataLoader[Any]):
 
 
 def _leave_signals_to_the_trainer(worker: int) -> None:
-    # ctrl-C reaches every process of the terminal; the main one decides when to stop
+    # ctrl-C reaches every process of the terminal, and a termination signal often the whole group (``timeout``, SLURM);
+    # the main one decides when to stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_the_trainer_says, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_when_the_trainer_says(trainer: int) -> None:
+    """Ends a worker by a termination signal that its trainer sent, and by no other."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != trainer:
+        pass
+    os._exit(0)

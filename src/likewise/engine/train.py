@@ -1,7 +1,8 @@
 """Training a network: ``train(model, data, val, config, out_dir)``.
 
-The folder of a run holds ``model.safetensors`` (the network so far), ``last.ckpt`` (all that is needed to go on),
-``losses.csv`` (every step), ``val.csv`` (every validation), ``config.json`` and TensorBoard's events in ``logs``.
+The folder of a run holds ``model.safetensors`` (the network so far), ``best.safetensors`` (that of the best
+validation), ``last.ckpt`` (all that is needed to go on; ``previous.ckpt`` is the one before), ``losses.csv`` (every
+step), ``val.csv`` (every validation), ``config.json`` and TensorBoard's events in ``logs``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +25,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 from torch.utils.data import Dataset
 
-from likewise.engine.callbacks import LAST, Checkpoints, LossLog, MovingAverage, Progress, StopWhenAsked, write_weights
+from likewise.engine.best_weights import BEST, KeepBest
+from likewise.engine.callbacks import Checkpoints, LossLog, MovingAverage, Progress, StopWhenAsked, write_weights
 from likewise.engine.config import TrainConfig
+from likewise.engine.last_checkpoint import LAST, PREVIOUS, forget, usable
 from likewise.engine.task import Batches, Training
 from likewise.errors import LikewiseError
 
@@ -50,13 +54,15 @@ def train(
         val: validation samples in network pixels, or None.
         config: settings.
         out_dir: the run's folder, made where there is none.
-        resume: go on from the folder's ``last.ckpt`` where there is one; False: start anew and replace it.
+        resume: go on from the folder's ``last.ckpt`` where there is one, from the one before where that is damaged;
+            False: start anew and replace them.
 
     Returns:
         The folder's ``model.safetensors``.
 
     Raises:
-        LikewiseError: the folder holds a run with other settings; too little data; a loss that is not finite.
+        LikewiseError: the folder holds a run with other settings, or damaged checkpoints alone; too little data; a loss
+            that is not finite; a metric for the best weights that is not measured.
         KeyboardInterrupt: ctrl-C; the step was finished and saved.
         SystemExit: the same for a termination signal.
     """
@@ -69,8 +75,9 @@ def train(
     # the order matters: average, then stop, then save what is average and known to be the last
     saving = Checkpoints(folder, config.checkpoint_every, average)
     bar = Progress() if config.progress else None
-    callbacks: list[Callback] = [c for c in (average, stop, LossLog(folder), saving, bar) if c is not None]
-    with _quiet():
+    best = KeepBest(folder, config.best, average)
+    callbacks: list[Callback] = [c for c in (average, stop, LossLog(folder), saving, best, bar) if c is not None]
+    with _quiet(), _listening_as_before():
         trainer = _trainer(config, folder, callbacks, validated=val is not None)
         task = Training(model, config)
         batches = Batches(data, val, config, task.contract.collate)
@@ -84,8 +91,8 @@ def train(
 
 def _prepared(folder: Path, config: TrainConfig, resume: bool) -> Path | None:
     """The checkpoint to go on from, if any; the folder is made and the settings are written."""
-    last, record = folder / LAST, folder / CONFIG
-    if resume and last.exists() and record.exists():
+    record = folder / CONFIG
+    if resume and record.exists() and any((folder / name).exists() for name in (LAST, PREVIOUS)):
         before = json.loads(record.read_text(encoding="utf-8"))
         changed = config.changed(before)
         if changed:
@@ -94,11 +101,13 @@ def _prepared(folder: Path, config: TrainConfig, resume: bool) -> Path | None:
                 "choose another folder, the same settings, or start anew without resuming"
             )
     if not resume:
-        for old in (LAST, "losses.csv", "val.csv"):
+        forget(folder)
+        for old in ("losses.csv", "val.csv", BEST):
             (folder / old).unlink(missing_ok=True)
+    last = usable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(asdict(config), indent=2, default=str) + "\n", encoding="utf-8")
-    return last if last.exists() else None
+    return last
 
 
 def _steps_done(last: Path) -> int:
@@ -120,7 +129,7 @@ def _trainer(config: TrainConfig, folder: Path, callbacks: list[Callback], *, va
         accelerator=config.accelerator,
         devices=config.devices,
         strategy=config.strategy,
-        precision=config.precision,
+        precision=config.precision,  # type: ignore[arg-type]  # "auto" was made one of Lightning's
         gradient_clip_val=config.clip or None,
         accumulate_grad_batches=config.accumulate,
         callbacks=callbacks,
@@ -135,6 +144,18 @@ def _trainer(config: TrainConfig, folder: Path, callbacks: list[Callback], *, va
         enable_model_summary=False,
         enable_progress_bar=config.progress,
     )
+
+
+@contextmanager
+def _listening_as_before() -> Iterator[None]:
+    """Whatever listened to signals does so again afterwards: a run that fails leaves Lightning's handlers behind."""
+    alone = threading.current_thread() is threading.main_thread()  # which alone may listen
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if alone else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextmanager

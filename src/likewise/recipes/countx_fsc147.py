@@ -60,6 +60,8 @@ def countx_fsc147(config: CountxFsc147) -> Path:
     Score: published val MAE 17.10, RMSE 65.61, test 15.88 and 106.29 with descriptions (test 15.73 and 106.88 with
         ``--prompts classes``); not repeated.
 
+    Published numbers are of the epoch with the best validation MAE, whose weights are ``best.safetensors``.
+
     Pictures are augmented as CounTR's are (`likewise.data.counting.countr_augment`); CLIP's text tower stays as it is.
     How the rate falls after the warm-up is not published: a cosine here.
     """

@@ -54,7 +54,7 @@ class FwbLite(TrainConfig):
     warmup: int = 10
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     clip: float = 1.0
-    precision: Precision = "bf16-mixed"
+    precision: Precision = "auto"
     checkpoint_every: int = 20
 
 

@@ -59,6 +59,8 @@ def spdcn_fsc147(config: SpdcnFsc147) -> Path:
     Time: not measured.
     Score: published val MAE 14.59, RMSE 49.97 (14.31 and 48.91 in the authors' log); not repeated.
 
+    Published numbers are of the epoch with the best validation MAE, whose weights are ``best.safetensors``.
+
     Each picture is shrunk to fit 384 x 576 and centred on black; its three exemplars are the prompt.
     """
     torch.manual_seed(config.seed)  # of the weights that are not pretrained

@@ -59,6 +59,8 @@ def vlcounter_fsc147(config: VlcounterFsc147) -> Path:
     Time: not measured.
     Score: published val MAE 18.06, RMSE 65.13, test MAE 17.05, RMSE 106.16; not repeated.
 
+    Published numbers are of the epoch with the best validation MAE, whose weights are ``best.safetensors``.
+
     A picture, 384 pixels high, is shown as a random 384 x 384 window, a narrow one filled up with its edge or its mean
     colour; validation counts whole pictures. The published settings say nothing of colours, so they are left alone.
     """

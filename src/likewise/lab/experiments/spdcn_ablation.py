@@ -57,7 +57,7 @@ class SpdcnAblation(TrainConfig):
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     clip: float = 1.0
     ema: float = 0.98
-    precision: Precision = "bf16-mixed"
+    precision: Precision = "auto"
     channels_last: bool = True
 
 
