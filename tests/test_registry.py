@@ -50,9 +50,9 @@ BUNDLED = [name for name in registry.model_names() if registry.preset(name).card
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_network_made_without_memory_is_the_one_made_with_it(name):
-    held = read_checkpoint(registry.preset(name).card.path)
-    network = registry.method_class(held.method)
-    expected = network(config_from(type(registry.preset(name).config), held.config))
+    preset = registry.preset(name)
+    held = read_checkpoint(preset.card.path)
+    expected = preset.model(config_from(type(preset.config), held.config))
     expected.load_state_dict(held.state, strict=True)
     built = registry.build(held, name)
     assert not built.training

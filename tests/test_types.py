@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import LikewiseError
-from likewise.types import CountBatch, Prompt, PromptBatch
+from likewise.types import CountBatch, Prompt, PromptBatch, Trust
 
 BOX = (10.0, 20.0, 30.0, 50.0)
 
@@ -129,3 +130,31 @@ def test_boxes_are_tightened_round_their_centres_but_never_to_less_than_three_fi
     assert prompt.exemplars == ((11.5, 21.5, 38.5, 28.5),)
     np.testing.assert_allclose(prompt.negatives, ((1.0, 0.8, 4.0, 3.2),))
     assert Prompt([BOX]).tightened(0) == Prompt([BOX])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["base", "below", "above", "doubt", "weights"])
+def test_trust_takes_finite_numbers_only(name, value):
+    numbers = {"signs": ("few",), "weights": (1.0,), "base": -2.0, "below": 1.0, "above": 2.0, "doubt": 0.1}
+    with pytest.raises(LikewiseError, match=f"trust: {name} = .*expected finite numbers"):
+        Trust(**{**numbers, name: (value,) if name == "weights" else value})
+
+
+@pytest.mark.parametrize("name", ["below", "above", "doubt", "weights"])
+def test_trust_takes_no_negative_numbers_but_the_base(name):
+    numbers = {"signs": ("few",), "weights": (1.0,), "base": -2.0, "below": 1.0, "above": 2.0, "doubt": 0.1}
+    with pytest.raises(LikewiseError, match=f"trust: {name} = "):
+        Trust(**{**numbers, name: (-1.0,) if name == "weights" else -1.0})
+
+
+def test_an_interval_is_finite_however_odd_the_signs():
+    trust = Trust(("few",), (10.0,), -2.0, 5.0, 5.0, 0.1)
+    low, high = trust.interval(3.0, {"few": 1e6})
+    assert low == 0
+    assert math.isfinite(high)
+    assert high > 1000
+    usual = Trust(("few",), (1.0,), -2.0, 1.0, 2.0, 0.1)
+    spread = math.exp(-2.0 + 0.5)
+    assert usual.interval(3.0, {"few": 0.5}) == pytest.approx(
+        (3.5 * math.exp(-spread) - 0.5, 3.5 * math.exp(2 * spread) - 0.5)
+    )

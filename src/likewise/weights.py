@@ -250,7 +250,7 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     `RemovedField`. So files of older versions are read as they are meant.
 
     Raises:
-        LikewiseError: an unknown key (the nearest valid one is named), or a value of another kind than the field's. Or a
+        LikewiseError: an unknown key (the nearest valid one is named), a value of another kind than the field's, or a
             network that is no longer built.
     """
     hints = typing.get_type_hints(cls)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 from skimage import data
 
 from likewise import predict, recipes
 from likewise.cli import main
-from likewise.cli.train import settings
+from likewise.cli.train import _tell_best, settings
 from likewise.engine.config import TrainConfig
 from likewise.errors import LikewiseError
 from likewise.recipes import Recipe
@@ -163,3 +165,14 @@ def test_sums_of_a_counter_by_name_are_those_of_the_network_that_counts(
         assert run("eval", "countx-lite", "--data", str(tmp_path), "--json", *options) == 0
         counts.append(json.loads(capsys.readouterr().out)["per_image"][0]["count"])
     assert counts == pytest.approx([23.0, 21.45], abs=0.05)
+
+
+def test_the_command_says_which_weights_were_the_best(tmp_path, capsys):
+    weights = tmp_path / "model.safetensors"
+    _tell_best(weights)
+    assert capsys.readouterr().err == ""
+    note = {"best": json.dumps({"metric": "mae", "value": 14.3125, "step": 458})}
+    save_file({"a": torch.zeros(1)}, tmp_path / "best.safetensors", metadata=note)
+    _tell_best(weights)
+    said = f"best validation: mae 14.31 at step 458, in {tmp_path / 'best.safetensors'}"
+    assert capsys.readouterr().err.strip() == said

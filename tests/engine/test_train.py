@@ -25,7 +25,7 @@ from likewise.data.counting.sample import CountSample
 from likewise.data.infinite import MixedDataset
 from likewise.engine.best_weights import Best, best_of
 from likewise.engine.config import METRICS, TrainConfig
-from likewise.engine.segmenting import SegmentMeter
+from likewise.engine.segment_eval import SegmentMeter
 from likewise.engine.task import StepBatches, _leave_signals_to_the_trainer
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
