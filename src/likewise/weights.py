@@ -228,8 +228,8 @@ def network_of(make: Callable[[], nn.Module], state: Mapping[str, Tensor], sourc
     try:
         with torch.device("meta"), _at_most(_PARTS * (len(state) + _PARTS)):
             model = make()
-    except LikewiseError:
-        raise
+    except LikewiseError as error:
+        raise LikewiseError(f"{source}: {error}") from error
     except Exception as error:  # whatever a constructor makes of numbers that mean nothing
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LikewiseError(f"{source} has a config that describes no network: {reason:.200}") from error
