@@ -136,6 +136,19 @@ def test_nested_configs_survive_json():
     assert config_from(Outer, json.loads(json.dumps(asdict(outer)))) == outer
 
 
+@dataclass(frozen=True)
+class Later:
+    outer: Outer = field(default=Outer())
+    way: str = field(default="new", metadata={"absent": "old"})
+
+
+def test_a_field_that_a_file_is_too_old_for_means_what_was_done_then():
+    assert Later().way == "new"
+    assert config_from(Later, {"outer": asdict(Outer())}).way == "old"
+    assert config_from(Later, {"way": "new"}).way == "new"
+    assert config_from(Later, json.loads(json.dumps(asdict(Later())))) == Later()
+
+
 def test_an_unknown_config_field_names_the_nearest():
     with pytest.raises(LikewiseError, match="no field 'object_sise'; did you mean 'object_size'"):
         config_from(Outer, {"inner": {"object_sise": 3}})

@@ -249,12 +249,16 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     with a dot where it is now a field of a field; or a function from the old value to new names and values; or
     `RemovedField`. So files of older versions are read as they are meant.
 
+    A field that is not among them has its default, or the value under "absent" of its metadata: what files that were
+    written before there was such a field mean.
+
     Raises:
         LikewiseError: an unknown key (the nearest valid one is named), a value of another kind than the field's, or a
             network that is no longer built.
     """
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(typing.cast(Any, cls))]
+    known = dataclasses.fields(typing.cast(Any, cls))
+    names = [field.name for field in known]
     values = _migrated(cls, values)
     for key in values:
         if key not in names:
@@ -263,7 +267,8 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     for key, value in typed.items():
         if not _fits(hints[key], value):
             raise LikewiseError(f"{cls.__name__}: {key} = {value!r:.60}, expected {_kind(hints[key])}")
-    return cls(**typed)
+    absent = {field.name: field.metadata["absent"] for field in known if "absent" in field.metadata}
+    return cls(**{**absent, **typed})
 
 
 def bundled_config(cls: type[T], file: str, otherwise: T) -> T:

@@ -540,6 +540,31 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float], message: str
         replace(CONFIG, **wrong)
 
 
+def test_a_networks_validation_begins_and_ends_once_and_is_told_how_far_the_run_is(tmp_path: Path):
+    told: list[float | str] = []
+
+    class Telling(Tiny):
+        def begin_validation(self, fraction: float) -> None:
+            told.append(fraction)
+
+        def end_validation(self) -> None:
+            told.append("end")
+
+    config = TrainConfig(steps=4, batch_size=2, val_every=2, workers=0, accelerator="cpu", progress=False)
+    train(Telling(), stream(), Blobs(3), config, tmp_path)
+    assert told == [0.5, "end", 1.0, "end"]
+
+
+def test_steps_and_powers_of_the_published_schedules():
+    steps = TrainConfig(steps=60, schedule="multistep", milestones=(40 / 60, 0.9), decay=0.1)
+    assert [steps.rate(s) for s in (0, 39, 40, 53, 54, 59)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    for epoch in (1, 7, 374):  # an epoch's length never moves the milestone
+        longer = TrainConfig(steps=60 * epoch, schedule="multistep", milestones=(40 / 60,), decay=0.1)
+        assert (longer.rate(40 * epoch - 1), longer.rate(40 * epoch)) == pytest.approx((1, 0.1))
+    poly = TrainConfig(steps=10, schedule="poly", power=0.9)
+    assert [poly.rate(s) for s in (0, 5, 9, 10, 11)] == pytest.approx([1, 0.5**0.9, 0.1**0.9, 0, 0])
+
+
 def test_schedules():
     cosine = TrainConfig(steps=101, final=0.1, warmup=4)
     assert cosine.rate(0) == pytest.approx(0.2, rel=1e-3)

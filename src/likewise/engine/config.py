@@ -20,6 +20,7 @@ METRICS: dict[str, Literal["higher", "lower"]] = {
 }
 #: Most of a run's steps over which the learning rate may rise: a tenth.
 WARMUP_SHARE = 10
+Schedule = Literal["constant", "cosine", "exponential", "multistep", "poly"]
 
 #: What may be different when a run is continued: it changes how long and where a run goes on, not what is learnt.
 MAY_CHANGE = (
@@ -51,10 +52,13 @@ class TrainConfig:
         beta2: AdamW's decay of the squared gradients' average; that of the gradients' is 0.9.
         warmup: steps over which the learning rate rises from 0, a tenth of the run's at most.
         schedule: "constant"; "cosine", down to `final` of it at the last step; "exponential", times `decay` every
-            `decay_every` steps.
+            `decay_every` steps; "multistep", times `decay` at each of the `milestones`; "poly", times
+            (1 - step / steps) ^ `power`.
         final: see `schedule`.
         decay: see `schedule`.
         decay_every: see `schedule`.
+        milestones: see `schedule`; shares of the run, from 0 to 1.
+        power: see `schedule`.
         clip: largest norm of the gradient; 0: no limit.
         accumulate: batches a step.
         ema: decay of the weights' moving average, which is what is validated and kept in the end; 0: none. It
@@ -88,10 +92,12 @@ class TrainConfig:
     momentum: float = 0.9
     beta2: float = 0.999
     warmup: int = 0
-    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
+    schedule: Schedule = "cosine"
     final: float = 0.01
     decay: float = 0.95
     decay_every: int = 1000
+    milestones: tuple[float, ...] = ()
+    power: float = 0.9
     clip: float = 0.0
     accumulate: int = 1
     ema: float = 0.0
@@ -117,7 +123,7 @@ class TrainConfig:
         at_least_one = ("steps", "batch_size", "decay_every", "accumulate", "prefetch", "checkpoint_every")
         for name in (*at_least_one, "val_batch_size", "log_every"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("lr", "weight_decay", "warmup", "clip", "workers", "val_every"):
+        for name in ("lr", "weight_decay", "warmup", "power", "clip", "workers", "val_every"):
             self._check(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("final", "decay"):
             self._check(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
@@ -127,12 +133,19 @@ class TrainConfig:
     def rate(self, step: int) -> float:
         """The factor on every learning rate at a step, counted from 0."""
         rise = min(1.0, (step + 1) / (min(self.warmup, self.steps // WARMUP_SHARE) + 1))
+        return rise * self._fall(step)
+
+    def _fall(self, step: int) -> float:
         if self.schedule == "exponential":
-            return rise * self.decay ** (step // self.decay_every)
+            return self.decay ** (step // self.decay_every)
         if self.schedule == "cosine":
             done = min(1.0, step / max(self.steps - 1, 1))
-            return rise * (self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2)
-        return rise
+            return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
+        if self.schedule == "multistep":
+            return self.decay ** sum(step / self.steps >= share for share in self.milestones)
+        if self.schedule == "poly":
+            return max(0.0, 1 - step / self.steps) ** self.power
+        return 1.0
 
     def optimizer_for(self, parameters: Any) -> Optimizer:
         """The optimiser of parameters or groups of them."""
@@ -143,7 +156,10 @@ class TrainConfig:
     def changed(self, before: dict[str, object]) -> list[str]:
         """What a run that was started with other settings may not continue with, each as "name: before -> now"."""
         fixed = [f.name for f in fields(TrainConfig) if f.name not in MAY_CHANGE and f.name in before]
-        return [f"{n}: {before[n]} -> {getattr(self, n)}" for n in fixed if before[n] != getattr(self, n)]
+        # JSON, from which it may have been read, knows lists only
+        now = {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in fixed}
+        then = {n: list(v) if isinstance(v := before[n], tuple) else v for n in fixed}
+        return [f"{n}: {then[n]} -> {now[n]}" for n in fixed if then[n] != now[n]]
 
     def _check(self, name: str, good: bool, expected: str) -> None:
         if not good:

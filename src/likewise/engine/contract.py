@@ -1,8 +1,9 @@
 """What the engine asks of a task, so that it trains counters, segmenters and recognisers alike.
 
 A network says what it is for (``task``), and has ``loss(output, batch)``: losses (B,) by name, of which "total" is
-minimised. It may have ``parameter_groups(lr)``, for the optimiser, and ``begin_step(fraction)``, which is told before
-each step how much of the run is done, in [0, 1).
+minimised. It may have ``parameter_groups(lr)``, for the optimiser, ``begin_step(fraction)``, which is told before each
+step how much of the run is done, in [0, 1), and ``begin_validation(fraction)`` with ``end_validation()``, told before
+and after it is validated.
 """
 
 from __future__ import annotations

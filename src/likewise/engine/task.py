@@ -60,8 +60,11 @@ class Training(LightningModule):
         return {"loss": total} | {n: v.detach() for n, v in losses.items()}
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets the last validation."""
+        """Forgets the last validation, and tells a network that asks for it how far the run is."""
         self.meter = self.contract.meter()
+        begin = getattr(self.model, "begin_validation", None)
+        if begin is not None:
+            begin(self.global_step / self.config.steps)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds what a batch gives to the meter."""
@@ -70,7 +73,10 @@ class Training(LightningModule):
         self.meter.add(output, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the metrics."""
+        """Logs the metrics, and tells a network that asks for it that it is used again."""
+        end = getattr(self.model, "end_validation", None)
+        if end is not None:
+            end()
         for index, (name, value) in enumerate(self.meter.summary().items()):
             self.log(f"val/{name}", value, prog_bar=index == 0)
 
