@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from likewise.ops.response_peaks import class_response, entropy_gate, response_peaks
+from likewise.ops.response_peaks import class_response, entropy_gate, response_means, response_peaks
 
 
 def slow_gate(logits: list[float], top: int, threshold: float) -> list[float]:
@@ -54,6 +54,54 @@ def test_the_response_is_the_mean_of_the_chosen_classes_maps():
         ]  # fmt: skip
         mean = torch.stack(maps).mean(0)
         torch.testing.assert_close(got[b], (mean - mean.min()) / (mean.max() - mean.min()), rtol=1e-4, atol=1e-5)
+
+
+def plain_response(features: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, size: int) -> torch.Tensor:
+    """One picture's response by the definition: every class's map, cell by cell of the larger grid."""
+    _, h, w = features.shape
+    maps = torch.zeros(len(weight), size, size, dtype=features.dtype)
+    for c in range(len(weight)):
+        small = sum(weight[c, d] * features[d] for d in range(len(features))) + bias[c]
+        for i in range(size):
+            for j in range(size):
+                y, x = i * (h - 1) / (size - 1), j * (w - 1) / (size - 1)
+                t, s = min(int(y), h - 2), min(int(x), w - 2)
+                a, b = y - t, x - s
+                above = (1 - b) * small[t, s] + b * small[t, s + 1]
+                maps[c, i, j] = (1 - a) * above + a * ((1 - b) * small[t + 1, s] + b * small[t + 1, s + 1])
+    chosen = torch.tensor(slow_gate(maps.mean((1, 2)).tolist(), 5, -0.2), dtype=maps.dtype)
+    mixed = (chosen[:, None, None] * maps).sum(0)
+    return (mixed - mixed.min()) / (mixed.max() - mixed.min())
+
+
+def test_where_the_fifth_and_the_sixth_class_are_close_the_maps_means_decide():
+    """Random features and classifiers; those are asked for of which the pooled logits would mix other classes."""
+    ranked_otherwise = 0
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        features = torch.rand(1, 6, 4, 5, generator=generator, dtype=torch.float64)
+        weight = 0.3 * torch.randn(9, 6, generator=generator, dtype=torch.float64)
+        bias = 0.1 * torch.randn(9, generator=generator, dtype=torch.float64)
+        pooled = features.mean((2, 3)) @ weight.T + bias
+        means = response_means(features, weight, bias, (11, 11))
+        best = [set(each[0].topk(5).indices.tolist()) for each in (means, pooled)]
+        margin = means[0].sort(descending=True).values[4:6]
+        if best[0] == best[1] or float(margin[0] - margin[1]) < 1e-6:
+            continue
+        ranked_otherwise += 1
+        expected = plain_response(features[0], weight, bias, 11)
+        ours, other = (class_response(features, weight, entropy_gate(each), (11, 11))[0] for each in (means, pooled))
+        torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
+        assert float((other - expected).abs().max()) > 1e-3
+    assert ranked_otherwise >= 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (5, 3), (14, 14), (40, 36)])
+def test_means_of_maps_are_those_of_the_maps_themselves(size):
+    features, weight, bias = torch.randn(2, 7, *size), torch.randn(5, 7), torch.randn(5)
+    maps = torch.einsum("bdhw,cd->bchw", features, weight) + bias[:, None, None]
+    expected = F.interpolate(maps, (31, 29), mode="bilinear", align_corners=True).mean((2, 3))
+    torch.testing.assert_close(response_means(features, weight, bias, (31, 29)), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_flat_response_is_zero_and_has_no_peak():

@@ -19,6 +19,33 @@ from torch import Tensor
 FLAT = 1e-6
 
 
+def response_means(features: Tensor, weight: Tensor, bias: Tensor, size: tuple[int, int]) -> Tensor:
+    """The mean of each class's response map, as `class_response` makes them of one class each, before they are scaled.
+
+    Other than the logits of pooled features: corners on corners, a map's border cells count less than those inside.
+
+    Args:
+        features: (B, D, h, w).
+        weight: (C, D) of the classifier.
+        bias: (C,) of the classifier, which is added at every place.
+        size: (H, W) of the maps.
+
+    Returns:
+        (B, C).
+    """
+    compute = torch.promote_types(features.dtype, torch.float32)
+    with torch.autocast(features.device.type, enabled=False):
+        rows, columns = (_shares(features.shape[2 + axis], size[axis], features, compute) for axis in (0, 1))
+        pooled = torch.einsum("bdhw,h,w->bd", features.to(compute), rows, columns)  # no map a class is made
+        return F.linear(pooled, weight.to(compute), bias.to(compute))
+
+
+def _shares(side: int, cells: int, like: Tensor, dtype: torch.dtype) -> Tensor:
+    """(side,): the part that each place has in the mean of what is interpolated to so many cells."""
+    unit = torch.eye(side, device=like.device, dtype=dtype)[None]
+    return F.interpolate(unit, cells, mode="linear", align_corners=True).mean(2)[0]
+
+
 def entropy_gate(logits: Tensor, *, top: int = 5, threshold: float = -0.2) -> Tensor:
     """What share each class has in a picture's response map.
 
@@ -26,7 +53,7 @@ def entropy_gate(logits: Tensor, *, top: int = 5, threshold: float = -0.2) -> Te
     is sure: the most probable class alone counts. Otherwise these classes count equally. A probability of 0 adds 0.
 
     Args:
-        logits: (B, C) of the classifier.
+        logits: (B, C) of which the softmax is how probable the classes are.
         top: classes that are asked; all of them where there are fewer.
         threshold: of the sum, which is 0 for a sure classifier and negative for any other.
 

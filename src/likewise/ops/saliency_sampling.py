@@ -91,7 +91,7 @@ def sample_by_saliency(
         fwhm: see `saliency_grid`.
         aligned: the grid's corners are the centres of the corner pixels, so that a flat saliency leaves the picture
             as it is. False: they are the corners of the picture, half a pixel outside, where half of what is seen is
-            black; the published code reads it so.
+            black: what PyTorch since 1.3 makes of a call that does not say.
 
     Returns:
         (B, C, height, width), in the picture's type.

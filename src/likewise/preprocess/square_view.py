@@ -8,7 +8,7 @@ Boxes are x0, y0, x1, y1 in float pixels, the centre of the top left pixel at (0
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,10 @@ class SquareView:
 
     Attributes:
         size: pixels a side.
-        share: of the picture's shorter side: so much of its middle is seen, as by scaling the shorter side to
-            size / share and cutting the middle out. 0: the whole picture is seen, squeezed into a square.
+        share: so much of the picture's middle is seen, of its width and of its height; 0: all of it, squeezed.
+        squeezed: the picture is brought to a square of size / share, whatever its shape, before the middle is cut out.
+            False: its shorter side is brought to that, so that what is seen is a square of the picture, of ``share``
+            of its shorter side.
 
     Raises:
         LikewiseError: a size below 1 or above `LARGEST`, or a share outside [0, 1].
@@ -37,6 +39,7 @@ class SquareView:
 
     size: int = 448
     share: float = 448 / 600
+    squeezed: bool = field(default=True, metadata={"absent": False})
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= LARGEST or not 0 <= self.share <= 1:
@@ -48,8 +51,9 @@ class SquareView:
         """The part of a picture that is seen."""
         if not self.share:
             return 0.0, 0.0, float(width), float(height)
-        half = self.share * min(width, height) / 2
-        return width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half
+        sides = (width, height) if self.squeezed else (min(width, height),) * 2
+        x, y = (self.share * side / 2 for side in sides)
+        return width / 2 - x, height / 2 - y, width / 2 + x, height / 2 + y
 
     def of(self, pixels: Bytes) -> Bytes:
         """What is seen of a picture (H, W, 3): (size, size, 3) uint8."""

@@ -180,10 +180,23 @@ def test_classes_are_renumbered_as_a_model_knows_them(cub):
         data.relabelled(("Layson", "Black footed Albatross"))
 
 
-def test_the_published_view_is_the_middle_of_the_scaled_picture():
+def test_the_published_view_is_the_middle_of_the_squeezed_picture():
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(pixels).resize((40, 30)).resize((400, 300)))
-    view = SquareView(size=448, share=448 / 600)
+    for width, height in ((500, 500), (500, 375), (375, 500), (1024, 400)):
+        x0, y0, x1, y1 = SquareView().box(width, height)
+        assert ((x1 - x0) / width, (y1 - y0) / height) == pytest.approx((448 / 600, 448 / 600))
+        assert (x0 + x1, y0 + y1) == pytest.approx((width, height))
+    squeezed = Image.fromarray(smooth).resize((600, 600), Image.Resampling.BILINEAR)
+    seen = SquareView().of(smooth).astype(int)
+    assert np.abs(seen - np.asarray(squeezed)[76:524, 76:524]).mean() < 0.5
+    assert seen.shape == (448, 448, 3)
+
+
+def test_a_square_of_the_picture_is_the_middle_of_the_scaled_picture():
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(pixels).resize((40, 30)).resize((400, 300)))
+    view = SquareView(size=448, share=448 / 600, squeezed=False)
     assert view.box(400, 300) == pytest.approx((200 - 112, 150 - 112, 200 + 112, 150 + 112))
     scaled = Image.fromarray(smooth).resize((800, 600), Image.Resampling.BILINEAR)
     expected = np.asarray(scaled)[76:524, 176:624]

@@ -12,6 +12,7 @@ from likewise import registry
 from likewise.errors import LikewiseError
 from likewise.methods.s3n import S3N, Config, Look, config_for, convert_keys
 from likewise.types import ClassBatch
+from likewise.weights import config_from, read_checkpoint
 
 #: The presets with fewer classes, and ResNet-50 without most of its layers.
 SMALL = {"s3n": {"classes": 7, "trunk": "resnet18"}, "s3n-lite": {"classes": 7, "labels": ()}}
@@ -104,11 +105,63 @@ def test_optimiser_groups_hold_every_parameter_once_and_the_trunk_is_slow(model)
     groups = model.parameter_groups(1e-2)
     held = [id(p) for group in groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in model.parameters())
-    trunk = {id(p) for p in model.trunk.parameters()}
-    for group in groups:
-        slow = any(id(p) in trunk for p in group["params"])
-        rate = model.config.trunk_rate if slow or len(group["params"]) == 2 else 1
-        assert group["lr"] == pytest.approx(rate * 1e-2)
+    config, rates = model.config, {id(p): group["lr"] for group in groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        rate = 1.0
+        if name.startswith("trunk.") or name.endswith(".radius"):
+            rate = config.trunk_rate / (config.radius_slowdown if name.endswith(".radius") else 1)
+        elif ".conv." in name or ".norm." in name:
+            rate = config.branch_rate
+        assert rates[id(parameter)] == pytest.approx(rate * 1e-2), name
+    decayed = [group.get("weight_decay") for group in groups]
+    assert decayed == [None, None, None, None if config.radius_decay else 0.0]
+
+
+def test_the_published_rates_are_those_of_the_authors():
+    config = registry.preset("s3n").config
+    assert (1e-2 * config.branch_rate, 1e-2 * config.trunk_rate) == (1e-3, 1e-3)
+    assert 1e-2 * config.trunk_rate / config.radius_slowdown == 1e-7
+
+
+def test_an_early_validation_is_as_training_was_and_nothing_of_it_stays(monkeypatch):
+    image = torch.rand(2, 3, 64, 64)
+    response = torch.zeros(2, 31, 31)
+    response[:, 5::7, 3::9] = 0.5
+    response[:, 12, 12] = 1.0
+    for early in (True, False):
+        model = build(early_validation=early)
+        monkeypatch.setattr(model, "_respond", lambda *_: (response, response > 0))
+        with torch.inference_mode():
+            used, every = model(image).logits, model.look((image - model.mean) / model.std, "every").logits
+            assert not torch.equal(used, every)
+            for fraction in (0.0, model.config.first_stage - 0.01, model.config.first_stage):
+                model.begin_validation(fraction)
+                seen = model(image).logits
+                assert torch.equal(seen, every if early and fraction < model.config.first_stage else used)
+                model.end_validation()
+                assert torch.equal(model(image).logits, used)
+
+
+def test_classes_are_ranked_by_what_the_config_says():
+    """A place at the border that the pooled features see and the maps' means hardly do."""
+    features = torch.zeros(1, 2, 4, 4)
+    features[0, 0, 0, 0], features[0, 1, 1, 1] = 1.0, 0.8
+    for ranking, place in (("maps", (10, 10)), ("pooled", (0, 0))):
+        model = build("s3n", classes=2, ranking=ranking, top=1)
+        model.origin.weight.data, model.origin.bias.data = torch.eye(2), torch.zeros(2)
+        logits = features.mean((2, 3))
+        response, _ = model._respond(features, logits)
+        assert tuple(divmod(int(response[0].argmax()), 31)) == place
+
+
+def test_the_bundled_file_says_or_implies_what_it_was_trained_with():
+    preset = registry.preset("s3n-lite")
+    held = config_from(Config, read_checkpoint(preset.card.path).config)
+    kept = ("ranking", "aligned", "first_stage", "early_validation", "view", "centred", "trunk_rate")
+    assert [getattr(held, name) for name in kept] == [getattr(preset.config, name) for name in kept]
+    assert (held.ranking, held.early_validation, held.view.squeezed) == ("pooled", False, False)
+    published = registry.preset("s3n").config
+    assert (published.ranking, published.aligned, published.view.squeezed) == ("maps", True, True)
 
 
 def test_early_every_peak_makes_both_maps_and_later_chance_decides(lite, monkeypatch):

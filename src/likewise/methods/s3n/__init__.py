@@ -9,9 +9,9 @@ of what tells classes apart and of what else is there, by which the picture is s
 the same trunk. A classifier of all three looks answers.
 
 Deviations, each a field of `Config` or said here: a picture without peaks is left as it is (the original fails),
-chance plays no part outside training, any trunk and any picture size. The original's sampling grid is half a pixel
-off, which is kept (``aligned``). ``s3n-lite`` is the same network on MobileNetV2, with depthwise convolutions before
-the classifiers of its branches, and weights for 81 kinds of groceries.
+chance plays no part outside training, any trunk and any picture size. ``s3n-lite`` is the same network on MobileNetV2,
+with depthwise convolutions before the classifiers of its branches, other settings where they are fields, and weights
+for 81 kinds of groceries. What is as published and what is not: docs/methods/s3n.md.
 
 Shapes: B pictures, C classes, D channels of features, M = ``map_size``.
 """
@@ -28,8 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
+from likewise.methods.s3n.selection import Chosen, Selection, selected
 from likewise.methods.s3n.trunk import SpatialTrunk
-from likewise.ops.response_peaks import class_response, entropy_gate, response_peaks
+from likewise.ops.response_peaks import class_response, entropy_gate, response_means, response_peaks
 from likewise.ops.saliency_sampling import attention_bumps, sample_by_saliency
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.square_view import SquareView
@@ -38,9 +39,6 @@ from likewise.weights import Preset, WeightCard, renamed
 
 BRANCHES = ("discriminative", "complementary")
 Branches = Literal["none", "discriminative", "complementary", "both"]
-
-#: Which peaks make which map: "every" peak both, each peak "drawn" for one of them, the two "extremes".
-Selection = Literal["every", "drawn", "extremes"]
 
 
 @dataclass(frozen=True)
@@ -58,17 +56,25 @@ class Config:
         map_size: cells a side of response and saliency maps.
         top: most probable classes whose entropy is the gate, and that are mixed where it is closed.
         gate: the most probable class's response is used alone where sum(p log p) is above this.
+        ranking: how probable classes are for that: by the softmax over the means of their response "maps", as
+            published, or over the logits of the "pooled" features, which weigh border cells as much as others.
         base: level of the saliency where there is no peak.
         radii: the widths of discriminative and complementary bumps as shares of a map's side, before training.
         reach: of the sampler's Gaussian kernel, in cells.
         fwhm: its full width at half maximum, in cells.
         centred: a class's response is taken relative to the mean of all classes, a part of the weights that no answer
             depends on, but that may drown the rest of the response; False as published.
-        aligned: False reproduces the original's grid, which is half a pixel off at the border; True is the clean value.
+        aligned: the sampling grid's corners are the centres of the corner pixels, as in the version of PyTorch that the
+            authors ask for, 0.4.1. False is what later versions make of the same call: half a pixel off.
         smoothing: share of the target that the other classes get, in the losses of the first look and of the
             complementary branch.
-        first_stage: share of a run in which every peak goes to both maps: the published 20 of 60 epochs.
-        trunk_rate: the trunk's learning rate, relative to that of what is new.
+        first_stage: share of a run in which every peak goes to both maps: the published 21 of 60 epochs.
+        early_validation: what is validated in that share is what is trained there, as published: every peak goes to
+            both maps. False: the extremes, as in use.
+        trunk_rate: the trunk's learning rate, relative to that of the classifiers.
+        branch_rate: that of the convolutions before the branches' classifiers and of their norms, likewise.
+        radius_slowdown: the radii learn so many times slower than the trunk.
+        radius_decay: the optimiser's weight decay holds for the radii as well.
         dropout: on the pooled features of each look while training, before they are classified; published: none.
         view: what is seen of a picture.
         preprocess: its colours.
@@ -84,15 +90,20 @@ class Config:
     map_size: int = 31
     top: int = 5
     gate: float = -0.2
+    ranking: Literal["maps", "pooled"] = field(default="maps", metadata={"absent": "pooled"})
     base: float = 0.09
     radii: tuple[float, float] = (0.09, 0.3)
     reach: int = 30
     fwhm: float = 13.0
     centred: bool = False
-    aligned: bool = False
+    aligned: bool = True
     smoothing: float = 0.15
-    first_stage: float = 1 / 3
+    first_stage: float = 21 / 60
+    early_validation: bool = field(default=True, metadata={"absent": False})
     trunk_rate: float = 0.1
+    branch_rate: float = 0.1
+    radius_slowdown: float = 1e4
+    radius_decay: bool = True
     dropout: float = 0.0
     view: SquareView = field(default_factory=SquareView)
     preprocess: Preprocess = field(default_factory=Preprocess)
@@ -142,7 +153,7 @@ class S3N(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         if self.names:
             self.joined = nn.Linear(width * (1 + len(self.names)), config.classes)
-        self._early = True
+        self._early, self._validated_early = True, False
 
     def forward(self, image: Tensor) -> Look:
         """Recognise what each picture shows.
@@ -150,7 +161,7 @@ class S3N(nn.Module):
         Args:
             image: (B, 3, H, W) RGB in [0, 1], any size.
         """
-        selection: Selection = "extremes"
+        selection: Selection = "every" if self._validated_early else "extremes"
         if self.training:
             selection = "every" if self._early else "drawn"
         return self.look(self.config.preprocess.normalised(image), selection)
@@ -159,6 +170,14 @@ class S3N(nn.Module):
         """Told before a step of training how much of the run is done: which peaks make which map depends on it."""
         self._early = fraction < self.config.first_stage
 
+    def begin_validation(self, fraction: float) -> None:
+        """Told before a validation how much of the run is done."""
+        self._validated_early = self.config.early_validation and fraction < self.config.first_stage
+
+    def end_validation(self) -> None:
+        """Told after a validation: from here on it is used as when it is loaded."""
+        self._validated_early = False
+
     def look(self, image: Tensor, selection: Selection) -> Look:
         """The published network itself, on normalised pictures (B, 3, H, W)."""
         config = self.config
@@ -166,7 +185,7 @@ class S3N(nn.Module):
         pooled = [self.dropout(features.mean((2, 3)))]
         origin = self.origin(pooled[0])
         response, peaks = self._respond(features, origin)
-        chosen = _selected(response, peaks, selection)
+        chosen = selected(response, peaks, selection)
         logits, sampled = {}, {}
         for name in self.names:
             branch = self.branches[name]
@@ -195,14 +214,20 @@ class S3N(nn.Module):
         return {**terms, "total": torch.stack(list(terms.values())).sum(0)}
 
     def parameter_groups(self, lr: float) -> list[dict[str, object]]:
-        """Optimiser groups: what is new, the pretrained trunk at ``trunk_rate`` of the rate, radii without decay."""
-        radii = [branch.radius for branch in self.branches.values()]
-        held = {id(p) for p in (*self.trunk.parameters(), *radii)}
+        """Optimiser groups: classifiers at the rate; trunk, branches' convolutions and radii at their shares of it."""
+        config, branches = self.config, list(self.branches.values())
+        radii = [branch.radius for branch in branches]
+        convs = [p for branch in branches for part in (branch.conv, branch.norm) for p in part.parameters()]  # type: ignore[union-attr]
+        trunk = list(self.trunk.parameters())
+        held = {id(p) for p in (*trunk, *convs, *radii)}
+        decay = {} if config.radius_decay else {"weight_decay": 0.0}
         groups: list[dict[str, object]] = [
             {"params": [p for p in self.parameters() if id(p) not in held], "lr": lr},
-            {"params": list(self.trunk.parameters()), "lr": self.config.trunk_rate * lr},
+            {"params": trunk, "lr": config.trunk_rate * lr},
+            {"params": convs, "lr": config.branch_rate * lr},
+            {"params": radii, "lr": config.trunk_rate * lr / config.radius_slowdown, **decay},
         ]
-        return [*groups, {"params": radii, "lr": self.config.trunk_rate * lr, "weight_decay": 0.0}] if radii else groups
+        return [group for group in groups if group["params"]]
 
     def load_trunk(self, state: Mapping[str, Tensor]) -> None:
         """Start the trunk from weights under timm's names; see `SpatialTrunk.load_imagenet`."""
@@ -212,9 +237,12 @@ class S3N(nn.Module):
     def _respond(self, features: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Response map and its peaks, (B, M, M) each."""
         config = self.config
+        size = (config.map_size, config.map_size)
+        if config.ranking == "maps":
+            logits = response_means(features, self.origin.weight, self.origin.bias, size)
         shares = entropy_gate(logits, top=config.top, threshold=config.gate)
         weight = self.origin.weight - self.origin.weight.mean(0) if config.centred else self.origin.weight
-        response = class_response(features, weight, shares, (config.map_size,) * 2)
+        response = class_response(features, weight, shares, size)
         return response, response_peaks(response)
 
     def _sampled(self, image: Tensor, saliency: Tensor, peaks: Tensor) -> Tensor:
@@ -255,48 +283,9 @@ class Branch(nn.Module):
         return attention_bumps(chosen.cells, chosen.weight, width, shape)
 
 
-class Chosen(NamedTuple):
-    """Peaks of a map: (N, 3) picture, row, column; (N,) the weight of each; (N,) its response."""
-
-    cells: Tensor
-    weight: Tensor
-    response: Tensor
-
-
-def _selected(response: Tensor, peaks: Tensor, selection: Selection) -> dict[str, Chosen]:
-    """Which peaks make which map: a peak weighs its response in the discriminative map, 1 / response in the other."""
-    if selection == "extremes":
-        return _extremes(response, peaks)
-    cells = peaks.nonzero()
-    height = response[peaks]
-    ones = torch.ones_like(height)
-    kept = (height > torch.rand_like(height)).to(height) if selection == "drawn" else ones
-    left = 1 - kept if selection == "drawn" else ones
-    return {
-        "discriminative": Chosen(cells, kept * height, height),
-        "complementary": Chosen(cells, left / height, height),
-    }
-
-
-def _extremes(response: Tensor, peaks: Tensor) -> dict[str, Chosen]:
-    """The highest peak of each picture and the lowest; a picture without peaks gets bumps of no weight."""
-    some = peaks.any(2).any(1).to(response)
-    found = {}
-    for name, best in (
-        ("discriminative", response.where(peaks, -torch.inf).flatten(1).argmax(1)),
-        ("complementary", response.where(peaks, torch.inf).flatten(1).argmin(1)),
-    ):
-        picture = torch.arange(len(best), device=best.device)
-        row, column = best // response.shape[2], best % response.shape[2]
-        height = response[picture, row, column]
-        weight = some * (height if name == "discriminative" else 1 / height.where(some > 0, 1.0))
-        found[name] = Chosen(torch.stack([picture, row, column], dim=1), weight, height)
-    return found
-
-
 def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy (B,) with 1 - smoothing on the target and the rest spread over the other classes."""
-    logs = logits.float().log_softmax(1)
+    logs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(1)
     right = logs.gather(1, target[:, None])[:, 0]
     others = max(logits.shape[1] - 1, 1)
     return -(1 - smoothing) * right - smoothing * (logs.sum(1) - right) / others
@@ -364,10 +353,15 @@ S3N_LITE = Preset(
         folded=True,
         same_padding=True,
         depthwise=True,
+        ranking="pooled",
         centred=True,
-        aligned=True,
+        first_stage=1 / 3,
+        early_validation=False,
         trunk_rate=0.2,
-        view=SquareView(size=192, share=0.0),
+        branch_rate=1.0,
+        radius_slowdown=1.0,
+        radius_decay=False,
+        view=SquareView(size=192, share=0.0, squeezed=False),
         preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3),
     ),
     card=WeightCard(
