@@ -14,7 +14,8 @@ from likewise.engine.config import TrainConfig
 from likewise.engine.segment_eval import Memory, SegmentMeter, evaluate
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
-from likewise.methods.fwb import FWB, FWB_LITE, Levels
+from likewise.methods.fwb import FWB, FWB_LITE
+from likewise.methods.fwb.support import Levels
 from likewise.predict import Segmenter
 from likewise.registry import load_model
 from likewise.types import SegmentBatch, SupportBatch

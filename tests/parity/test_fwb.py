@@ -16,9 +16,9 @@ from likewise.types import SupportBatch
 
 #: Fixture -> the preset with its trunk.
 FIXTURES = {"fwb_resnet101": "fwb", "fwb_vgg16": "fwb-vgg16"}
-#: Number of the authors' model -> what it switches on, and its shots.
-PLAIN = {0: (False, 1), 2: (True, 1), 8: (True, 5)}
-BOOSTED = {3: (False, 1), 5: (True, 1), 9: (True, 5)}
+#: Number of the authors' model -> whether it weighs features, and whether it is given several shots.
+PLAIN = {0: (False, False), 2: (True, False), 8: (True, True)}
+BOOSTED = {3: (False, False), 5: (True, False), 9: (True, True)}
 
 
 @pytest.fixture(scope="module", params=FIXTURES)
@@ -55,22 +55,22 @@ def once(look):
     return remembered
 
 
-def prepared(model, arrays, shots, **changes):
+def prepared(model, arrays, several, **changes):
     """The network so configured, the query and its support, in RGB."""
     model.config = replace(model.config, last_shot_features=True, vote="hard", **changes)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (model.config.preprocess.mean, model.config.preprocess.std))
-    ending = "" if shots == 1 else "s"
+    ending = "s" * several
     images = torch.from_numpy(arrays[f"support{ending}"]).float() * std + mean  # the fixture's are normalised already
     masks = torch.from_numpy(arrays[f"support_mask{ending}"]).bool()
     query = torch.from_numpy(arrays["query"]).float() * std + mean
-    return query, SupportBatch((tuple(images[:shots]),), (tuple(masks[:shots]),))
+    return query, SupportBatch((tuple(images),), (tuple(masks),))
 
 
 @pytest.mark.parametrize("number", PLAIN)
 def test_similarity_and_logits_are_the_authors(fixture, number):
     model, arrays = fixture
-    weighting, shots = PLAIN[number]
-    query, support = prepared(model, arrays, shots, weighting=weighting, boosting=0)
+    weighting, several = PLAIN[number]
+    query, support = prepared(model, arrays, several, weighting=weighting, boosting=0)
     with torch.inference_mode():
         similarity = model.similarity(model.look(query)[0], model.describe(support)[0])[None]
         logits = model(query, support)
@@ -83,8 +83,8 @@ def test_similarity_and_logits_are_the_authors(fixture, number):
 @pytest.mark.parametrize("number", BOOSTED)
 def test_votes_are_the_authors(fixture, number):
     model, arrays = fixture
-    weighting, shots = BOOSTED[number]
-    query, support = prepared(model, arrays, shots, weighting=weighting, boosting=10)
+    weighting, several = BOOSTED[number]
+    query, support = prepared(model, arrays, several, weighting=weighting, boosting=10)
     with torch.inference_mode():
         votes = model.votes(model.look(query)[0], model.describe(support)[0])[None]
     expected = torch.from_numpy(arrays[f"model{number}_votes"])

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 
 from likewise import registry
 from likewise.errors import LikewiseError
-from likewise.methods.fwb import Guide
+from likewise.methods.fwb import Config
+from likewise.methods.fwb.support import Guide
 from likewise.types import SegmentBatch, SupportBatch
+from likewise.weights import config_from, read_checkpoint
 
 SEGMENTERS = [name for name in registry.model_names() if registry.preset(name).task == "segment"]
 #: The published network and the lite one, on one small trunk: what differs between them is what stands on it.
@@ -215,6 +217,84 @@ def test_a_thing_of_one_pixel_is_found_on_the_grid(lite):
     torch.testing.assert_close(
         guide.experts[0] / guide.relevance, late[0, :, 21 * 6 // 48, 30 * 7 // 56], rtol=1e-2, atol=1e-3
     )
+
+
+def gradient(model, queries, support, mask, *, detached=False):
+    """Of the trunk's deep layers, through the whole network or with the support made into a guide beforehand."""
+    model.zero_grad()
+    if detached:
+        with torch.no_grad():
+            guides = model.describe(support)
+        logits = torch.stack([model.answer(s, g) for s, g in zip(model.look(queries), guides, strict=True)])
+    else:
+        logits = model(queries, support)
+    model.loss(logits, SegmentBatch(queries, support, mask))["total"].mean().backward()
+    return torch.cat([p.grad.flatten() for p in model.trunk.late.parameters()])
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_trunk_learns_by_way_of_the_support_only_where_that_is_wanted(wanted):
+    model = built("fwb", **SMALL["fwb"], support_gradient=wanted).train()
+    queries, mask = scene((48, 64), 5)[None], box((48, 64), 8, 8, 30, 40)[None].long()
+    examples = support(shots((48, 56), (40, 48)))
+    whole = gradient(model, queries, examples, mask)
+    query = gradient(model, queries, examples, mask, detached=True)
+    cosine = float(F.cosine_similarity(whole.double(), query.double(), dim=0))
+    assert cosine == pytest.approx(1, abs=1e-5) if not wanted else cosine < 0.99
+    assert model.trunk.training
+    assert model.describe(examples)[0].experts.requires_grad == wanted
+
+
+def test_pixels_that_nobody_labels_are_background_as_published():
+    model = built("fwb", **SMALL["fwb"])
+    logits, truth = torch.randn(1, 2, 6, 8), torch.randint(0, 2, (1, 6, 8))
+    truth[:, 2:5] = 255
+    batch = SegmentBatch(torch.zeros(1, 3, 6, 8), SupportBatch((), ()), truth)
+    expected = F.cross_entropy(logits, torch.where(truth == 255, 0, truth))
+    torch.testing.assert_close(model.loss(logits, batch)["total"], expected[None])
+
+
+def with_shots(name, way, **changes):
+    return built(name, **SMALL[name], shots=way, vote="soft", **changes)
+
+
+def test_a_mean_of_class_vectors_is_their_sum_divided():
+    rows, query = shots((48, 56), (40, 48), (33, 61)), scene((48, 64), 4)[None]
+    plain, boosted = ([with_shots("fwb", way, boosting=steps) for way in ("sum", "mean")] for steps in (0, 3))
+    with torch.inference_mode():
+        summed, mean = (model.describe(support(rows))[0] for model in plain)
+        torch.testing.assert_close(mean.experts * 3, summed.experts)
+        torch.testing.assert_close(mean.relevance, summed.relevance)
+        one, other = (model(query, support(rows)) for model in plain)
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)  # a cosine knows no length ...
+        one, other = (model(query, support(rows)).softmax(1) for model in boosted)
+        assert float((one - other).abs().max()) > 1e-6  # ... but steps of one length do
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("boosting", [0, 3])
+def test_masks_of_single_examples_are_averaged(name, boosting):
+    model = with_shots(name, "masks", boosting=boosting)
+    images, masks = shots((48, 56), (40, 48), (33, 61))
+    query = scene((48, 64), 4)[None]
+    alone = [support(((image,), (mask,))) for image, mask in zip(images, masks, strict=True)]
+    with torch.inference_mode():
+        scores = [model(query, each).softmax(1) for each in alone]
+        together = model(query, support((images, masks))).softmax(1)
+        similar = [model.similarity(model.look(query)[0], model.describe(each)[0]) for each in alone]
+        joint = model.similarity(model.look(query)[0], model.describe(support((images, masks)))[0])
+    torch.testing.assert_close(together, torch.stack(scores).mean(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(joint, torch.stack(similar).mean(0))
+    model.train()
+    trained = [model(query, each).softmax(1) for each in alone]
+    torch.testing.assert_close(model(query, support((images, masks))).softmax(1), torch.stack(trained).mean(0))
+
+
+def test_the_bundled_file_says_or_implies_what_it_was_trained_with():
+    preset = registry.preset("fwb-lite")
+    held = config_from(Config, read_checkpoint(preset.card.path).config)
+    assert (held.support_gradient, held.unlabelled, held.shots) == (True, "ignored", "sum")
+    assert replace(held, head_std=0.0) == preset.config
 
 
 @pytest.mark.parametrize(

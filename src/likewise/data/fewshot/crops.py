@@ -30,13 +30,14 @@ class EpisodeCrop:
 
     Attributes:
         size: side of the square crops, network pixels.
-        scale: the picture's longer side becomes so many times ``size``, drawn from this range.
+        scale: the picture's longer side becomes so many times ``size``, drawn from this range; None: pictures keep
+            their size.
         mirror: whether half of the crops are mirrored.
         least: an example's crop shows at least this share of the thing, and at least one pixel.
     """
 
     size: int = 512
-    scale: tuple[float, float] = (1.0, 1.5)
+    scale: tuple[float, float] | None = (1.0, 1.5)
     mirror: bool = True
     least: float = 0.25
 
@@ -68,15 +69,19 @@ def cropped(
     image: Tensor, mask: Tensor, crop: EpisodeCrop, rng: np.random.Generator, *, example: bool
 ) -> tuple[Tensor, Tensor]:
     """A crop of a picture (3, H, W) uint8 and its mask (H, W) uint8; an example's shows enough of the thing."""
-    factor = crop.size * rng.uniform(*crop.scale) / max(image.shape[1:])
-    size = [max(1, round(side * factor)) for side in image.shape[1:]]
-    scaled = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0].round().to(torch.uint8)
-    small = F.interpolate(mask[None, None].float(), size, mode="nearest-exact")[0, 0].to(torch.uint8)
-    corner = _corner(small, crop, rng, example=example)
-    picture, label = _window(scaled, *corner, crop.size, 0), _window(small[None], *corner, crop.size, IGNORED)[0]
+    if crop.scale is not None:
+        image, mask = _scaled(image, mask, crop.size * rng.uniform(*crop.scale) / max(image.shape[1:]))
+    corner = _corner(mask, crop, rng, example=example)
+    picture, label = _window(image, *corner, crop.size, 0), _window(mask[None], *corner, crop.size, IGNORED)[0]
     if crop.mirror and rng.random() < 0.5:
         return picture.flip(2), label.flip(1)
     return picture, label
+
+
+def _scaled(image: Tensor, mask: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    size = [max(1, round(side * factor)) for side in image.shape[1:]]
+    scaled = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0].round().to(torch.uint8)
+    return scaled, F.interpolate(mask[None, None].float(), size, mode="nearest-exact")[0, 0].to(torch.uint8)
 
 
 def _corner(mask: Tensor, crop: EpisodeCrop, rng: np.random.Generator, *, example: bool) -> tuple[int, int]:

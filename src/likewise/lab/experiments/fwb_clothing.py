@@ -21,9 +21,10 @@ from likewise.data.fewshot.labelled import LabelFolder, Part
 from likewise.engine.config import TrainConfig
 from likewise.engine.segment_eval import Memory, SegmentReport, evaluate
 from likewise.engine.unbatched import check_settings, train_unbatched
-from likewise.methods.fwb import FWB, FWB_LITE, Config, Levels
+from likewise.methods.fwb import FWB, FWB_LITE, Config
 from likewise.methods.fwb.frozen_trunk import CachedEpisodes, CachedFeatures, start_projection
 from likewise.methods.fwb.prototypes import inside_and_outside
+from likewise.methods.fwb.support import Levels
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.predict.protocols import SegmenterModel
 from likewise.predict.segmenter import Segmenter

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from likewise.lab.speed.deform_conv import relative_error
 from likewise.lab.speed.timing import Comparison, aimed, interleave
-from likewise.methods.fwb import FWB, FWB_LITE, FWB_PAPER, Config, Levels
+from likewise.methods.fwb import FWB, FWB_LITE, FWB_PAPER, Config
 from likewise.methods.fwb.boosting import overlap
+from likewise.methods.fwb.support import Levels
 from likewise.types import SupportBatch
 
 #: Model -> its configuration, and the size (height, width) of all pictures.

@@ -7,14 +7,17 @@ Licence of this code: Apache-2.0.
 Deviations: an expert is weighed by the support pictures alone (the authors' evaluation script weighs it by the query's
 own truth, which nobody has outside of an evaluation); norms keep their ImageNet statistics in training; a support mask
 without background leaves every channel as relevant as any other, one too small for the grid counts by the share of
-cells it covers, an empty one is refused. ``fwb-lite`` is the same network on MobileNetV2 with other numbers.
+cells it covers, an empty one is refused. ``fwb-lite`` is the same network on MobileNetV2 with other numbers. What is as
+published and what is not: docs/methods/fwb.md.
 
 Shapes: B queries, K shots, E experts, C channels of deep features, H W picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -26,6 +29,7 @@ from likewise.errors import LikewiseError
 from likewise.methods.fwb.boosting import Margin, boost
 from likewise.methods.fwb.gated_conv import GatedConv
 from likewise.methods.fwb.prototypes import directions, inside_and_outside, relevance, resemblance
+from likewise.methods.fwb.support import Guide, Levels, check_support, joined
 from likewise.methods.fwb.trunk import DilatedName, DilatedTrunk, trunk_keys
 from likewise.preprocess.rules import Preprocess
 from likewise.types import SegmentBatch, SupportBatch
@@ -52,10 +56,17 @@ class Config:
         boosting_relative: ... in units of the class vector's root mean square, so that it means the same whatever the
             scale of the features and the number of shots (not in the paper).
         vote: "hard": experts vote with masks, as published; "soft": with probabilities.
+        shots: what several examples become. "sum": one class vector, the sum of theirs, as in the authors' code.
+            "mean": their mean, as in the paper; boosting, whose steps have one length, then moves it further. "masks":
+            each example segments the query by itself, boosted by itself, and the scores are averaged.
         last_shot_features: with several shots, the query's similarity scales the early features of the *last support
             picture* when experts vote: what the authors' code does, and the parity fixtures hold. It asks for pictures
             of one size. The clean value is False: the query's own.
         overlap_weight: in training, weight of 1 - (soft intersection over union) (not in the paper).
+        unlabelled: in training, pixels labelled 255 count as "background", as published, or are "ignored".
+        support_gradient: in training, the trunk also learns by way of the support. False, as published: support
+            pictures are read without gradient and in eval mode, and the trunk learns from the query alone.
+        head_std: standard deviation of the head's weights before training; 0: torch's own start.
         trunk_rate: the trunk learns at this share of the learning rate; 0: it stays as it is.
         preprocess: how pictures become inputs.
     """
@@ -69,42 +80,14 @@ class Config:
     boosting_lr: float = 1e-2
     boosting_relative: bool = False
     vote: Literal["soft", "hard"] = "hard"
+    shots: Literal["sum", "mean", "masks"] = "sum"
     last_shot_features: bool = False
     overlap_weight: float = 0.0
+    unlabelled: Literal["background", "ignored"] = field(default="background", metadata={"absent": "ignored"})
+    support_gradient: bool = field(default=False, metadata={"absent": True})
+    head_std: float = 0.042
     trunk_rate: float = 1.0
     preprocess: Preprocess = field(default=Preprocess(fit=(1024, 1024), multiple=1, tile=0))
-
-
-@dataclass(frozen=True, eq=False)
-class Guide:
-    """What the support of one query has been made into; it serves for any number of queries.
-
-    Attributes:
-        experts: (E, C) class vectors, channels weighted.
-        weights: (E,) of their votes.
-        relevance: (C,) of the channels.
-        features: (C_early, h, w) where ``Config.last_shot_features`` asks for them.
-    """
-
-    experts: Tensor
-    weights: Tensor
-    relevance: Tensor
-    features: Tensor | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """One picture as the trunk sees it; worked out once, used in any number of roles.
-
-    Attributes:
-        early: (C_early, h, w) features at stride 4.
-        late: (C, h', w') features at stride 8.
-        size: (height, width) of the picture.
-    """
-
-    early: Tensor
-    late: Tensor
-    size: tuple[int, int]
 
 
 class FWB(nn.Module):
@@ -125,6 +108,9 @@ class FWB(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(config.hidden, 2, 1),
         )
+        for part in self.head:
+            if config.head_std and isinstance(part, nn.Conv2d):
+                nn.init.normal_(part.weight, std=config.head_std)
         if not config.trunk_rate:
             self.trunk.requires_grad_(requires_grad=False)
 
@@ -164,14 +150,18 @@ class FWB(nn.Module):
         Raises:
             LikewiseError: a support without pictures, or an empty mask.
         """
-        _check(support)
-        seen = iter(self.look([image for images in support.images for image in images]))
+        check_support(support)
+        with self._reading_support():
+            seen = iter(self.look([image for images in support.images for image in images]))
         return [self.guide([(next(seen), mask) for mask in masks]) for masks in support.masks]
 
     def guide(self, shots: Sequence[tuple[Levels, Tensor]]) -> Guide:
         """One support's pictures, as seen, and masks (H, W), not empty, as what queries are segmented by."""
         config = self.config
-        vector, weights = self._class_vector(shots)
+        if config.shots == "masks" and len(shots) > 1:
+            return joined([self.guide([shot]) for shot in shots])
+        with self._reading_support():
+            vector, weights = self._class_vector(shots)
         features = shots[-1][0].early if config.last_shot_features and len(shots) > 1 else None
         if self.training or not config.boosting:
             return Guide(vector[None], vector.new_ones(1), weights, features)
@@ -185,9 +175,10 @@ class FWB(nn.Module):
 
     def answer(self, seen: Levels, guide: Guide) -> Tensor:
         """The logits (2, H, W) of one picture."""
+        parts = list(guide.parts())
         if self.training or len(guide.experts) == 1:
-            logits = self.head(self._early(seen) * self._alike(seen, guide.experts[0], guide.relevance))
-            return F.interpolate(logits, seen.size, mode="bilinear", align_corners=True)[0]
+            found = [self._logits(seen, experts[0], relevance) for experts, _, relevance in parts]
+            return found[0] if len(found) == 1 else _mean_score(found)
         score = (self.votes(seen, guide) / guide.weights.sum()).clamp(1e-6, 1 - 1e-6)
         return torch.stack([(1 - score).log(), score.log()])
 
@@ -196,26 +187,31 @@ class FWB(nn.Module):
         if guide.features is not None:
             seen = replace(seen, early=guide.features)
         with torch.no_grad():
-            margin, total = self._margin(seen, guide.relevance), seen.early.new_zeros(seen.size)
-            for expert, weight in zip(guide.experts, guide.weights, strict=True):
-                found = margin(expert)
-                total += weight * (found.sigmoid() if self.config.vote == "soft" else (found > 0).to(total.dtype))
+            total = seen.early.new_zeros(seen.size)
+            for experts, weights, relevance in guide.parts():
+                margin = self._margin(seen, relevance)
+                for expert, weight in zip(experts, weights, strict=True):
+                    found = margin(expert)
+                    total += weight * (found.sigmoid() if self.config.vote == "soft" else (found > 0).to(total.dtype))
         return total
 
     def similarity(self, seen: Levels, guide: Guide) -> Tensor:
-        """How much each place is like the first expert's class, (1, H / 4, W / 4) in [0, 1]."""
-        return self._alike(seen, guide.experts[0], guide.relevance)[0]
+        """How much each place is like the first expert's class, (1, H / 4, W / 4) in [0, 1]; of shots the mean."""
+        return torch.stack([self._alike(seen, vectors[0], weights)[0] for vectors, _, weights in guide.parts()]).mean(0)
 
     def loss(self, logits: Tensor, batch: SegmentBatch) -> dict[str, Tensor]:
-        """Cross-entropy of logits (B, 2, H, W) over the labelled pixels: terms (B,) by name, and "total"."""
-        labelled = (batch.mask != IGNORED).float()
-        each = F.cross_entropy(logits.float(), batch.mask, ignore_index=IGNORED, reduction="none")
+        """Cross-entropy of logits (B, 2, H, W), averaged over pixels: terms (B,) by name, and "total"."""
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        background = self.config.unlabelled == "background"
+        truth = batch.mask.where(batch.mask != IGNORED, 0) if background else batch.mask
+        labelled = (truth != IGNORED).to(logits.dtype)
+        each = F.cross_entropy(logits, truth, ignore_index=IGNORED, reduction="none")
         total = each.sum((1, 2)) / labelled.sum((1, 2)).clamp_min(1)
         terms = {"pixels": total}
         if self.config.overlap_weight:
-            score, truth = logits.float().softmax(1)[:, 1] * labelled, (batch.mask == 1).float()
-            both = (score * truth).sum((1, 2))
-            terms["overlap"] = 1 - (both + 1) / (score.sum((1, 2)) + truth.sum((1, 2)) - both + 1)
+            score, thing = logits.softmax(1)[:, 1] * labelled, (truth == 1).to(logits.dtype)
+            both = (score * thing).sum((1, 2))
+            terms["overlap"] = 1 - (both + 1) / (score.sum((1, 2)) + thing.sum((1, 2)) - both + 1)
             total = total + self.config.overlap_weight * terms["overlap"]
         return {**terms, "total": total}
 
@@ -231,12 +227,33 @@ class FWB(nn.Module):
         """Start the trunk from ImageNet weights under torchvision's names; MobileNetV2's under timm's."""
         self.trunk.load_imagenet(state)
 
+    @contextmanager
+    def _reading_support(self) -> Iterator[None]:
+        """How support pictures are read: in training without gradient and in eval mode, unless it is wanted."""
+        if not self.training or self.config.support_gradient:
+            yield
+            return
+        was = self.trunk.training
+        self.trunk.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.trunk.train(was)
+
     def _class_vector(self, shots: Sequence[tuple[Levels, Tensor]]) -> tuple[Tensor, Tensor]:
-        """The weighted class vector (C,) and the channels' relevance (C,); as published, vectors are summed."""
+        """The weighted class vector (C,) and the channels' relevance (C,) of several shots together."""
         pooled = [inside_and_outside(self._late(seen), mask[None, None]) for seen, mask in shots]
         inside, difference = (torch.stack(parts).sum(0) for parts in zip(*pooled, strict=True))
+        if self.config.shots == "mean":
+            inside = inside / len(shots)  # the relevance is of unit length whatever its sum
         weights = relevance(difference if self.config.weighting else torch.zeros_like(difference))[0]
         return (inside[0] * weights if self.config.weighting else inside[0]), weights
+
+    def _logits(self, seen: Levels, vector: Tensor, weights: Tensor) -> Tensor:
+        """(2, H, W): what the head makes of a picture by a weighted class vector (C,)."""
+        logits = self.head(self._early(seen) * self._alike(seen, vector, weights))
+        return F.interpolate(logits, seen.size, mode="bilinear", align_corners=True)[0]
 
     def _margin(self, seen: Levels, weights: Tensor) -> Margin:
         """What a class vector (C,) gives in one picture: the thing's logit minus the background's, (H, W)."""
@@ -272,19 +289,9 @@ class FWB(nn.Module):
         return resemblance(self._places(seen, weights), vector[None, None], (seen.early.shape[1], seen.early.shape[2]))
 
 
-def _check(support: SupportBatch) -> None:
-    for images, masks in zip(support.images, support.masks, strict=True):
-        if not images or len(images) != len(masks):
-            raise LikewiseError(
-                f"a query came with {len(images)} support pictures and {len(masks)} masks; expected one or more of each"
-            )
-        for image, mask in zip(images, masks, strict=True):
-            if mask.shape != image.shape[1:]:
-                raise LikewiseError(
-                    f"a support mask is {tuple(mask.shape)}, its picture {tuple(image.shape[1:])} (height, width)"
-                )
-            if not bool(mask.any()):
-                raise LikewiseError("a support mask is empty; it must cover the thing to be found")
+def _mean_score(logits: Sequence[Tensor]) -> Tensor:
+    """Logits (2, H, W) whose softmax is the mean of those of several."""
+    return torch.stack([each.log_softmax(0) for each in logits]).logsumexp(0) - math.log(len(logits))
 
 
 def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -341,6 +348,9 @@ FWB_LITE = Preset(
         boosting_relative=True,
         vote="soft",
         overlap_weight=3.0,
+        unlabelled="ignored",
+        support_gradient=True,
+        head_std=0.0,
         # weights that ship have every layer trained, the trunk too (a rule of the project: keep it above 0)
         trunk_rate=0.1,
         preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(320, 320), multiple=1, tile=0),

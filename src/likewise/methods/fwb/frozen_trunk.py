@@ -17,7 +17,8 @@ from torch import Tensor
 
 from likewise.data.fewshot.episodes import Episodes
 from likewise.data.fewshot.labelled import Labelled
-from likewise.methods.fwb import FWB, Levels
+from likewise.methods.fwb import FWB
+from likewise.methods.fwb.support import Levels
 from likewise.preprocess.scaled_view import View, network_scale
 from likewise.types import SegmentBatch, SupportBatch
 
