@@ -20,7 +20,7 @@ OPTIONS = {
     "eval": "--both --category --data --exemplars --fold --json --limit --prompts --seed --shots --split --suite --sum"
     " --trust MODEL",
     "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle -o MODEL",
-    "train": "--list OVERRIDES RECIPE",
+    "train": "--list --published OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",
     "app": "--host --no-browser --port FOLDER",

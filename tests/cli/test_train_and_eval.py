@@ -109,6 +109,15 @@ def test_train_knows_its_real_recipes(capsys: pytest.CaptureFixture[str]):
     assert "did you mean 'spdcn-fsc147'?" in capsys.readouterr().err
 
 
+def test_train_tells_what_was_published_beside_what_it_does(capsys: pytest.CaptureFixture[str]):
+    assert run("train", "fwb-pascal5i", "--published") == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert all(word in told for word in ("setting", "published", "ours", "source"))
+    assert "weight decay 0.0001 0.0001 main_official.py" in told
+    assert run("train", "fwb-lite", "--published") == 2
+    assert "fwb-lite repeats no published run" in capsys.readouterr().err
+
+
 class Ten:
     """Counts ten in every picture."""
 

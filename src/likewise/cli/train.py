@@ -20,6 +20,7 @@ def train(
     /,
     *overrides: Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False)],
     show: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = False,
+    published: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Train a model by a recipe; started again after a stop, a run goes on where it was.
 
@@ -29,6 +30,7 @@ def train(
         recipe: Its name. Without one, or with --list, the recipes are listed.
         overrides: Settings of the recipe that are to be different, such as --lr 1e-4.
         show: List the recipes; with a recipe, tell all its settings and their values.
+        published: With a recipe that repeats a paper, tell what was published, where, and what the recipe does.
     """
     from likewise import recipes
 
@@ -36,8 +38,8 @@ def train(
         _list([recipes.recipe(name) for name in recipes.recipe_names()])
         return 0
     chosen = recipes.recipe(recipe)
-    if show:
-        _tell(chosen)
+    if show or published:
+        (_compare if published else _tell)(chosen)
         return 0
     weights = chosen.run(settings(chosen, overrides))
     print(weights)
@@ -109,3 +111,18 @@ def _tell(recipe: Recipe) -> None:
     console = Console(highlight=False)
     console.print(escape(recipe.about), "\n", soft_wrap=True)  # commands are there to be copied
     console.print(table)
+
+
+def _compare(recipe: Recipe) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not recipe.published:
+        raise LikewiseError(
+            f"{recipe.name} repeats no published run; likewise train {recipe.name} --list tells its own"
+        )
+    table = Table("setting", "published", "ours", "source")
+    for each in recipe.published:
+        table.add_row(*map(escape, each.row), style=None if each.same else "bold")
+    Console(highlight=False).print(table)

@@ -6,6 +6,7 @@ path of the weights it made.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, get_type_hints
 
 from likewise.errors import LikewiseError, nearest
 from likewise.lazy import resolve
+from likewise.recipes.published import Setting
 
 #: Recipe name -> its function.
 RECIPES = {
@@ -56,6 +58,12 @@ class Recipe:
         """The function's docstring, unindented."""
         lines = (self.run.__doc__ or "").strip().splitlines()
         return "\n".join(line.removeprefix("    ") for line in lines)
+
+    @property
+    def published(self) -> tuple[Setting, ...]:
+        """What was published about such runs, as the recipe's module tells; nothing where it repeats no paper."""
+        found: tuple[Setting, ...] = getattr(sys.modules[self.run.__module__], "PUBLISHED", ())
+        return found
 
 
 def recipe_names() -> list[str]:

@@ -14,9 +14,10 @@ from likewise.data.fewshot.crops import EpisodeCrop, EpisodeCrops
 from likewise.data.fewshot.episodes import Episodes
 from likewise.data.fewshot.labelled import Labelled
 from likewise.data.fewshot.pascal5i import Pascal5i
-from likewise.engine.config import TrainConfig
+from likewise.engine.config import Schedule, TrainConfig
 from likewise.engine.train import train
-from likewise.methods.fwb import FWB
+from likewise.methods.fwb import FWB, Config
+from likewise.recipes.published import Setting, default
 from likewise.registry import preset
 
 #: Model -> torchvision's name of its trunk.
@@ -35,7 +36,7 @@ class FwbBenchmark(TrainConfig):
         out: the run's folder.
         pretrained: start the trunk from torchvision's ImageNet weights, downloaded on first use; without them the
             network starts from nothing, which is not what was published.
-        crop_size: side of the training crops.
+        crop_size: side of the training crops: of pictures in their own size, black where those are smaller.
     """
 
     data: Path
@@ -49,9 +50,49 @@ class FwbBenchmark(TrainConfig):
     batch_size: int = 8
     optimizer: Literal["adamw", "sgd"] = "sgd"
     lr: float = 7e-3
-    weight_decay: float = 5e-4
-    schedule: Literal["constant", "cosine", "exponential"] = "constant"
+    weight_decay: float = 1e-4
+    schedule: Schedule = "poly"
+    power: float = 0.9
     workers: int = 4
+
+
+def crop_of(config: FwbBenchmark) -> EpisodeCrop:
+    """How training crops are cut: padded, and never rescaled."""
+    return EpisodeCrop(size=config.crop_size, scale=None)
+
+
+_PAPER, _CODE = "Nguyen & Todorovic, ICCV 2019", "the authors' repository"
+
+PUBLISHED = (
+    Setting("optimiser", "sgd", _PAPER, default(FwbBenchmark, "optimizer")),
+    Setting("learning rate", 7e-3, _PAPER, default(FwbBenchmark, "lr")),
+    Setting(
+        "rate's factor half way", 0.5**0.9, f"{_CODE}: (1 - i / n)^0.9", lambda: FwbBenchmark(data=Path()).rate(5000)
+    ),
+    Setting("weight decay", 1e-4, "main_official.py", default(FwbBenchmark, "weight_decay")),
+    Setting("episodes a batch", 8, _PAPER, default(FwbBenchmark, "batch_size")),
+    Setting("iterations", 10_000, _PAPER, default(FwbBenchmark, "steps")),
+    Setting("pixels a crop's side", 512, _PAPER, default(FwbBenchmark, "crop_size")),
+    Setting("crops' scale", None, _CODE, lambda: crop_of(FwbBenchmark(data=Path())).scale),
+    Setting("pixels labelled 255", "background", _CODE, lambda: Config().unlabelled),
+    Setting(
+        name="gradient by way of the support",
+        published=False,
+        source="few_shot_model.py, forward_train",
+        ours=lambda: Config().support_gradient,
+    ),
+    Setting("standard deviation of the head's weights", 0.042, _CODE, lambda: Config().head_std),
+    Setting("shots", "sum", _CODE, lambda: Config().shots),
+    Setting("steps of boosting", 10, _PAPER, lambda: Config().boosting),
+    Setting("rate of boosting", 1e-2, _PAPER, lambda: Config().boosting_lr),
+    Setting(
+        "experts weighed by",
+        "the query's truth",
+        "the authors' evaluation script",
+        lambda: "the support",
+        "nobody has the query's truth outside of an evaluation",
+    ),
+)
 
 
 def fwb_pascal5i(config: FwbBenchmark) -> Path:
@@ -62,8 +103,8 @@ def fwb_pascal5i(config: FwbBenchmark) -> Path:
     Score: published mean IoU over the folds 56.2 with one shot, 59.9 with five (ResNet-101), with experts weighed by
     the query's own truth.
 
-    Published are learning rate, batch, iterations and crops; momentum 0.9, weight decay 5e-4, the constant rate and how
-    crops are cut are this recipe's.
+    What was published and what this does: likewise train fwb-pascal5i --published, and docs/methods/fwb.md. Momentum
+    0.9, mirrored crops, and that an example's crop shows a quarter of the thing are this recipe's.
     """
     return _train(config, Pascal5i(config.data, "train", config.fold, "base"))
 
@@ -88,4 +129,4 @@ def _train(config: FwbBenchmark, labelled: Labelled) -> Path:
     if config.pretrained:
         model.load_trunk(get_model_weights(TRUNKS[config.model]).DEFAULT.get_state_dict(progress=True, check_hash=True))
     episodes = Episodes(labelled, config.shots, seed=config.seed)
-    return train(model, EpisodeCrops([episodes], EpisodeCrop(size=config.crop_size)), None, config, config.out)
+    return train(model, EpisodeCrops([episodes], crop_of(config)), None, config, config.out)
