@@ -127,6 +127,7 @@ def _train(config: FwbBenchmark, labelled: Labelled) -> Path:
     found = preset(config.model)
     model: FWB = found.model(found.config)
     if config.pretrained:
-        model.load_trunk(get_model_weights(TRUNKS[config.model]).DEFAULT.get_state_dict(progress=True, check_hash=True))
+        weights = get_model_weights(TRUNKS[config.model])["IMAGENET1K_V1"]  # there were no others in 2019
+        model.load_trunk(weights.get_state_dict(progress=True, check_hash=True))
     episodes = Episodes(labelled, config.shots, seed=config.seed)
     return train(model, EpisodeCrops([episodes], crop_of(config)), None, config, config.out)

@@ -20,7 +20,7 @@ from likewise.methods.s3n import S3N, Config
 from likewise.recipes.s3n_fine_grained import S3nCub
 from likewise.types import ClassBatch
 
-CLASSES, SIDE, CELLS = 8, 64, 31
+CLASSES, SIDE, CELLS = 8, 96, 31
 #: The published numbers that this file restates.
 BASE, SMOOTHING, MOMENTUM, DECAY = 0.09, 0.15, 0.9, 1e-4
 RATES = {"classifiers": 1e-2, "trunk": 1e-3, "convolutions": 1e-3, "radii": 1e-7}
@@ -105,6 +105,15 @@ def published_loss(net: S3N, image: Tensor, target: Tensor, stage: str) -> Tenso
     return sum(cross_entropy(each, target, smoothed.get(name, 0.0)) for name, each in logits.items())
 
 
+@torch.no_grad()
+def pooled_ranks_otherwise(net: S3N, image: Tensor) -> bool:
+    """Whether five other classes would be mixed in some picture if the pooled features' logits ranked them."""
+    features = net.trunk(image)
+    larger = F.interpolate(features, (CELLS, CELLS), mode="bilinear", align_corners=True)
+    best = [net.origin(each.mean((2, 3))).topk(5).indices.sort().values for each in (features, larger)]
+    return not torch.equal(*best)
+
+
 def rate_of(name: str) -> float:
     if name.startswith("trunk."):
         return RATES["trunk"]
@@ -134,6 +143,8 @@ def test_three_steps_are_the_published_ones(surer):
     normal = (image - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
         3, 1, 1
     )
+    if surer == 1:
+        assert pooled_ranks_otherwise(plain, normal)
     config = S3nCub(data=Path(), steps=3)
     optimizer = config.optimizer_for(model.parameter_groups(config.lr))
     schedule = LambdaLR(optimizer, config.rate)
