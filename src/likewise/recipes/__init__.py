@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from likewise.engine.published import Setting
 from likewise.errors import LikewiseError, nearest
 from likewise.lazy import resolve
-from likewise.recipes.published import Setting
 
 #: Recipe name -> its function.
 RECIPES = {

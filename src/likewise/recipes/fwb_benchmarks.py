@@ -15,9 +15,9 @@ from likewise.data.fewshot.episodes import Episodes
 from likewise.data.fewshot.labelled import Labelled
 from likewise.data.fewshot.pascal5i import Pascal5i
 from likewise.engine.config import Schedule, TrainConfig
+from likewise.engine.published import Setting, default
 from likewise.engine.train import train
 from likewise.methods.fwb import FWB, Config
-from likewise.recipes.published import Setting, default
 from likewise.registry import preset
 
 #: Model -> torchvision's name of its trunk.

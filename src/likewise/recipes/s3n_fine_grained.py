@@ -12,12 +12,12 @@ from likewise.data.classification.dataset import FixedView, TrainView
 from likewise.data.infinite import ShuffledDataset, TransformedDataset
 from likewise.data.open_dataset import open_named
 from likewise.engine.config import Schedule, TrainConfig
+from likewise.engine.published import Setting, default
 from likewise.engine.recognize_train import epoch_steps
 from likewise.engine.train import train
 from likewise.methods.s3n import S3N, Branches, Config
 from likewise.methods.s3n.trunk import imagenet_weights
 from likewise.preprocess.square_view import SquareCrop, SquareView
-from likewise.recipes.published import Setting, default
 from likewise.weights import read_foreign
 
 #: timm's name of the ImageNet weights that torchvision publishes for ResNet-50.

@@ -60,7 +60,9 @@ def test_three_steps_are_the_published_ones(shots):
     truth[:, :4] = 255  # padding, and the outlines of things
     support = SupportBatch(tuple(tuple(p[1:]) for p in pictures), tuple(tuple(m) for m in masks))
     batch = SegmentBatch(pictures[:, 0], support, truth)
-    colours = [torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    colours = [
+        torch.tensor(v, dtype=torch.float64).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    ]
     normal = (pictures - colours[0]) / colours[1]
     config = FwbBenchmark(data=Path(), steps=4)
     optimizer = config.optimizer_for(model.parameter_groups(config.lr))

@@ -132,7 +132,7 @@ def test_an_early_validation_is_as_training_was_and_nothing_of_it_stays(monkeypa
         model = build(early_validation=early)
         monkeypatch.setattr(model, "_respond", lambda *_: (response, response > 0))
         with torch.inference_mode():
-            used, every = model(image).logits, model.look((image - model.mean) / model.std, "every").logits
+            used, every = model(image).logits, model.look(model.config.preprocess.normalised(image), "every").logits
             assert not torch.equal(used, every)
             for fraction in (0.0, model.config.first_stage - 0.01, model.config.first_stage):
                 model.begin_validation(fraction)

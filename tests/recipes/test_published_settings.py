@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from likewise.data.fewshot.crops import EpisodeCrop, cropped
+from likewise.engine.published import Setting, default
 from likewise.errors import LikewiseError
 from likewise.methods.s3n import S3N, Config
 from likewise.recipes import recipe, recipe_names
 from likewise.recipes.fwb_benchmarks import FwbBenchmark, crop_of
-from likewise.recipes.published import Setting, default
 from likewise.recipes.s3n_fine_grained import S3nAircraft, S3nCars, S3nCub
 from likewise.registry import preset
 
