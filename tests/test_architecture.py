@@ -28,6 +28,8 @@ FLOORS = {
     **dict.fromkeys(("recipes", "lab"), 5),
     **dict.fromkeys(("cli", "app", "__main__"), 6),
 }
+#: What may import scenes and the lab.
+WORKSHOP = {"scenes", "lab", "recipes", "cli"}
 NAMELESS = {"utils", "util", "misc", "common", "helpers", "helper"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
@@ -136,6 +138,15 @@ def recipes_stand_alone(package: Path) -> list[str]:
     ]
 
 
+def workshop_stays_aside(package: Path) -> list[str]:
+    """The generator of scenes and the lab are for those who train and measure: what a user runs does without them."""
+    return [
+        f"{name}:{line} imports {target}: only {', '.join(sorted(WORKSHOP))} may"
+        for name, line, target in edges(package)
+        if unit(target) in ("scenes", "lab") and unit(name) not in WORKSHOP
+    ]
+
+
 def no_cycles(package: Path) -> list[str]:
     """Between files: what has to be read together to be understood stands in a line, never in a circle."""
     files = {name for name, _, _ in modules(package)}
@@ -224,6 +235,7 @@ def at_import_time(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 RULES: list[Rule] = [
+    workshop_stays_aside,
     every_module_has_a_floor,
     imports_point_down,
     methods_stand_alone,
@@ -237,6 +249,8 @@ RULES: list[Rule] = [
 ]
 
 BROKEN: list[tuple[Rule, dict[str, str], str]] = [
+    (workshop_stays_aside, {"app/x.py": "from likewise.scenes import make_scene"}, "likewise.app.x:1 imports"),
+    (workshop_stays_aside, {"engine/x.py": "TABLE = {'a': 'likewise.lab.speed.spdcn:compare'}"}, "likewise.engine.x:1"),
     (every_module_has_a_floor, {"attic.py": ""}, "likewise.attic has no floor"),
     (
         imports_point_down,
@@ -253,6 +267,11 @@ BROKEN: list[tuple[Rule, dict[str, str], str]] = [
     (imports_point_down, {"data/__init__.py": "from ..engine import train"}, "imports likewise.engine.train (floor 3)"),
     (imports_point_down, {"types.py": "TABLE = {'a': 'likewise.cli.count:count'}"}, "imports likewise.cli.count"),
     (imports_point_down, {"nn/x.py": "from likewise import load"}, "imports likewise.load (floor 3)"),
+    (
+        no_cycles,
+        {"ops/a.py": "from likewise.ops.b import f", "ops/b.py": "def f():\n    from likewise.ops import a"},
+        "import cycle: likewise.ops",
+    ),
     (no_cycles, {"predict.py": "import likewise", "__init__.py": "X = 'likewise.predict:load'"}, "import cycle"),
     (methods_stand_alone, {"methods/a.py": "from likewise.methods.b import B"}, "methods never import each other"),
     (methods_stand_alone, {"methods/a.py": "from .b import B"}, "methods never import each other"),
