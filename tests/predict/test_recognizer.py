@@ -53,11 +53,15 @@ def test_peaks_are_in_the_callers_pixels_strongest_first():
 
 
 def test_the_middle_is_seen_where_the_view_says_so():
-    told = Told(peaked((15, 15, 1.0), (0, 0, 0.9)), SquareView(size=61, share=0.5))
+    told = Told(peaked((15, 15, 1.0), (0, 0, 0.9)), SquareView(size=61, share=0.5, squeezed=False))
     result = Recognizer(told, "told").recognize(np.zeros((100, 300, 3), np.uint8))
     assert result.seen == (125, 25, 175, 75)
     np.testing.assert_allclose(result.peaks[0], (150, 50))
     np.testing.assert_allclose(result.peaks[1], (125 + 25 / 61, 25 + 25 / 61))
+    squeezed = Told(peaked((15, 15, 1.0), (0, 0, 0.9)), SquareView(size=61, share=0.5))
+    result = Recognizer(squeezed, "told").recognize(np.zeros((100, 300, 3), np.uint8))
+    assert result.seen == (75, 25, 225, 75)
+    np.testing.assert_allclose(result.peaks[1], (75 + 75 / 61, 25 + 25 / 61))
 
 
 def test_answers_are_probabilities_and_magnified_pictures_are_pictures():

@@ -10,7 +10,6 @@ points are the caller's on both sides of `Counter.count`; network pixels are see
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,18 +23,16 @@ from likewise.inference import InferenceConfig
 from likewise.predict.densities import Answer, Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import Peaks, best_points, find_peaks, snap_peaks
 from likewise.predict.prepared_image import Picture, PreparedImage
-from likewise.predict.prompts import Effort, check_effort, check_prompt, exemplars_inside, in_order, mirrored, prompt_of
+from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt, exemplars_inside, in_order, mirrored
 from likewise.predict.protocols import ExemplarCounter, ExemplarFeatures, TextCounter
 from likewise.predict.uncertainty import ZOOM, CountDiagnostics, signs_of, warnings_of
 from likewise.preprocess.rules import Preprocess
 from likewise.registry import load_model
 from likewise.results import CountResult
-from likewise.types import Box, Point, Prompt, Task
+from likewise.types import Box, Prompt
 
 #: Object size in network pixels where neither exemplars nor the model say one.
 USUAL_SIZE = 32.0
-
-Like = Sequence[tuple[Picture, Box]] | ReferenceExemplars
 
 
 class Reading(NamedTuple):
@@ -62,7 +59,7 @@ class Reader(Protocol):
         """How the picture's mirror image is read."""
 
 
-class Counter:
+class Counter(PromptedCounter):
     """Counts, in pictures of any size, what a prompt shows.
 
     Args:
@@ -75,8 +72,6 @@ class Counter:
             about that size find the picture prepared (`likewise.predict.Session`); 0: exactly, which is what scores
             are measured with.
     """
-
-    task: Task = "count"
 
     def __init__(
         self,
@@ -127,50 +122,11 @@ class Counter:
         """The same network, its weights used in another way."""
         return Counter(self.model, self.name, device=self.device, inference=inference, scale_steps=self.scale_steps)
 
-    @torch.inference_mode()
-    def count(
-        self,
-        image: Picture | PreparedImage,
-        exemplars: Sequence[Box] | Prompt = (),
-        *,
-        negatives: Sequence[Box] = (),
-        text: str | None = None,
-        region: Sequence[Point] | None = None,
-        like: Like = (),
-        trust: Effort = "fast",
+    def answer(
+        self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
     ) -> CountResult:
-        """Count the objects that look like the exemplars.
-
-        ``points`` are as many as the count rounds to, or fewer: the peaks of the density, blurred by 0.12 object
-        sizes, that are more than 0.35 object sizes apart, those with most density around them first; what peaks in the
-        middle of an exemplar is one. The same input gives the same result, and the order of the exemplars does not
-        matter.
-
-        Args:
-            image: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), or one
-                prepared.
-            exemplars: boxes (x0, y0, x1, y1) round examples, in pixels of ``image``; or a whole prompt, in which case
-                ``negatives``, ``text`` and ``region`` are its.
-            negatives: boxes round look-alikes that are not to be counted.
-            text: name of the thing.
-            region: polygon of (x, y) corners; only what lies inside is counted.
-            like: (other picture, box) pairs: examples elsewhere. Where ``image`` has no exemplars of its own, its
-                objects are taken to be as large, in pixels, as those.
-            trust: "fast": the interval and the warnings come from what counting works out anyway. "full": the picture
-                is also counted mirrored and at another scale, which takes about three times as long.
-
-        Raises:
-            LikewiseError: an unreadable picture; a box outside it, of zero area or with swapped corners; a kind
-                of prompt that the model does not take, or nothing to go by; a region outside the picture.
-        """
-        start = time.perf_counter()
-        check_effort(trust)
-        prepared = image if isinstance(image, PreparedImage) else PreparedImage(image)
-        prompt = prompt_of(exemplars, negatives, text, region).inside(prepared.width, prepared.height)
-        references = self.references(like)
-        self.check(prompt, references)
-        result = self.count_prepared(prepared, prompt, references, trust, PlainReader(self.densities), self.inference)
-        return replace(result, seconds=time.perf_counter() - start)
+        """What the network's density says of a checked prompt."""
+        return self.count_prepared(image, prompt, references, trust, PlainReader(self.densities), self.inference)
 
     def count_prepared(
         self,
@@ -272,7 +228,7 @@ class Counter:
         Raises:
             LikewiseError: names what the model takes, or the names it knows.
         """
-        check_prompt(self.name, self.prompts, prompt, bool(references.exemplars))
+        check_prompt(self.name, self.prompts, prompt, references)
         if prompt.text is not None:
             self._by_text().check(prompt.text)
 

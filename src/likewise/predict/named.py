@@ -7,8 +7,6 @@ look-alikes, and of all that it finds those count that the name fits.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,16 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import nms
 
-from likewise.predict.counter import Counter, Like, Reading
+from likewise.predict.counter import Counter, Reading
 from likewise.predict.densities import Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import CLEAR, find_peaks
-from likewise.predict.prepared_image import KEPT_BYTES, Picture, PreparedImage
-from likewise.predict.prompts import Effort, check_effort, check_prompt, prompt_of
+from likewise.predict.prepared_image import KEPT_BYTES, PreparedImage
+from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt
 from likewise.predict.protocols import TextFinder
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View
 from likewise.results import CountResult
-from likewise.types import Box, Point, Prompt, Task
+from likewise.types import Box, Prompt
 
 #: So many matches are examples, at most.
 EXAMPLES = 3
@@ -43,7 +41,7 @@ SURE = 0.75
 UNFIT = 0.25
 
 
-class NamedCounter:
+class NamedCounter(PromptedCounter):
     """Counts what a name names: a network finds examples of it, and a counter by example counts those.
 
     Pictures are prepared for both networks once; see `likewise.predict.Session`.
@@ -57,8 +55,7 @@ class NamedCounter:
         inference: how the finder's weights are used; its records of errors give the intervals.
     """
 
-    task: Task = "count"
-    prompts: tuple[str, ...] = ("text",)
+    kept_bytes = KEPT_BYTES  # the picture may be asked about twice
 
     def __init__(self, finder: TextFinder, counter: Counter, name: str) -> None:
         self.device = counter.device
@@ -69,6 +66,11 @@ class NamedCounter:
         self._densities = Densities(self.model, name, self.device, self.inference)
 
     @property
+    def prompts(self) -> tuple[str, ...]:
+        """The kinds of prompt it takes: names only."""
+        return ("text",)
+
+    @property
     def preprocess(self) -> Preprocess:
         """How pictures become the finder's input."""
         return self.inference.preprocess
@@ -77,34 +79,15 @@ class NamedCounter:
         """The same, but that its counts are plain sums of the density: see `likewise.predict.Counter.summed`."""
         return NamedCounter(self.model, self.counter.summed(), self.name)
 
-    @torch.inference_mode()
-    def count(
-        self,
-        image: Picture | PreparedImage,
-        exemplars: Sequence[Box] | Prompt = (),
-        *,
-        negatives: Sequence[Box] = (),
-        text: str | None = None,
-        region: Sequence[Point] | None = None,
-        like: Like = (),
-        trust: Effort = "fast",
+    def answer(
+        self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
     ) -> CountResult:
-        """Count what goes by a name, as `likewise.predict.Counter.count` does; its result's ``found`` are the examples.
-
-        Raises:
-            LikewiseError: as there; a text that the finder does not know, or boxes, which it does not take.
-        """
-        start = time.perf_counter()
-        check_effort(trust)
-        prepared = image if isinstance(image, PreparedImage) else PreparedImage(image, KEPT_BYTES)
-        prompt = prompt_of(exemplars, negatives, text, region).inside(prepared.width, prepared.height)
-        self.check(prompt, self.references(like))
-        matches = propose_exemplars(self._densities, self.model, prepared, prompt.text or "")
+        """What goes by a name, counted by the examples that it finds: the result's ``found``."""
+        matches = propose_exemplars(self._densities, self.model, image, prompt.text or "")
         shown = replace(prompt, exemplars=matches.boxes, text=None)
-        found = self.counter.count_prepared(
-            prepared, shown, ReferenceExemplars(), trust, NamedReader(self.counter, matches), self.inference
-        )
-        return replace(found, prompt=prompt, model=self.name, found=matches.boxes, seconds=time.perf_counter() - start)
+        reader = NamedReader(self.counter, matches)
+        result = self.counter.count_prepared(image, shown, ReferenceExemplars(), trust, reader, self.inference)
+        return replace(result, prompt=prompt, model=self.name, found=matches.boxes)
 
     def references(self, like: Like) -> ReferenceExemplars:
         """What ``like`` gives: boxes, for `check` to refuse by name."""
@@ -116,7 +99,7 @@ class NamedCounter:
         Raises:
             LikewiseError: says what it takes, or the nearest names it knows.
         """
-        check_prompt(self.name, self.prompts, prompt, bool(references.exemplars))
+        check_prompt(self.name, self.prompts, prompt, references)
         if prompt.text is not None:
             self.model.check(prompt.text)
 

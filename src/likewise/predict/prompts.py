@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypedDict
 
 import torch
 
 from likewise.errors import LikewiseError
 from likewise.ops.polygon import inside_polygon
-from likewise.types import Box, Point, Prompt
+from likewise.predict.densities import ReferenceExemplars
+from likewise.predict.prepared_image import Picture, PreparedImage
+from likewise.results import CountResult
+from likewise.types import Box, Point, Prompt, Task
 
 #: How each kind of prompt is given, for messages.
 KINDS = {
@@ -21,9 +26,103 @@ KINDS = {
 
 #: How hard it is looked for signs that a count is off.
 Effort = Literal["fast", "full"]
+#: Exemplars in other pictures: pairs, or what was made of them.
+Like = Sequence[tuple[Picture, Box]] | ReferenceExemplars
 
 
-def prompt_of(
+class PromptWords(TypedDict, total=False):
+    """The words of a question beside its exemplars: see `PromptedCounter.count`."""
+
+    negatives: Sequence[Box]
+    text: str | None
+    region: Sequence[Point] | None
+    like: Like
+    trust: Effort
+
+
+class PromptedCounter(ABC):
+    """Whatever is asked how many there are, in these words.
+
+    Attributes:
+        name: for results.
+        kept_bytes: prepared features of a picture that is asked about once are kept up to here while it is.
+    """
+
+    task: Task = "count"
+    name: str
+    kept_bytes: int = 0
+
+    @property
+    @abstractmethod
+    def prompts(self) -> tuple[str, ...]:
+        """The kinds of prompt it takes."""
+
+    @abstractmethod
+    def references(self, like: Like) -> ReferenceExemplars:
+        """What ``like`` gives, looked at where it was not."""
+
+    @abstractmethod
+    def check(self, prompt: Prompt, references: ReferenceExemplars) -> None:
+        """See that it takes what it is given, and that it is told what to count.
+
+        Raises:
+            LikewiseError: names what it takes, or the names it knows.
+        """
+
+    @abstractmethod
+    def answer(
+        self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
+    ) -> CountResult:
+        """The result of a checked prompt."""
+
+    @torch.inference_mode()
+    def count(
+        self,
+        image: Picture | PreparedImage,
+        exemplars: Sequence[Box] | Prompt = (),
+        *,
+        negatives: Sequence[Box] = (),
+        text: str | None = None,
+        region: Sequence[Point] | None = None,
+        like: Like = (),
+        trust: Effort = "fast",
+    ) -> CountResult:
+        """Count the objects that look like the exemplars.
+
+        ``points`` are as many as the count rounds to, or fewer: the peaks of the density, blurred by 0.12 object
+        sizes, that are more than 0.35 object sizes apart, those with most density around them first; what peaks in the
+        middle of an exemplar is one. The same input gives the same result, and the order of the exemplars does not
+        matter.
+
+        Args:
+            image: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), or one
+                prepared.
+            exemplars: boxes (x0, y0, x1, y1) round examples, in pixels of ``image``; or a whole prompt, in which case
+                ``negatives``, ``text`` and ``region`` are its.
+            negatives: boxes round look-alikes that are not to be counted.
+            text: name of the thing.
+            region: polygon of (x, y) corners; only what lies inside is counted.
+            like: (other picture, box) pairs: examples elsewhere. Where ``image`` has no exemplars of its own, its
+                objects are taken to be as large, in pixels, as those.
+            trust: "fast": the interval and the warnings come from what counting works out anyway. "full": the picture
+                is also counted mirrored and at another scale, which takes about three times as long.
+
+        Raises:
+            LikewiseError: an unreadable picture; a box outside it, of zero area or with swapped corners; a kind
+                of prompt that the model does not take, or nothing to go by; a region outside the picture.
+        """
+        start = time.perf_counter()
+        if trust not in ("fast", "full"):
+            raise LikewiseError(f"trust = {trust!r}: expected 'fast' or 'full'")
+        prepared = image if isinstance(image, PreparedImage) else PreparedImage(image, self.kept_bytes)
+        prompt = _prompt_of(exemplars, negatives, text, region).inside(prepared.width, prepared.height)
+        references = self.references(like)
+        self.check(prompt, references)
+        result = self.answer(prepared, prompt, references, trust)
+        return replace(result, seconds=time.perf_counter() - start)
+
+
+def _prompt_of(
     exemplars: Sequence[Box] | Prompt,
     negatives: Sequence[Box],
     text: str | None,
@@ -41,31 +140,21 @@ def prompt_of(
     return exemplars
 
 
-def check_effort(trust: Effort) -> None:
-    """See that ``trust`` is one of its values.
-
-    Raises:
-        LikewiseError: it is not.
-    """
-    if trust not in ("fast", "full"):
-        raise LikewiseError(f"trust = {trust!r}: expected 'fast' or 'full'")
-
-
-def check_prompt(name: str, takes: tuple[str, ...], prompt: Prompt, elsewhere: bool) -> None:
+def check_prompt(name: str, takes: tuple[str, ...], prompt: Prompt, references: ReferenceExemplars) -> None:
     """See that a model takes what it is given, and is told what to count.
 
     Args:
         name: of the model.
         takes: the kinds of prompt that it takes.
         prompt: what it is given.
-        elsewhere: whether it is also given exemplars in other pictures.
+        references: exemplars that it is given in other pictures.
 
     Raises:
         LikewiseError: names what the model takes.
     """
     ordered = [kind for kind in KINDS if kind in takes]
     expected = " or ".join(KINDS[kind] for kind in ordered if kind != "negatives")
-    given = {"exemplars": prompt.exemplars or elsewhere, "negatives": prompt.negatives, "text": prompt.text}
+    given = {"exemplars": prompt.exemplars or references.exemplars, "negatives": prompt.negatives, "text": prompt.text}
     for kind, value in given.items():
         if value and kind not in takes:
             raise LikewiseError(f"{name} takes no {kind}; it takes {', '.join(ordered)}: {expected}")

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Unpack
 
-from likewise.predict.counter import Like
 from likewise.predict.prepared_image import KEPT_BYTES, Picture, PreparedImage
-from likewise.predict.prompts import Effort
+from likewise.predict.prompts import PromptedCounter, PromptWords
 from likewise.results import CountResult
-from likewise.types import Box, Point, Prompt
-
-
-class CountsPrepared(Protocol):
-    """What answers: `likewise.predict.Counter` and `likewise.predict.NamedCounter` do."""
-
-    def count(
-        self,
-        image: Picture | PreparedImage,
-        exemplars: Sequence[Box] | Prompt = (),
-        *,
-        negatives: Sequence[Box] = (),
-        text: str | None = None,
-        region: Sequence[Point] | None = None,
-        like: Like = (),
-        trust: Effort = "fast",
-    ) -> CountResult:
-        """As `likewise.predict.Counter.count`."""
+from likewise.types import Box, Prompt
 
 
 class Session:
@@ -51,7 +33,7 @@ class Session:
         24
     """
 
-    def __init__(self, counter: CountsPrepared, image: Picture) -> None:
+    def __init__(self, counter: PromptedCounter, image: Picture) -> None:
         self.counter = counter
         self.image = PreparedImage(image, KEPT_BYTES)
 
@@ -65,17 +47,6 @@ class Session:
         """Of the picture, pixels."""
         return self.image.height
 
-    def count(
-        self,
-        exemplars: Sequence[Box] | Prompt = (),
-        *,
-        negatives: Sequence[Box] = (),
-        text: str | None = None,
-        region: Sequence[Point] | None = None,
-        like: Like = (),
-        trust: Effort = "fast",
-    ) -> CountResult:
-        """What the counter makes of the picture; arguments and errors are those of `likewise.predict.Counter.count`."""
-        return self.counter.count(
-            self.image, exemplars, negatives=negatives, text=text, region=region, like=like, trust=trust
-        )
+    def count(self, exemplars: Sequence[Box] | Prompt = (), **words: Unpack[PromptWords]) -> CountResult:
+        """What the counter makes of the picture; words and errors are those of `likewise.predict.Counter.count`."""
+        return self.counter.count(self.image, exemplars, **words)
