@@ -21,11 +21,14 @@ import torchvision.ops
 from torch import Tensor, nn
 
 from likewise import native
+from likewise.ops.deform.checks import check_floating, pair, without_autocast
 from likewise.ops.deform.conv2d_native import deform_conv2d_native
 from likewise.ops.deform.conv2d_torch import deform_conv2d_torch
 
 Backend = Literal["native", "torch", "torchvision"]
 BACKEND_VARIABLE = "LIKEWISE_DEFORM_CONV"
+#: Offsets of this many pixels lead out of every picture.
+FAR_OUTSIDE = 1e7
 
 
 def active_backend(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Backend:
@@ -44,12 +47,12 @@ def active_backend(device: torch.device | str = "cpu", dtype: torch.dtype = torc
     # Torchvision's operator is the one that ONNX exporters know as DeformConv.
     if torch.device(device).type == "cuda" or torch.onnx.is_in_onnx_export():
         return "torchvision"
-    return "torch" if _why_not_native(torch.device(device), dtype) else "native"
+    return "torch" if why_not_native(torch.device(device), dtype) else "native"
 
 
 def backends(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> tuple[Backend, ...]:
     """The implementations that can be named for ``device`` and ``dtype`` here."""
-    return tuple(b for b in get_args(Backend) if b != "native" or not _why_not_native(torch.device(device), dtype))
+    return tuple(b for b in get_args(Backend) if b != "native" or not why_not_native(torch.device(device), dtype))
 
 
 @torch.compiler.assume_constant_result
@@ -97,13 +100,14 @@ def deform_conv2d(
     Raises:
         ValueError: shapes that do not belong together, the message names both; or "native" where it cannot run.
     """
-    stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
+    stride, padding = pair(stride, "stride", least=1), pair(padding, "padding", least=0)
+    dilation = pair(dilation, "dilation", least=1)
+    check_floating(input, offset, weight, bias, mask)
     _check_shapes(input, offset, weight, mask, stride, padding, dilation)
     _check_channels(input, offset, weight, bias)
     compute = torch.float64 if input.dtype == torch.float64 else torch.float32
     run = _implementation(backend or active_backend(input.device, compute), input.device, compute)
-    # Autocast would hand half precision to kernels that have none on the CPU, and round the sampling places.
-    with torch.autocast(input.device.type, enabled=False):
+    with without_autocast(input.device):
         out = run(
             input.to(compute),
             offset.to(compute),
@@ -135,7 +139,8 @@ class DeformConv2d(nn.Module):
         # The initialisation is an ordinary convolution's: with zero offsets this is one.
         plain = nn.Conv2d(in_channels, out_channels, kernel_size, groups=groups, bias=bias)
         self.weight, self.bias = plain.weight, plain.bias
-        self.stride, self.padding, self.dilation = _pair(stride), _pair(padding), _pair(dilation)
+        self.stride, self.padding = pair(stride, "stride", least=1), pair(padding, "padding", least=0)
+        self.dilation = pair(dilation, "dilation", least=1)
 
     def forward(self, input: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: A002
         """See :func:`deform_conv2d`."""
@@ -144,14 +149,15 @@ class DeformConv2d(nn.Module):
 
 def _implementation(backend: Backend, device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor]:
     if backend == "native":
-        reason = _why_not_native(device, dtype)
+        reason = why_not_native(device, dtype)
         if reason:
             raise ValueError(f"backend 'native' cannot run here: {reason}; use 'torch', or None for the best there is")
         return deform_conv2d_native
     return _torchvision if backend == "torchvision" else deform_conv2d_torch
 
 
-def _why_not_native(device: torch.device, dtype: torch.dtype) -> str:
+def why_not_native(device: torch.device, dtype: torch.dtype) -> str:
+    """The reason for which the compiled functions cannot serve a device and a precision; empty where they can."""
     if device.type != "cpu" or dtype == torch.float64:
         return f"it computes in float32 on the CPU, not in {dtype} on {device}"
     return native.why_not()
@@ -167,6 +173,9 @@ def _torchvision(
     padding: tuple[int, int],
     dilation: tuple[int, int],
 ) -> Tensor:
+    if not torch.onnx.is_in_onnx_export():
+        # Torchvision's operator turns what is not finite, or larger than any integer, into the address of a pixel.
+        offset = torch.where(offset.abs() < FAR_OUTSIDE, offset, -FAR_OUTSIDE)
     return torchvision.ops.deform_conv2d(x, offset, weight, bias, stride, padding, dilation, mask)
 
 
@@ -211,7 +220,3 @@ def _check_channels(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | No
         raise ValueError(f"{out_channels} output channels cannot be shared by {groups} groups")
     if bias is not None and tuple(bias.shape) != (out_channels,):
         raise ValueError(f"bias has shape {tuple(bias.shape)}; expected ({out_channels},)")
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value

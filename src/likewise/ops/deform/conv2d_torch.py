@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.ops.deform.bags import finite, weighted_bags
+
 
 def deform_conv2d_torch(
     x: Tensor,
@@ -54,7 +56,7 @@ def _sampling_places(
     axes = [torch.arange(n, device=offset.device, dtype=offset.dtype) for n in (height, width, kernel[0], kernel[1])]
     rows = (axes[0] * stride[0] - padding[0])[:, None] + (axes[2] * dilation[0]).repeat_interleave(kernel[1])
     cols = (axes[1] * stride[1] - padding[1])[:, None] + (axes[3] * dilation[1]).repeat(kernel[0])
-    return moved[0] + rows[:, None, :], moved[1] + cols[None, :, :]
+    return finite(moved[0] + rows[:, None, :]), finite(moved[1] + cols[None, :, :])
 
 
 def _bilinear_bags(x: Tensor, rows: Tensor, cols: Tensor, mask: Tensor | None) -> Tensor:
@@ -76,7 +78,5 @@ def _bilinear_bags(x: Tensor, rows: Tensor, cols: Tensor, mask: Tensor | None) -
         share = (down if dy else 1 - down) * (right if dx else 1 - right)
         indices.append(torch.where(held, first + row.long() * width + col.long(), outside))
         weights.append(torch.where(held, share if mask is None else share * mask, 0))
-    bags = F.embedding_bag(
-        torch.stack(indices, -1).view(-1, 4), table, mode="sum", per_sample_weights=torch.stack(weights, -1).view(-1, 4)
-    )
+    bags = weighted_bags(table, torch.stack(indices, -1).view(-1, 4), torch.stack(weights, -1).view(-1, 4))
     return bags.view(*rows.shape, channels // groups)

@@ -182,9 +182,7 @@ def _trilinear_bags(table: Tensor, where: list[Tensor], mask: Tensor | None, siz
         share = share_z * share_y * share_x
         indices.append(first + (z * size[1] + y) * size[2] + x)
         shares.append(share if mask is None else share * mask)
-    bags = F.embedding_bag(
-        torch.stack(indices, -1).view(-1, 8), table, mode="sum", per_sample_weights=torch.stack(shares, -1).view(-1, 8)
-    )
+    bags = weighted_bags(table, torch.stack(indices, -1).view(-1, 8), torch.stack(shares, -1).view(-1, 8))
     return bags.view(*shape, table.shape[1])
 
 
