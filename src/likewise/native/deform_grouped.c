@@ -40,9 +40,9 @@ static inline int64_t group_start(const Grid *g, int64_t image, int64_t group) {
     return first + group * own_channels(g) * (g->last ? 1 : pixels_of(g));
 }
 
-/* Floats of a thread's scratch: samples of all points, and a block of rows. */
+/* Floats of a thread's scratch: samples of all points, and a block of rows of one group. */
 void deform_grouped_sizes(const Grid *g, int64_t *sizes) {
-    sizes[0] = (g->points * (int64_t)sizeof(Samples) + PLACES * g->channels * (int64_t)sizeof(float)) / (int64_t)sizeof(float);
+    sizes[0] = g->points * (int64_t)(sizeof(Samples) / sizeof(float)) + PLACES * own_channels(g);
 }
 
 /* Index of a channel's value at the first of a block's outputs, and the distance to the next output's. */
@@ -227,16 +227,19 @@ void deform_grouped_forward(const Grid *g, const float *points, double scale, co
     int64_t size;
     deform_grouped_sizes(g, &size);
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t at = 0; at < g->batch * parts; at++) {
-        const Part p = part(g, points, scale, offset, mask, at / parts, at % parts * PLACES);
+    for (int64_t at = 0; at < g->batch * g->groups * parts; at++) {
+        const int64_t image = at / parts / g->groups, group = at / parts % g->groups, own = own_channels(g);
+        const Part p = part(g, points, scale, offset, mask, image, at % parts * PLACES);
         Samples *samples = (Samples *)(scratch + thread_number() * size);
-        float *block = (float *)(samples + g->points), *own = out + p.image * outputs(g) * g->channels;
-        if (g->last) block = own + p.start * g->channels;
-        for (int64_t group = 0; group < g->groups; group++) {
-            find_samples(&p, group, samples);
-            sum_group(&p, samples, rows + group_start(g, p.image, group), block + group * own_channels(g), g->channels);
+        float *block = (float *)(samples + g->points), *picture = out + image * outputs(g) * g->channels;
+        const float *from = rows + group_start(g, image, group);
+        find_samples(&p, group, samples);
+        if (g->last) {
+            sum_group(&p, samples, from, picture + p.start * g->channels + group * own, g->channels);
+        } else {
+            sum_group(&p, samples, from, block, own);
+            turn(block, own, own, p.count, outputs(g), picture + group * own * outputs(g) + p.start);
         }
-        if (!g->last) turn(block, g->channels, g->channels, p.count, outputs(g), own + p.start);
     }
 }
 
@@ -261,9 +264,18 @@ static void write_pulls(const Part *p, int64_t group, int64_t point, const Sampl
     }
 }
 
-/* `gradient`: the group's channels of a block's outputs, one row an output, `lead` floats apart. */
-static void pull_group(const Part *p, int64_t group, const Samples *s, const float *picture, const float *gradient,
-                       int64_t lead, const Gradients *grad) {
+/* Where backward reads and writes, for one group of one picture; `grad_picture` or `grad` may be null: not wanted. */
+typedef struct {
+    const float *picture, *grad_out;
+    float *grad_picture;
+    const Gradients *grad;
+} Learning;
+
+/* `gradient`: the group's channels of a block's outputs, one row an output, `lead` floats apart. `pull` and `push` are
+ * constant at every call. */
+static inline __attribute__((always_inline)) void learn_block(const Part *p, int64_t group, const Samples *s,
+                                                              const Learning *w, const float *gradient, int64_t lead,
+                                                              int pull, int push) {
     const int64_t own = own_channels(p->g), step = pixel_step(p->g);
     const int32_t outside = (int32_t)pixels_of(p->g);
     for (int64_t k = 0; k < p->g->points; k++, s++) {
@@ -272,49 +284,36 @@ static void pull_group(const Part *p, int64_t group, const Samples *s, const flo
         for (int64_t i = 0; i < p->count; i++) {
             const float *row = gradient + i * lead;
             int64_t c = 0;
-            for (; c + 16 <= own; c += 16) pull_16(s, i, picture + c, step, outside, row + c, &pulls);
-            if (c + 8 <= own) pull_8(s, i, picture + c, step, outside, row + c, &pulls), c += 8;
-            if (c + 4 <= own) pull_4(s, i, picture + c, step, outside, row + c, &pulls), c += 4;
-            for (; c < own; c++) pull_1(s, i, picture + c, step, outside, row + c, &pulls);
+#define LEARN(LANES_)                                                                            \
+    do {                                                                                         \
+        if (pull) pull_##LANES_(s, i, w->picture + c, step, outside, row + c, &pulls);            \
+        if (push) push_##LANES_(s, i, w->grad_picture + c, step, outside, row + c);               \
+        c += LANES_;                                                                             \
+    } while (0)
+            while (c + 16 <= own) LEARN(16);
+            if (c + 8 <= own) LEARN(8);
+            if (c + 4 <= own) LEARN(4);
+            while (c < own) LEARN(1);
         }
-        write_pulls(p, group, k, s, &pulls, grad);
+        if (pull) write_pulls(p, group, k, s, &pulls, w->grad);
     }
 }
 
-static void push_group(const Part *p, const Samples *samples, float *grad_picture, const float *gradient, int64_t lead) {
-    const int64_t own = own_channels(p->g), step = pixel_step(p->g);
-    const int32_t outside = (int32_t)pixels_of(p->g);
-    for (int64_t k = 0; k < p->g->points; k++) {
-        const Samples *s = samples + k;
-        for (int64_t i = 0; i < p->count; i++) {
-            const float *row = gradient + i * lead;
-            int64_t c = 0;
-            for (; c + 16 <= own; c += 16) push_16(s, i, grad_picture + c, step, outside, row + c);
-            if (c + 8 <= own) push_8(s, i, grad_picture + c, step, outside, row + c), c += 8;
-            if (c + 4 <= own) push_4(s, i, grad_picture + c, step, outside, row + c), c += 4;
-            for (; c < own; c++) push_1(s, i, grad_picture + c, step, outside, row + c);
-        }
-    }
-}
-
-/* A group's part of backward: what its places and modulation get where `grad` is given, what its pixels get else. Apart,
- * since the pixels that are read and those that are written do not fit the first-level cache together. */
-static void learn_group(const Grid *g, Part p, int64_t group, const float *picture, float *grad_picture,
-                        const float *grad_out, float *scratch, const Gradients *grad) {
+static void learn_group(const Grid *g, Part p, int64_t group, const Learning *w, float *scratch) {
     Samples *samples = (Samples *)scratch;
     float *block = (float *)(samples + g->points);
-    const int64_t own = own_channels(g), lead = g->last ? g->channels : own;
+    const int64_t own = own_channels(g), lead = g->last ? g->channels : own, first = p.image * g->channels;
     for (p.start = 0; p.start < outputs(g); p.start += PLACES) {
         p.count = smaller(PLACES, outputs(g) - p.start);
-        const float *gradient = grad_out + (p.image * outputs(g) + p.start) * g->channels + group * own;
+        const float *gradient = w->grad_out + first * outputs(g) + p.start * g->channels + group * own;
         if (!g->last) {
-            turn(grad_out + (p.image * g->channels + group * own) * outputs(g) + p.start, outputs(g), p.count, own, own,
-                 block);
+            turn(w->grad_out + (first + group * own) * outputs(g) + p.start, outputs(g), p.count, own, own, block);
             gradient = block;
         }
         find_samples(&p, group, samples);
-        if (grad) pull_group(&p, group, samples, picture, gradient, lead, grad);
-        else push_group(&p, samples, grad_picture, gradient, lead);
+        if (w->grad && w->grad_picture) learn_block(&p, group, samples, w, gradient, lead, 1, 1);
+        else if (w->grad) learn_block(&p, group, samples, w, gradient, lead, 1, 0);
+        else learn_block(&p, group, samples, w, gradient, lead, 0, 1);
     }
 }
 
@@ -326,12 +325,10 @@ void deform_grouped_backward(const Grid *g, const float *points, double scale, c
     int64_t size;
     deform_grouped_sizes(g, &size);
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t at = 0; at < 2 * g->batch * g->groups; at++) {
-        const int64_t image = at / 2 / g->groups, group = at / 2 % g->groups, first = group_start(g, image, group);
-        const Part p = part(g, points, scale, offset, mask, image, 0);
-        float *own = scratch + thread_number() * size;
-        if (at % 2 && grad_rows) learn_group(g, p, group, NULL, grad_rows + first, grad_out, own, NULL);
-        if (at % 2 == 0 && grad_offset) learn_group(g, p, group, rows + first, NULL, grad_out, own, &grad);
+    for (int64_t at = 0; at < g->batch * g->groups; at++) {
+        const int64_t image = at / g->groups, group = at % g->groups, first = group_start(g, image, group);
+        const Learning w = {rows + first, grad_out, grad_rows ? grad_rows + first : NULL, grad_offset ? &grad : NULL};
+        learn_group(g, part(g, points, scale, offset, mask, image, 0), group, &w, scratch + thread_number() * size);
     }
 }
 

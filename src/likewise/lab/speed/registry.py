@@ -20,6 +20,10 @@ BENCHMARKS = {
         "likewise.lab.speed.deform_conv:compare",
         "deform_conv2d against torchvision and plain convolution",
     ),
+    "deform_grouped": (
+        "likewise.lab.speed.deform_grouped:compare",
+        "DCNv3's and DCNv4's operators against grid_sample in plain torch",
+    ),
     "memory": ("likewise.lab.speed.memory:compare", "peak memory of deform_conv2d against torchvision's"),
     "spdcn": (
         "likewise.lab.speed.spdcn:compare",
@@ -44,7 +48,7 @@ BENCHMARKS = {
 }
 #: Several benchmarks under one name.
 GROUPS = {
-    "ops": (("deform_conv", "memory", "spdcn", "transport", "s3n"), "the operators, and spdcn, which rests on them"),
+    "ops": (("deform_conv", "deform_grouped", "memory", "spdcn", "transport", "s3n"), "the operators, and spdcn, which rests on them"),
     "names": (("vlcounter", "countx"), "the counters by name"),
 }
 

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from likewise.ops.deform.bags import finite, weighted_bags
+from likewise.ops.deform.checks import check_floating, without_autocast
 
 Triple = tuple[int, int, int]
 
@@ -66,12 +68,14 @@ def deform_conv3d(
     if input.dim() != 5 or offset.dim() != 5 or weight.dim() != 5:
         shapes = [tuple(t.shape) for t in (input, offset, weight)]
         raise ValueError(f"expected input, offset and weight with five axes, got shapes {shapes}")
+    check_floating(input, offset, weight, bias, mask)
     grid = _Grid(_triple(input.shape[2:]), _triple(weight.shape[2:]), *map(_triple, (stride, padding, dilation)))
+    if min(*grid.stride, *grid.dilation) < 1 or min(grid.padding) < 0:
+        raise ValueError(f"stride {stride}, dilation {dilation}: expected at least 1; padding {padding}: at least 0")
     _check_volume(input, offset, mask, grid)
     _check_channels(input, offset, weight, bias, grid)
     compute = torch.float64 if input.dtype == torch.float64 else torch.float32
-    # Autocast would hand half precision to kernels that have none on the CPU, and round the sampling places.
-    with torch.autocast(input.device.type, enabled=False):
+    with without_autocast(input.device):
         out = _in_parts(
             input.to(compute),
             offset.to(compute),
@@ -188,6 +192,7 @@ def _trilinear_bags(table: Tensor, where: list[Tensor], mask: Tensor | None, siz
 
 def _two_voxels(place: Tensor, length: int) -> list[tuple[Tensor, Tensor]]:
     """Index and share of the voxels before and after a place on one axis; outside the share is 0 (and the index)."""
+    place = finite(place)
     low = place.detach().floor()
     after = place - low
     voxels = []
@@ -229,5 +234,7 @@ def _check_channels(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | No
 
 
 def _triple(value: int | Sequence[int]) -> Triple:
+    if isinstance(value, str):
+        raise ValueError(f"{value!r} is no setting of this operator; expected a whole number, or three")
     depth, height, width = (value, value, value) if isinstance(value, int) else value
     return (depth, height, width)
