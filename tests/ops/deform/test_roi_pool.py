@@ -8,8 +8,10 @@ import pytest
 import torch
 import torchvision.ops
 
+from likewise.errors import LikewiseError
+from likewise.nn.deform_roi import DeformPSRoIPool, DeformRoIPool, ModulatedDeformRoIPool
 from likewise.ops.deform import roi_pool as operator
-from likewise.ops.deform.roi_pool import DeformPSRoIPool, DeformRoIPool, deform_roi_pool
+from likewise.ops.deform.roi_pool import deform_roi_pool
 
 #: Index, x0, y0, x1, y1: inside, sticking out on either side, all outside, tiny, inverted, halves to be rounded.
 ROIS = torch.tensor(
@@ -85,6 +87,47 @@ def test_agrees_with_the_definition(sensitive, moved, scale, sample_at):
     torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-10)
     assert not out[3].any() or scale != 1  # a region off the map
     assert out.abs().sum() > 0
+
+
+@pytest.mark.parametrize("sample_at", ["centre", "corner"])
+@pytest.mark.parametrize("sensitive", [False, True], ids=["all maps", "position-sensitive"])
+def test_every_class_moves_and_weighs_its_own_part_of_the_channels(sensitive, sample_at):
+    shape, classes, own = (2, 3), 3, 2
+    features = torch.randn(2, classes * own * (6 if sensitive else 1), 9, 12, dtype=torch.float64)
+    offset = 2 * torch.randn(len(ROIS), 2 * classes, *shape, dtype=torch.float64)
+    mask = torch.rand(len(ROIS), classes, *shape, dtype=torch.float64)
+    settings = {"position_sensitive": sensitive, "sample_at": sample_at}
+    out = deform_roi_pool(features, ROIS, offset, shape, 0.7, 3, 0.3, mask=mask, **settings)
+    assert out.shape == (len(ROIS), classes * own, *shape)
+    per_class = features.shape[1] // classes
+    for k in range(classes):
+        part = features[:, k * per_class : (k + 1) * per_class]
+        within = 0.5 if sample_at == "centre" else 0
+        moved = offset[:, 2 * k : 2 * k + 2]
+        expected = slow_roi_pool(part, ROIS, moved, shape, 0.7, 3, 0.3, sensitive=sensitive, within=within)
+        expected = expected * mask[:, k : k + 1]
+        torch.testing.assert_close(out[:, k * own : (k + 1) * own], expected, rtol=1e-10, atol=1e-10)
+
+
+def test_modulation_alone_weighs_the_bins():
+    features, mask = torch.randn(2, 4, 9, 12), torch.rand(len(ROIS), 1, 2, 2)
+    plain = deform_roi_pool(features, ROIS, None, 2)
+    torch.testing.assert_close(deform_roi_pool(features, ROIS, None, 2, mask=mask), plain * mask)
+    two = torch.rand(len(ROIS), 2, 2, 2)
+    expected = plain * two.repeat_interleave(2, 1)
+    torch.testing.assert_close(deform_roi_pool(features, ROIS, None, 2, mask=two), expected)
+
+
+def test_modulated_gradients_agree_with_finite_differences_twice():
+    features = torch.randn(2, 4, 5, 6, dtype=torch.float64, requires_grad=True)
+    offset = torch.randn(3, 4, 2, 2, dtype=torch.float64, requires_grad=True)
+    mask = torch.rand(3, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def pool(features, offset, mask):
+        return deform_roi_pool(features, ROIS[:3], offset, 2, 0.6, 2, mask=mask, sample_at="corner")
+
+    assert torch.autograd.gradcheck(pool, (features, offset, mask))
+    assert torch.autograd.gradgradcheck(pool, (features, offset, mask))
 
 
 @pytest.mark.parametrize("sensitive", [False, True], ids=["all maps", "position-sensitive"])
@@ -185,7 +228,7 @@ def test_no_regions_pool_to_nothing_and_still_have_gradients(rois, sensitive):
 def test_regions_carry_no_gradient_and_offsets_far_out_harm_nothing():
     features, rois = torch.randn(2, 2, 9, 12), ROIS.clone().requires_grad_()
     assert not deform_roi_pool(features, rois, None, 2).requires_grad
-    for far in (1e9, -math.inf):
+    for far in (1e9, -math.inf, math.nan):
         offset = torch.full((len(ROIS), 2, 2, 2), far, requires_grad=True)
         out = deform_roi_pool(features, ROIS, offset, 2)
         assert not out.any()
@@ -253,6 +296,57 @@ def test_the_position_sensitive_modules_fields_move_the_bins():
     torch.testing.assert_close(pool(ramps().float(), rois) - before, shift[None, None], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("sample_at", ["centre", "corner"])
+def test_modules_sample_where_they_are_told_and_move_each_class_by_its_own_offsets(sample_at):
+    features = torch.randn(2, 4, 9, 12)
+    pool = DeformRoIPool(4, 2, gamma=0.3, sample_at=sample_at, classes=2)
+    torch.nn.init.normal_(pool.offset.weight, std=0.3)
+    plain = deform_roi_pool(features, ROIS, None, 2, sample_at=sample_at)
+    offset = (plain.flatten(1) @ pool.offset.weight.T).view(-1, 4, 2, 2)
+    expected = [
+        deform_roi_pool(features[:, c : c + 2], ROIS, offset[:, c : c + 2], 2, gamma=0.3, sample_at=sample_at)
+        for c in (0, 2)
+    ]
+    torch.testing.assert_close(pool(features, ROIS), torch.cat(expected, 1))
+    pool = DeformPSRoIPool(4, 3, 2, sample_at=sample_at, classes=3)
+    torch.nn.init.normal_(pool.offset.weight)
+    settings = {"position_sensitive": True, "sample_at": sample_at}
+    offset = deform_roi_pool(pool.offset(features), ROIS, None, 2, **settings)
+    scores = pool.score(features)
+    expected = [
+        deform_roi_pool(scores[:, 4 * c : 4 * c + 4], ROIS, offset[:, 2 * c : 2 * c + 2], 2, **settings)
+        for c in range(3)
+    ]
+    torch.testing.assert_close(pool(features, ROIS), torch.cat(expected, 1))
+    for make in (lambda: DeformRoIPool(4, classes=3), lambda: DeformPSRoIPool(4, 5, classes=2)):
+        with pytest.raises(LikewiseError, match="classes = .: expected a divisor of . channels"):
+            make()
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_modulated_module_starts_as_plain_pooling_times_a_sigmoid_of_zero(scale):
+    pool, features = ModulatedDeformRoIPool(4, (2, 3), 0.5, modulation_scale=scale, width=32), torch.randn(2, 4, 9, 12)
+    out = pool(features, ROIS)
+    plain = deform_roi_pool(features, ROIS, None, (2, 3), 0.5)
+    torch.testing.assert_close(out, 0.5 * scale * plain)
+    # by hand: offsets first, then the modulation
+    torch.nn.init.normal_(pool.branch[4].weight, std=3.0)
+    hidden = plain.flatten(1)
+    for layer in (pool.branch[0], pool.branch[2]):
+        hidden = (hidden @ layer.weight.T + layer.bias).clamp(min=0)
+    fields = (hidden @ pool.branch[4].weight.T).view(-1, 3, 2, 3)
+    moved = deform_roi_pool(features, ROIS, fields[:, :2], (2, 3), 0.5)
+    out = pool(features, ROIS)
+    torch.testing.assert_close(out, moved * (scale * fields[:, 2:].sigmoid()), rtol=1e-4, atol=1e-5)
+    (out * torch.randn_like(out)).sum().backward()
+    assert all(p.grad.any() for p in pool.parameters())
+
+
+def test_the_meta_device_knows_its_shape():
+    meta = [t.to("meta") for t in (torch.zeros(2, 8, 9, 12), ROIS, torch.zeros(len(ROIS), 2, 2, 2))]
+    assert deform_roi_pool(*meta, 2).shape == (len(ROIS), 8, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -264,7 +358,11 @@ def test_the_position_sensitive_modules_fields_move_the_bins():
         ({"rois": torch.full((3, 5), -1.0)}, "a region is of picture -1; expected"),
         ({"offset": torch.zeros(3, 2, 3, 2)}, r"offset has shape \(3, 2, 3, 2\); expected \(3, 2, 2, 3\)"),
         ({"output_size": 3, "offset": None}, "8 channels cannot be shared by 3 x 3 bins; expected a multiple of 9"),
-        ({"output_size": 0}, r"output_size \(0, 0\).* must be positive"),
+        ({"output_size": 0}, "output_size is 0; expected at least 1"),
+        ({"offset": torch.zeros(3, 3, 2, 3)}, r"offset has shape \(3, 3, 2, 3\); expected \(3, 2, 2, 3\)"),
+        ({"offset": torch.zeros(3, 6, 2, 3)}, "8 output channels cannot be shared by 3 classes"),
+        ({"mask": torch.zeros(3, 2, 2, 3)}, r"mask has shape \(3, 2, 2, 3\); expected \(3, 1, 2, 3\)"),
+        ({"rois": torch.full((3, 5), math.nan)}, "a region is not finite"),
         ({"samples_per_part": 0}, "samples_per_part 0"),
         ({"spatial_scale": 0}, "spatial_scale 0"),
         ({"sample_at": "edge"}, "sample_at is 'edge'; expected one of"),

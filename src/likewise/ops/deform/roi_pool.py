@@ -1,6 +1,7 @@
-"""Deformable RoI pooling, plain and position-sensitive (Dai et al., ICCV 2017, section 2.2, eq. 5 and 6).
+"""Deformable RoI pooling, plain and position-sensitive (Dai et al., ICCV 2017, section 2.2, eq. 5 and 6), and modulated
+(Zhu et al., CVPR 2019, eq. 2). `likewise.nn.deform_roi` has the layers.
 
-Shapes: B batch, C channels, (H, W) feature map, R regions of interest, (kh, kw) bins.
+Shapes: B batch, C channels, (H, W) feature map, R regions of interest, (kh, kw) bins, n classes.
 
 Convention
 ----------
@@ -24,8 +25,11 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+
+from likewise.ops.deform.bags import weighted_bags
+from likewise.ops.deform.checks import check_floating, pair, without_autocast
 
 SampleAt = Literal["centre", "corner"]
 
@@ -46,17 +50,20 @@ def deform_roi_pool(
     *,
     position_sensitive: bool = False,
     sample_at: SampleAt = "centre",
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Average the features in every bin of every region, each bin moved by its offset.
 
-    Bin (i, j) is moved by ``gamma * offset[:, :, i, j] * (region width, region height)``. The result is
-    differentiable in ``features`` and ``offset``; regions carry no gradient (their corners are rounded). Half
+    Bin (i, j) is moved by ``gamma * offset[:, :, i, j] * (region width, region height)``. Every class may have offsets
+    and modulation of its own: the output channels are then cut into as many equal parts, one after the other. The
+    result is differentiable in ``features``, ``offset`` and ``mask``; regions carry no gradient (their corners are rounded). Half
     precision features (under autocast too) are pooled in float32 and returned in their own dtype.
 
     Args:
         features: (B, C, H, W).
         rois: (R, 5): index in the batch, x0, y0, x1, y1; or B tensors (R_b, 4), as for torchvision's operators.
-        offset: (R, 2, kh, kw) normalised, (x, y); None for plain pooling.
+        offset: (R, 2 n, kh, kw) normalised, (x, y) of each class, n dividing the output channels (1: the same for
+            all); None for plain pooling.
         output_size: number of bins (kh, kw), or one number for both.
         spatial_scale: features per pixel of the picture, 1 / stride.
         samples_per_part: samples a bin and axis.
@@ -64,6 +71,7 @@ def deform_roi_pool(
         position_sensitive: bin (i, j) of output channel c reads only feature map (c * kh + i) * kw + j
             (torchvision's order), so that C is a multiple of kh * kw; otherwise every bin reads every map.
         sample_at: where in its cell a sample lies, "centre" or "corner" (see Convention).
+        mask: (R, n, kh, kw), by which every bin's mean is multiplied, n as of the offset (or 1 without); None for 1.
 
     Returns:
         (R, C, kh, kw), or (R, C / (kh * kw), kh, kw) if position-sensitive.
@@ -72,77 +80,32 @@ def deform_roi_pool(
         ValueError: shapes that do not belong together, a region of a picture that is not in the batch, or a setting
             that is not positive.
     """
-    grid = _Bins(_pair(output_size), spatial_scale, samples_per_part, gamma, position_sensitive, sample_at)
+    shape = pair(output_size, "output_size", least=1)
+    grid = _Bins(shape, spatial_scale, samples_per_part, gamma, position_sensitive, sample_at)
     rois = _one_table(rois, features)
-    _check(features, rois, offset, grid)
+    check_floating(features, offset, mask)
+    _check(features, rois, grid)
+    classes = _check_fields(features, rois, offset, mask, grid)
     compute = torch.float64 if features.dtype == torch.float64 else torch.float32
     # Autocast would hand half precision to kernels that have none on the CPU, and round the sampling places.
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features.device):
         moved = None if offset is None else offset.to(compute)
-        out = _in_parts(features.to(compute), rois.detach().to(compute), moved, grid)
+        out = _each_class(features.to(compute), rois.detach().to(compute), moved, grid, classes)
+        if mask is not None:
+            out = (out.unflatten(1, (classes, -1)) * mask.to(compute)[:, :, None]).flatten(1, 2)
     return out.to(features.dtype)
 
 
-class DeformRoIPool(nn.Module):
-    """Plain pooling, a fully connected layer that reads offsets off it, and deformable pooling (the paper's fig. 3).
-
-    The layer starts at zero: until it is trained this is plain pooling. See :func:`deform_roi_pool`.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        output_size: int | tuple[int, int] = 7,
-        spatial_scale: float = 1.0,
-        samples_per_part: int = 4,
-        gamma: float = 0.1,
-    ) -> None:
-        super().__init__()
-        self.output_size, self.spatial_scale = _pair(output_size), spatial_scale
-        self.samples_per_part, self.gamma = samples_per_part, gamma
-        bins = self.output_size[0] * self.output_size[1]
-        self.offset = nn.Linear(channels * bins, 2 * bins)
-        _zero(self.offset)
-
-    def forward(self, features: Tensor, rois: Tensor | Sequence[Tensor]) -> Tensor:
-        """Pool ``features`` (B, C, H, W) in ``rois``: (R, C, kh, kw)."""
-        settings = (self.output_size, self.spatial_scale, self.samples_per_part, self.gamma)
-        plain = deform_roi_pool(features, rois, None, *settings)
-        offset = self.offset(plain.flatten(1)).view(-1, 2, *self.output_size)
-        return deform_roi_pool(features, rois, offset, *settings)
-
-
-class DeformPSRoIPool(nn.Module):
-    """Position-sensitive score maps, fields of offsets, and deformable pooling of the first (the paper's fig. 4).
-
-    One 1x1 convolution makes ``out_channels * kh * kw`` score maps, another, which starts at zero, ``2 * kh * kw``
-    fields. Pooled position-sensitively themselves, the fields give every bin its offset, the same for all output
-    channels (the paper also has one for every class). Until it is trained this is plain position-sensitive pooling.
-    See :func:`deform_roi_pool`.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        out_channels: int,
-        output_size: int | tuple[int, int] = 7,
-        spatial_scale: float = 1.0,
-        samples_per_part: int = 4,
-        gamma: float = 0.1,
-    ) -> None:
-        super().__init__()
-        self.output_size, self.spatial_scale = _pair(output_size), spatial_scale
-        self.samples_per_part, self.gamma = samples_per_part, gamma
-        bins = self.output_size[0] * self.output_size[1]
-        self.score = nn.Conv2d(channels, out_channels * bins, 1)
-        self.offset = nn.Conv2d(channels, 2 * bins, 1)
-        _zero(self.offset)
-
-    def forward(self, features: Tensor, rois: Tensor | Sequence[Tensor]) -> Tensor:
-        """Score ``features`` (B, C, H, W) and pool the scores in ``rois``: (R, out_channels, kh, kw)."""
-        settings = (self.output_size, self.spatial_scale, self.samples_per_part, self.gamma)
-        offset = deform_roi_pool(self.offset(features), rois, None, *settings, position_sensitive=True)
-        return deform_roi_pool(self.score(features), rois, offset, *settings, position_sensitive=True)
+def _each_class(features: Tensor, rois: Tensor, offset: Tensor | None, grid: _Bins, classes: int) -> Tensor:
+    """Pool each class's channels with its own offsets: as a picture, and a region, of its own."""
+    if classes == 1 or offset is None:
+        return _in_parts(features, rois, offset, grid)
+    batch, channels = features.shape[:2]
+    parts = features.reshape(batch * classes, channels // classes, *features.shape[2:])
+    own = rois[:, None].repeat(1, classes, 1)
+    own[..., 0] = own[..., 0] * classes + torch.arange(classes, device=rois.device)
+    out = _in_parts(parts, own.flatten(0, 1), offset.reshape(-1, 2, *grid.shape), grid)
+    return out.reshape(len(rois), classes * out.shape[1], *grid.shape)
 
 
 @dataclass(frozen=True)
@@ -192,9 +155,7 @@ def _part(table: Tensor, rois: Tensor, offset: Tensor | None, size: tuple[int, i
     # The samples of a bin are the product of its rows and columns: so is their mean.
     shares = row_shares[..., :, None] * col_shares[..., None, :]
     bag = (2 * grid.samples) ** 2
-    pooled = F.embedding_bag(
-        places.reshape(-1, bag), table, mode="sum", per_sample_weights=shares.expand_as(places).reshape(-1, bag)
-    )
+    pooled = weighted_bags(table, places.reshape(-1, bag), shares.expand_as(places).reshape(-1, bag))
     return pooled.view(len(rois), *grid.shape, table.shape[1])
 
 
@@ -252,13 +213,11 @@ def _one_table(rois: Tensor | Sequence[Tensor], features: Tensor) -> Tensor:
     return torch.cat([F.pad(r, (1, 0), value=float(index)) for index, r in enumerate(rois)])
 
 
-def _check(features: Tensor, rois: Tensor, offset: Tensor | None, grid: _Bins) -> None:
+def _check(features: Tensor, rois: Tensor, grid: _Bins) -> None:
     if features.dim() != 4 or min(features.shape[1:]) < 1:
         raise ValueError(f"features have shape {tuple(features.shape)}; expected (B, C, H, W)")
-    if min(grid.shape) < 1 or grid.samples < 1 or grid.scale <= 0:
-        raise ValueError(
-            f"output_size {grid.shape}, samples_per_part {grid.samples} and spatial_scale {grid.scale} must be positive"
-        )
+    if grid.samples < 1 or not grid.scale > 0:
+        raise ValueError(f"samples_per_part {grid.samples} and spatial_scale {grid.scale} must be positive")
     if grid.sample_at not in get_args(SampleAt):
         raise ValueError(f"sample_at is {grid.sample_at!r}; expected one of {get_args(SampleAt)}")
     if grid.position_sensitive and features.shape[1] % grid.count:
@@ -266,24 +225,29 @@ def _check(features: Tensor, rois: Tensor, offset: Tensor | None, grid: _Bins) -
             f"{features.shape[1]} channels cannot be shared by {grid.shape[0]} x {grid.shape[1]} bins; "
             f"expected a multiple of {grid.count}"
         )
-    if offset is not None and tuple(offset.shape) != (len(rois), 2, *grid.shape):
-        raise ValueError(f"offset has shape {tuple(offset.shape)}; expected {(len(rois), 2, *grid.shape)}")
     # Reading values would break a compiled graph in two.
-    if not torch.compiler.is_compiling():
-        _check_pictures(rois[:, 0], len(features))
+    if not torch.compiler.is_compiling() and not rois.is_meta:
+        _check_regions(rois, len(features))
 
 
-def _check_pictures(index: Tensor, batch: int) -> None:
-    strange = index[~((index >= 0) & (index < batch))]
+def _check_fields(features: Tensor, rois: Tensor, offset: Tensor | None, mask: Tensor | None, grid: _Bins) -> int:
+    """How many classes have offsets or modulation of their own."""
+    out_channels = features.shape[1] // (grid.count if grid.position_sensitive else 1)
+    classes = 1 if offset is None or offset.dim() != 4 else max(1, offset.shape[1] // 2)
+    if offset is None and mask is not None and mask.dim() == 4:
+        classes = max(1, mask.shape[1])
+    for name, field, times in (("offset", offset, 2), ("mask", mask, 1)):
+        expected = (len(rois), times * classes, *grid.shape)
+        if field is not None and tuple(field.shape) != expected:
+            raise ValueError(f"{name} has shape {tuple(field.shape)}; expected {expected}")
+    if out_channels % classes:
+        raise ValueError(f"{out_channels} output channels cannot be shared by {classes} classes")
+    return classes
+
+
+def _check_regions(rois: Tensor, batch: int) -> None:
+    if not bool(rois.isfinite().all()):
+        raise ValueError("a region is not finite; expected the index of a picture and four numbers")
+    strange = rois[:, 0][~((rois[:, 0] >= 0) & (rois[:, 0] < batch))]
     if len(strange):
         raise ValueError(f"a region is of picture {strange[0].item():g}; expected an index from 0 to {batch - 1}")
-
-
-def _zero(layer: nn.Linear | nn.Conv2d) -> None:
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
