@@ -23,20 +23,24 @@ from likewise.ops.deform.conv2d import deform_conv2d
 class DeformableConv2d(nn.Conv2d):
     """An ordinary convolution made deformable: the same parameters, and a zero-initialised convolution for offsets.
 
-    Its output is the ordinary convolution's until it is trained: offsets start at 0, modulation at 1. Weight and
+    Its output is the ordinary convolution's until it is trained: offsets start at 0, modulation (by default) at 1. Weight and
     bias are the given convolution's own Parameters under their old names; the branch is ``offsets``.
 
     Args:
         conv: of any stride, padding, dilation and groups.
-        modulated: also learn how much each sample counts, from 0 to 2 (DCNv2; there 2 sigmoid is a sigmoid, which
-            starts at a half and so changes the output).
+        modulated: also learn how much each sample counts (DCNv2).
         offset_groups: groups of input channels with offsets of their own; must divide the input channels.
+        modulation_scale: what the modulation's sigmoid is multiplied by: 2 lets it start at 1, as DCNv2's example
+            network does, and change nothing; 1 is the paper's, which starts at a half, and what other libraries'
+            checkpoints were trained with.
 
     Raises:
         LikewiseError: a subclass with a computation of its own, which cannot be reproduced here.
     """
 
-    def __init__(self, conv: nn.Conv2d, *, modulated: bool = False, offset_groups: int = 1) -> None:
+    def __init__(
+        self, conv: nn.Conv2d, *, modulated: bool = False, offset_groups: int = 1, modulation_scale: float = 2.0
+    ) -> None:
         if type(conv) not in (nn.Conv2d, Conv2dSame):
             kind = type(conv).__name__
             raise LikewiseError(f"{kind} is no ordinary convolution; expected torch.nn.Conv2d or timm's Conv2dSame")
@@ -55,7 +59,7 @@ class DeformableConv2d(nn.Conv2d):
             device="meta",  # only until the given parameters are put in
         )
         self.weight, self.bias = conv.weight, conv.bias
-        self.offset_groups, self.modulated = offset_groups, modulated
+        self.offset_groups, self.modulated, self.modulation_scale = offset_groups, modulated, modulation_scale
         self.same = isinstance(conv, Conv2dSame)
         left, right, top, bottom = conv._reversed_padding_repeated_twice
         self.border = (left, right, top, bottom)
@@ -112,7 +116,7 @@ class DeformableConv2d(nn.Conv2d):
         if not self.modulated:
             return out, None
         samples = out.shape[1] // 3
-        return out[:, : 2 * samples], 2 * out[:, 2 * samples :].sigmoid()
+        return out[:, : 2 * samples], self.modulation_scale * out[:, 2 * samples :].sigmoid()
 
 
 def places_read(layer: DeformableConv2d, x: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from likewise.errors import LikewiseError
 from likewise.methods.dcn import deformable, parameter_groups
 from likewise.methods.dcn.stages import find_stages
 from likewise.nn.deform import DeformableConv2d
+from likewise.nn.deform_roi import DeformRoIPool
 
 TORCHVISION = ("resnet18", "resnet50", "vgg11", "mobilenet_v2", "convnext_tiny", "efficientnet_b0", "densenet121")
 TIMM = ("resnet18", "mobilenetv2_050", "convnext_atto", "tf_efficientnet_b0", "regnety_002")
@@ -170,9 +171,19 @@ def test_a_state_is_read_back_and_still_deformed():
         assert not torch.allclose(other(image), plain, rtol=1e-3)
 
 
-def test_a_step_moves_the_offsets_at_a_tenth_of_the_rate():
+def test_offsets_learn_at_the_full_rate_and_pooled_ones_at_a_hundredth():
+    model = nn.ModuleDict({"trunk": deformable(build("resnet18"), 1), "pool": DeformRoIPool(4, 2)})
+    plain, branches, pooling = parameter_groups(model, 1e-3)
+    assert [g["lr"] for g in (plain, branches, pooling)] == pytest.approx([1e-3, 1e-3, 1e-5])
+    assert {id(p) for p in pooling["params"]} == {id(p) for p in model["pool"].offset.parameters()}
+    own = [p for layer in layers(model).values() for p in layer.offsets.parameters()]
+    assert [id(p) for p in branches["params"]] == [id(p) for p in own]
+    assert len(plain["params"]) + len(own) + 2 == len(list(model.parameters()))
+
+
+def test_a_step_moves_the_offsets_at_a_tenth_of_the_rate_where_that_is_asked_for():
     model = deformable(build("timm mobilenetv2_050"), 1)
-    groups = parameter_groups(model, 1e-3)
+    groups = parameter_groups(model, 1e-3, offset_factor=0.1)
     assert [g["lr"] for g in groups] == pytest.approx([1e-3, 1e-4])
     assert sorted(id(p) for g in groups for p in g["params"]) == sorted(id(p) for p in model.parameters())
     # Adam's first step is the rate itself wherever there is a gradient
@@ -182,6 +193,29 @@ def test_a_step_moves_the_offsets_at_a_tenth_of_the_rate():
     for layer in layers(model).values():
         assert layer.offsets.weight.abs().max().item() == pytest.approx(1e-4, rel=1e-2)
     assert [len(g["params"]) for g in parameter_groups(build("resnet18").requires_grad_(requires_grad=False), 1)] == []
+
+
+def test_the_papers_modulation_starts_at_a_half():
+    torch.manual_seed(0)
+    conv, x = nn.Conv2d(3, 4, 3, padding=1), torch.rand(2, 3, 9, 9)
+    expected = 0.5 * nn.functional.conv2d(x, conv.weight, None, 1, 1) + conv.bias[:, None, None]
+    (made,) = deformable(nn.Sequential(conv), "0", modulated=True, modulation_scale=1.0)
+    torch.testing.assert_close(made(x), expected)
+
+
+def test_a_layer_of_another_librarys_is_read_by_its_order_of_channels():
+    """There the branch is cut into three: the first two are offsets, the third is taken through a sigmoid."""
+    branch = nn.Conv2d(4, 27, 3, padding=1)
+    weight, x = torch.randn(6, 4, 3, 3), torch.rand(1, 4, 8, 8)
+    first, second, third = branch(x).chunk(3, 1)
+    theirs = torchvision.ops.deform_conv2d(x, torch.cat([first, second], 1), weight, None, 1, 1, 1, third.sigmoid())
+    (made,) = deformable(
+        nn.Sequential(nn.Conv2d(4, 6, 3, padding=1, bias=False)), "0", modulated=True, modulation_scale=1.0
+    )
+    made.load_state_dict(
+        {"weight": weight, "offsets.weight": branch.weight, "offsets.bias": branch.bias}, strict=True
+    )
+    torch.testing.assert_close(made(x), theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_under_autocast_in_bfloat16_it_is_near():

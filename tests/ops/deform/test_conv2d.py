@@ -209,6 +209,52 @@ def test_gradients_agree_with_finite_differences():
     assert torch.autograd.gradcheck(lambda *t: case.run(t), case.tensors())
 
 
+def test_gradients_of_gradients_agree_with_finite_differences():
+    case = Case(batch=1, channels=2, size=(3, 4), out=2)
+    assert torch.autograd.gradgradcheck(lambda *t: case.run(t), case.tensors())
+
+
+@needs_native
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_compiled_path_can_be_differentiated_twice(masked):
+    case, found = Case(batch=1, channels=4, size=(4, 5), masked=masked), []
+    tensors = [None if t is None else t.detach().float().requires_grad_() for t in case.tensors()]
+    inputs = [t for t in tensors if t is not None]
+    for backend in ("native", "torch"):
+        first = torch.autograd.grad(case.run(tensors, backend).square().sum(), inputs, create_graph=True)
+        penalty = sum(g.square().sum() for g in first)
+        found.append(torch.autograd.grad(penalty, inputs, allow_unused=True))
+    for ours, truth in zip(*found, strict=True):
+        assert (ours is None) == (truth is None)
+        if truth is not None:
+            torch.testing.assert_close(ours, truth, rtol=1e-4, atol=1e-4 * truth.abs().max().item())
+
+
+@pytest.mark.parametrize("backend", ["torch", "torchvision", pytest.param("native", marks=needs_native)])
+@pytest.mark.parametrize("strange", [math.nan, math.inf, -3e38])
+def test_an_offset_that_is_not_finite_reads_nothing_and_has_no_gradient_in_any_backend(strange, backend):
+    case = Case(masked=False)
+    tensors = [None if t is None else t.detach().float() for t in case.tensors()]
+    clean = tensors[1].clone()
+    clean[0, :6, 2:5, 3] = 1e6
+    tensors[1][0, :6, 2:5, 3] = strange
+    found = []
+    for offset in (tensors[1], clean):
+        leaves = [None if t is None else t.clone().requires_grad_() for t in (tensors[0], offset, *tensors[2:])]
+        out = case.run(leaves, backend)
+        found.append((out, *torch.autograd.grad(out.square().sum(), [t for t in leaves if t is not None])))
+    for ours, truth in zip(*found, strict=True):
+        assert ours.isfinite().all()
+        torch.testing.assert_close(ours, truth)
+
+
+def test_the_meta_device_knows_its_shape():
+    x, offset, weight, bias, mask = (t.detach().to("meta") for t in Case().tensors())
+    for backend in (None, "torch"):
+        out = deform_conv2d(x.float(), offset, weight, bias, padding=1, mask=mask, backend=backend)
+        assert (out.shape, out.dtype) == ((2, 6, 9, 11), torch.float32)
+
+
 @pytest.mark.parametrize("groups", [1, 4])
 def test_without_offsets_it_is_an_ordinary_convolution(groups):
     x, weight = torch.randn(2, 8, 13, 7), torch.randn(4, 8 // groups, 3, 3)
@@ -319,6 +365,32 @@ def test_shapes_that_do_not_belong_together_are_named(change, message):
     tensors = dict(zip(("x", "offset", "weight", "bias", "mask"), Case().tensors(), strict=True)) | change
     with pytest.raises(ValueError, match=message):
         Case().run(tensors.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"padding": "same"}, "padding is 'same'; expected a whole number, or two"),
+        ({"stride": 0}, "stride is 0; expected at least 1"),
+        ({"dilation": (1, 0)}, r"dilation is \(1, 0\); expected at least 1"),
+        ({"padding": -1}, "padding is -1; expected at least 0"),
+        ({"stride": 1.5}, r"stride is 1\.5; expected a whole number"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_by_name(settings, message):
+    x, offset, weight = torch.zeros(1, 4, 5, 5), torch.zeros(1, 18, 5, 5), torch.zeros(2, 4, 3, 3)
+    with pytest.raises(ValueError, match=message):
+        deform_conv2d(x, offset, weight, **({"padding": 1} | settings))
+    with pytest.raises(ValueError, match=message):
+        DeformConv2d(4, 2, 3, **settings)
+
+
+def test_whole_numbers_are_refused_and_precisions_may_differ():
+    x, offset, weight = torch.rand(1, 4, 5, 5), torch.rand(1, 18, 5, 5), torch.rand(2, 4, 3, 3)
+    expected = deform_conv2d(x, offset, weight, padding=1)
+    assert torch.equal(deform_conv2d(x, offset.double(), weight.double(), padding=1), expected)
+    with pytest.raises(ValueError, match=r"a tensor is torch\.int64; expected floating point"):
+        deform_conv2d(x.long(), offset, weight, padding=1)
 
 
 def test_the_environment_chooses_the_backend_and_a_wrong_name_is_refused(monkeypatch):

@@ -192,6 +192,17 @@ def test_gradients_agree_with_finite_differences_twice(operator):
     assert torch.autograd.gradgradcheck(lambda *t: case.run(t, operator=operator), case.tensors())
 
 
+@needs_native
+def test_the_compiled_path_can_be_differentiated_twice():
+    case, found = Case(batch=1, channels=4, size=(4, 5)), []
+    tensors = [t.detach().float().requires_grad_() for t in case.tensors()]
+    for backend in ("native", "torch"):
+        first = torch.autograd.grad(case.run(tensors, backend).square().sum(), tensors, create_graph=True)
+        found.append(torch.autograd.grad(sum(g.square().sum() for g in first), tensors))
+    for ours, truth in zip(*found, strict=True):
+        torch.testing.assert_close(ours, truth, rtol=1e-4, atol=1e-4 * truth.abs().max().item())
+
+
 def test_without_offsets_and_logits_it_is_average_pooling():
     x = torch.randn(2, 8, 9, 7)
     out = dcnv3(x, torch.zeros(2, 36, 9, 7), torch.zeros(2, 18, 9, 7), groups=2)

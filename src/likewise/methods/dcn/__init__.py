@@ -4,7 +4,8 @@ Paper: Dai et al., "Deformable Convolutional Networks", ICCV 2017; the modulatio
 ConvNets v2", CVPR 2019. Written from the papers. Licence of this code: Apache-2.0. There are no weights: what is made
 deformable keeps its own and starts as the network it was.
 
-Deviations: modulation is 2 sigmoid, so that it starts at 1 and changes nothing (the paper's sigmoid starts at a half).
+Modulation is 2 sigmoid, as in the authors' example of DCNv2, so that it starts at 1 and changes nothing; the paper's
+sigmoid, which starts at a half, is ``modulation_scale=1``. Deviations:
 The offset branch has the replaced convolution's kernel, stride and dilation, but never its groups: also on a depthwise
 convolution it sees all channels, and is then far larger than the convolution itself.
 
@@ -32,6 +33,7 @@ from likewise.errors import LikewiseError, nearest
 from likewise.methods.dcn.feature_geometry import Reading, deformable_readings
 from likewise.methods.dcn.stages import find_stages, spatial_convolutions
 from likewise.nn.deform import DeformableConv2d, places_read
+from likewise.nn.deform_roi import DeformRoIPool
 from likewise.types import Point
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -42,7 +44,12 @@ _MOST_PLACES = 1_000_000
 
 
 def deformable(
-    model: _Model, stages: int | str | Sequence[str] = 1, *, modulated: bool = False, offset_groups: int = 1
+    model: _Model,
+    stages: int | str | Sequence[str] = 1,
+    *,
+    modulated: bool = False,
+    offset_groups: int = 1,
+    modulation_scale: float = 2.0,
 ) -> _Model:
     """Make the last stages of a CNN deformable, in place: its output stays what it was until it is trained.
 
@@ -56,6 +63,7 @@ def deformable(
             modules: a convolution, or a part of the network, all convolutions of which are meant.
         modulated: also learn how much each sample counts (DCNv2).
         offset_groups: groups of channels with offsets of their own.
+        modulation_scale: what the modulation's sigmoid is multiplied by; 2 starts at 1, the paper's 1 at a half.
 
     Returns:
         ``model`` itself.
@@ -70,7 +78,9 @@ def deformable(
     for name in names:
         try:
             conv = modules[name]
-            made[id(conv)] = DeformableConv2d(conv, modulated=modulated, offset_groups=offset_groups)
+            made[id(conv)] = DeformableConv2d(
+                conv, modulated=modulated, offset_groups=offset_groups, modulation_scale=modulation_scale
+            )
         except LikewiseError as error:
             raise LikewiseError(f"{name}: {error}") from None
     for parent in modules.values():  # a convolution may hang in several places
@@ -105,23 +115,34 @@ def _named(modules: dict[str, nn.Module], names: str | Iterable[str]) -> list[st
     return list(found)
 
 
-def parameter_groups(model: nn.Module, lr: float, *, offset_factor: float = 0.1) -> list[dict[str, object]]:
-    """Optimiser groups: offset branches learn at a tenth of the rate of the rest (Dai et al., section 2.1).
+def parameter_groups(
+    model: nn.Module, lr: float, *, offset_factor: float = 1.0, roi_factor: float = 0.01
+) -> list[dict[str, object]]:
+    """Optimiser groups: offset branches, and what makes the offsets of RoI pooling, at rates of their own.
+
+    The defaults are those of Dai et al.: convolutions' offsets learn as fast as all else, the fully connected layer of
+    deformable RoI pooling at a hundredth. A tenth for the convolutions' is Zhu et al.'s (DCNv2).
 
     Args:
         model: with or without deformable layers.
         lr: learning rate of the rest.
-        offset_factor: of the branches' rate.
+        offset_factor: of the rate of the offset branches of `DeformableConv2d`.
+        roi_factor: of the rate of the fully connected layer of `likewise.nn.deform_roi.DeformRoIPool`.
 
     Returns:
-        Groups with ``params`` and ``lr``: the rest, and the branches where there are any. Frozen parameters are
-        left out.
+        Groups with ``params`` and ``lr``: the rest, and the others where there are any. Frozen parameters are left
+        out.
     """
-    layers = [m for m in model.modules() if isinstance(m, DeformableConv2d)]
-    slow = {id(p) for layer in layers for p in layer.offsets.parameters()}
-    trained = [p for p in model.parameters() if p.requires_grad]
-    parts = ([p for p in trained if id(p) not in slow], lr), ([p for p in trained if id(p) in slow], offset_factor * lr)
-    return [{"params": parameters, "lr": rate} for parameters, rate in parts if parameters]
+    branches = [layer.offsets for layer in model.modules() if isinstance(layer, DeformableConv2d)]
+    linears = [layer.offset for layer in model.modules() if isinstance(layer, DeformRoIPool)]
+    moving = {id(p) for branch in branches for p in branch.parameters()}
+    pooling = {id(p) for linear in linears for p in linear.parameters()}
+    parts: tuple[list[nn.Parameter], ...] = ([], [], [])
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parts[2 if id(parameter) in pooling else 1 if id(parameter) in moving else 0].append(parameter)
+    every = zip(parts, (lr, offset_factor * lr, roi_factor * lr), strict=True)
+    return [{"params": parameters, "lr": rate} for parameters, rate in every if parameters]
 
 
 @dataclass(frozen=True)

@@ -152,3 +152,31 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 deform_conv2d_native.register_autograd(_gradients, setup_context=_remember)
+
+
+def _remember_all(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, ctx.stride, ctx.padding, ctx.dilation, ctx.wanted = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _second_gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of the gradients, by the exact torch path."""
+    saved = ctx.saved_tensors
+    with torch.enable_grad():
+        leaves = [None if t is None else t.detach().requires_grad_() for t in saved]
+        grad, x, offset, weight, mask = leaves
+        out = deform_conv2d_torch(x, offset, weight, None, mask, ctx.stride, ctx.padding, ctx.dilation)
+        inputs = [t for t in (x, offset, mask, weight) if t is not None]
+        first = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
+        results = [None if t is None else next(first) for t in (x, offset, mask, weight)]
+    wanted = (ctx.wanted[0], ctx.wanted[1], ctx.wanted[1], ctx.wanted[2])
+    pairs = [(r, g) for r, g, want in zip(results, grads, wanted, strict=True) if want and r is not None]
+    found = iter(
+        torch.autograd.grad(
+            [r for r, _ in pairs], [t for t in leaves if t is not None], [g for _, g in pairs], allow_unused=True
+        )
+    )
+    return *(None if t is None else next(found) for t in leaves), None, None, None, None
+
+
+_backward.register_autograd(_second_gradients, setup_context=_remember_all)

@@ -160,3 +160,23 @@ def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 deform_grouped_native.register_autograd(_gradients, setup_context=_remember)
+
+
+def _remember_all(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    grad, x, offset, mask, *ctx.grid, ctx.wanted = inputs
+    ctx.save_for_backward(grad, x, offset, mask)
+
+
+def _second_gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of the gradients, by the exact torch path."""
+    with torch.enable_grad():
+        leaves = [t.detach().requires_grad_() for t in ctx.saved_tensors]
+        out = deform_grouped_torch(*leaves[1:], *ctx.grid)
+        results = torch.autograd.grad(out, leaves[1:], leaves[0], create_graph=True)
+    wanted = (ctx.wanted[0], ctx.wanted[1], ctx.wanted[1])
+    pairs = [(r, g) for r, g, want in zip(results, grads, wanted, strict=True) if want]
+    found = torch.autograd.grad([r for r, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True)
+    return *found, *([None] * 7)
+
+
+_backward.register_autograd(_second_gradients, setup_context=_remember_all)
