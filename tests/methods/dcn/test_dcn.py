@@ -212,9 +212,7 @@ def test_a_layer_of_another_librarys_is_read_by_its_order_of_channels():
     (made,) = deformable(
         nn.Sequential(nn.Conv2d(4, 6, 3, padding=1, bias=False)), "0", modulated=True, modulation_scale=1.0
     )
-    made.load_state_dict(
-        {"weight": weight, "offsets.weight": branch.weight, "offsets.bias": branch.bias}, strict=True
-    )
+    made.load_state_dict({"weight": weight, "offsets.weight": branch.weight, "offsets.bias": branch.bias}, strict=True)
     torch.testing.assert_close(made(x), theirs, rtol=1e-4, atol=1e-5)
 
 

@@ -70,6 +70,24 @@ def test_without_offsets_the_places_are_the_ordinary_grid():
     assert [w.sum() for w in found.weights] == pytest.approx([1, 1])
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_k_layers_read_nine_to_the_k_places_as_often_as_paths_lead_there(count):
+    """The receptive field of the paper's figure 5: every place of a layer is a unit of the one before."""
+    model = deformable(
+        nn.Sequential(*(nn.Conv2d(2, 2, 3, padding=1) for _ in range(count))), [str(i) for i in range(count)]
+    )
+    found = sampling_places(model, torch.rand(2, 15, 15), (7.5, 7.5), count)
+    assert [len(p) for p in found.places] == [9**k for k in range(1, count + 1)]
+    steps = np.rint(found.places[-1] - found.unit).astype(int)
+    paths = np.ones(1, dtype=int)
+    for _ in range(count):
+        paths = np.convolve(paths, [1, 1, 1])  # ways to a distance along one axis
+    expected = np.outer(paths, paths)
+    counted = np.zeros_like(expected)
+    np.add.at(counted, (steps[:, 1] + count, steps[:, 0] + count), 1)
+    np.testing.assert_array_equal(counted, expected)
+
+
 def test_constant_offsets_shift_them_by_so_many_cells():
     model = nn.Sequential(
         nn.Conv2d(1, 1, 1, 2), layer(1, constant(0.5, -1.25)), nn.MaxPool2d(2), layer(1, constant(1, 2.0))

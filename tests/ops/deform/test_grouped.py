@@ -122,7 +122,9 @@ def test_dcnv3_takes_a_softmax_over_each_groups_points(case):
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["fractional", "integer places"])
-@pytest.mark.parametrize("case", [Case(), Case(groups=4, stride=(2, 1), padding=(0, 2), dilation=(2, 1), kernel=(3, 5))])
+@pytest.mark.parametrize(
+    "case", [Case(), Case(groups=4, stride=(2, 1), padding=(0, 2), dilation=(2, 1), kernel=(3, 5))]
+)
 def test_unscaled_it_is_torchvisions_operator_with_a_kernel_of_ones(case, whole):
     x, offset, mask = tensors = case.tensors(whole=whole)
     rows, columns = case.kernel

@@ -48,7 +48,10 @@ BENCHMARKS = {
 }
 #: Several benchmarks under one name.
 GROUPS = {
-    "ops": (("deform_conv", "deform_grouped", "memory", "spdcn", "transport", "s3n"), "the operators, and spdcn, which rests on them"),
+    "ops": (
+        ("deform_conv", "deform_grouped", "memory", "spdcn", "transport", "s3n"),
+        "the operators, and spdcn, which rests on them",
+    ),
     "names": (("vlcounter", "countx"), "the counters by name"),
 }
 

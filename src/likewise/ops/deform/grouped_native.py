@@ -143,7 +143,8 @@ def _(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, *rest: Any) -> tupl
 
 def _empty_results(x: Tensor, offset: Tensor, mask: Tensor, wanted: Sequence[bool]) -> tuple[Tensor, Tensor, Tensor]:
     first, *fields = (
-        _like(t, t.shape) if want else t.new_empty(0) for t, want in ((x, wanted[0]), (offset, wanted[1]), (mask, wanted[1]))
+        _like(t, t.shape) if want else t.new_empty(0)
+        for t, want in ((x, wanted[0]), (offset, wanted[1]), (mask, wanted[1]))
     )
     return first, fields[0], fields[1]
 
