@@ -23,8 +23,8 @@ from likewise.ops.deform.conv2d import deform_conv2d
 class DeformableConv2d(nn.Conv2d):
     """An ordinary convolution made deformable: the same parameters, and a zero-initialised convolution for offsets.
 
-    Its output is the ordinary convolution's until it is trained: offsets start at 0, modulation (by default) at 1. Weight and
-    bias are the given convolution's own Parameters under their old names; the branch is ``offsets``.
+    Its output is the ordinary convolution's until it is trained: offsets start at 0, modulation (by default) at 1.
+    Weight and bias are the given convolution's own Parameters under their old names; the branch is ``offsets``.
 
     Args:
         conv: of any stride, padding, dilation and groups.

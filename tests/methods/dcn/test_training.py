@@ -19,7 +19,7 @@ def restated_layer(x, weight, branch_weight, branch_bias, scale):
 
     The bilinear kernel g(q, p) = max(0, 1 - |q - p|) is taken between every pixel and every sampling place.
     """
-    batch, channels, height, width = x.shape
+    batch, _, height, width = x.shape
     fields = F.conv2d(x, branch_weight, branch_bias, padding=1)
     rows = torch.arange(height, dtype=x.dtype)
     columns = torch.arange(width, dtype=x.dtype)
@@ -58,7 +58,7 @@ class Restated:
             for (name, parameter), gradient in zip(t.items(), gradients, strict=True):
                 rate = LR * (self.factor if ".offsets." in name else 1)
                 self.speed[name] = MOMENTUM * self.speed[name] + gradient + DECAY * parameter
-                parameter -= rate * self.speed[name]
+                parameter.sub_(rate * self.speed[name])
         return float(loss.detach())
 
 

@@ -319,7 +319,7 @@ def test_modules_sample_where_they_are_told_and_move_each_class_by_its_own_offse
     ]
     torch.testing.assert_close(pool(features, ROIS), torch.cat(expected, 1))
     for make in (lambda: DeformRoIPool(4, classes=3), lambda: DeformPSRoIPool(4, 5, classes=2)):
-        with pytest.raises(LikewiseError, match="classes = .: expected a divisor of . channels"):
+        with pytest.raises(LikewiseError, match=r"classes = .: expected a divisor of . channels"):
             make()
 
 

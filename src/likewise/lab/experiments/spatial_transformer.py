@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,9 +17,9 @@ UNITS = 32
 class SpatialTransformer(nn.Module):
     """Brings the whole picture upright by one affine map that a small network reads off it, then classifies it.
 
-    The localisation network's last layer starts as the identity, whatever the picture, as in
-    the paper: until it is trained this is the classifier alone. All of the picture moves as one, where deformable
-    convolution moves every sample on its own.
+    The localisation network's last layer starts as the identity, whatever the picture, as in the paper: until it is
+    trained this is the classifier alone. All of the picture moves as one, where deformable convolution moves every
+    sample on its own.
 
     Args:
         classifier: takes (B, C, S, S).
@@ -28,7 +30,7 @@ class SpatialTransformer(nn.Module):
         super().__init__()
         self.classifier = classifier
         widths = (channels, CHANNELS, CHANNELS, CHANNELS)
-        convolutions = [nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        convolutions = [nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(widths)]
         parts = [layer for conv in convolutions for layer in (conv, nn.ReLU())]
         self.localisation = nn.Sequential(
             *parts, nn.AdaptiveAvgPool2d(CELLS), nn.Flatten(), nn.Linear(CHANNELS * CELLS**2, UNITS), nn.ReLU()

@@ -6,6 +6,7 @@ groups of 16 channels, one picture; offsets are drawn from N(0, 2 pixels), as fo
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -95,15 +96,15 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
         for channels, side in QUICK_SHAPES if quick else SHAPES:
             problem = Problem.draw(channels, side)
             for label, run in (("forward", forward), ("forward + backward", forward_backward)):
-                ways = [lambda run=run, way=way, problem=problem: run(way, problem) for way in (ours, theirs)]
-                seconds = interleave(*ways, rounds=2 if quick else 11)
+                mine, peer = (functools.partial(run, way, problem) for way in (ours, theirs))
+                seconds = interleave(mine, peer, 2 if quick else 11)
                 yield Comparison(
                     what=f"{name}, {label}",
                     shape=f"C = {channels}, {problem.groups} groups, {side} × {side}",
                     against="grid_sample",
                     threads=threads,
                     ratio=seconds[1] / seconds[0],
-                    error=relative_error(ways[0](), ways[1]()),
+                    error=relative_error(mine(), peer()),
                     aim=aimed(AIM, threads, quick=quick),
                     tolerance=TOLERANCE,
                 )

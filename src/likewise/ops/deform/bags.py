@@ -26,7 +26,7 @@ def weighted_bags(table: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     # A compiler traces one call of torch's; it never asks for the gradient of a gradient.
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return _bags(table, indices, weights)
-    out: Tensor = _WeightedBags.apply(table, indices, weights)  # type: ignore[no-untyped-call]
+    out: Tensor = _WeightedBags.apply(table, indices, weights)
     return out
 
 

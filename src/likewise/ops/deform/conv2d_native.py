@@ -161,10 +161,11 @@ def _remember_all(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...])
 
 def _second_gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients of the gradients, by the exact torch path."""
-    saved = ctx.saved_tensors
+    saved: tuple[Tensor, ...] = ctx.saved_tensors
     with torch.enable_grad():
-        leaves = [None if t is None else t.detach().requires_grad_() for t in saved]
-        grad, x, offset, weight, mask = leaves
+        grad, x, offset, weight = (t.detach().requires_grad_() for t in saved[:4])
+        mask = None if saved[4] is None else saved[4].detach().requires_grad_()
+        leaves = (grad, x, offset, weight, mask)
         out = deform_conv2d_torch(x, offset, weight, None, mask, ctx.stride, ctx.padding, ctx.dilation)
         inputs = [t for t in (x, offset, mask, weight) if t is not None]
         first = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))

@@ -234,7 +234,7 @@ def _check_channels(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | No
 
 
 def _triple(value: int | Sequence[int]) -> Triple:
-    if isinstance(value, str):
-        raise ValueError(f"{value!r} is no setting of this operator; expected a whole number, or three")
+    if not isinstance(value, int) and (len(value) != 3 or not all(isinstance(n, int) for n in value)):
+        raise ValueError(f"a setting is {value!r}; expected a whole number, or three")
     depth, height, width = (value, value, value) if isinstance(value, int) else value
     return (depth, height, width)

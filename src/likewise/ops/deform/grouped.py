@@ -1,6 +1,7 @@
-"""Grouped deformable aggregation: the operators of DCNv3 (Wang et al., CVPR 2023, eq. 2) and DCNv4 (Xiong et al., CVPR 2024).
+"""Grouped deformable aggregation: the operators of DCNv3 and DCNv4.
 
-Every group of channels samples K points and adds them up with weights of its own, without a kernel of weights:
+Wang et al., "InternImage", CVPR 2023, eq. 2; Xiong et al., "Efficient Deformable ConvNets", CVPR 2024. Every group of
+channels samples K points and adds them up with weights of its own, without a kernel of weights:
 ``y_g(p0) = sum_k m_gk x_g(p0 + s (p_k + dp_gk))``. In DCNv3 the m_gk of a group are a softmax over its points, in
 DCNv4 they are what the network gives.
 
@@ -85,8 +86,8 @@ def dcnv4(
     run = deform_grouped_native if _backend(backend, input.device, compute) == "native" else deform_grouped_torch
     # Autocast would round the sampling places.
     with without_autocast(input.device):
-        tensors = (t.to(compute) for t in (input, offset, mask))
-        out = run(*tensors, *points, steps, margins, groups, float(offset_scale))
+        x, moved, shares = (t.to(compute) for t in (input, offset, mask))
+        out = run(x, moved, shares, *points, steps, margins, groups, float(offset_scale))
     return out.to(input.dtype)
 
 
@@ -138,8 +139,8 @@ def dcnv3(
 
 def _points(
     kernel: tuple[int, int], spread: tuple[int, int], scale: float, *, remove_center: bool
-) -> list[list[float]]:
-    """x and y of every point from the place of the output times the stride, less the padding."""
+) -> tuple[list[float], list[float]]:
+    """Distances x and y of every point from the place of the output times the stride, less the padding."""
     if remove_center and not (kernel[0] % 2 and kernel[1] % 2):
         raise ValueError(f"remove_center: a kernel of {kernel} has no centre; expected odd sizes")
     middle = [spread[axis] * (kernel[axis] - 1) // 2 for axis in range(2)]
@@ -153,7 +154,7 @@ def _points(
         raise ValueError("remove_center: a kernel of one point has no other; expected a larger one")
     xs = [middle[1] + scale * (column * spread[1] - middle[1]) for column, _ in places]
     ys = [middle[0] + scale * (row * spread[0] - middle[0]) for _, row in places]
-    return [xs, ys]
+    return xs, ys
 
 
 def _backend(named: GroupedBackend | None, device: torch.device, dtype: torch.dtype) -> GroupedBackend:

@@ -1,5 +1,6 @@
-"""Deformable RoI pooling, plain and position-sensitive (Dai et al., ICCV 2017, section 2.2, eq. 5 and 6), and modulated
-(Zhu et al., CVPR 2019, eq. 2). `likewise.nn.deform_roi` has the layers.
+"""Deformable RoI pooling, plain and position-sensitive (Dai et al., ICCV 2017, section 2.2, eq. 5 and 6).
+
+Modulated: Zhu et al., CVPR 2019, eq. 2. `likewise.nn.deform_roi` has the layers.
 
 Shapes: B batch, C channels, (H, W) feature map, R regions of interest, (kh, kw) bins, n classes.
 
@@ -56,8 +57,8 @@ def deform_roi_pool(
 
     Bin (i, j) is moved by ``gamma * offset[:, :, i, j] * (region width, region height)``. Every class may have offsets
     and modulation of its own: the output channels are then cut into as many equal parts, one after the other. The
-    result is differentiable in ``features``, ``offset`` and ``mask``; regions carry no gradient (their corners are rounded). Half
-    precision features (under autocast too) are pooled in float32 and returned in their own dtype.
+    result is differentiable in ``features``, ``offset`` and ``mask``; regions carry no gradient (their corners are
+    rounded). Half precision features (under autocast too) are pooled in float32 and returned in their own dtype.
 
     Args:
         features: (B, C, H, W).
