@@ -1,137 +1,336 @@
-"""Any picture Pillow can open, as 8-bit RGB or as a mask."""
+"""Any picture, as 8-bit RGB or as a mask.
+
+One reader serves Python, the command line and the workbench. It opens what `likewise.data.decoders` lists, reads values
+of more than 8 bits as `likewise.data.intensity` says, turns pictures upright, and works in strips of rows: it needs
+three bytes a pixel for the result and little beside it, wherever the file's format allows.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from likewise.data import png
+from likewise.data.decoders import IMAGE_SUFFIXES, is_address, open_image, other_kind
+from likewise.data.intensity import Range, blocks, check_type, eight_bits, full_scale, intensity_range, sampling_step
+from likewise.data.deep_colours import deep_colours
+from likewise.data.orientation import as_stored, orientation_of
+from likewise.data.tiff import TiffPicture, is_tiff, read_tiff
 from likewise.errors import LikewiseError, nearest
 
-#: Files that are looked for in folders of pictures.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageSource", "natural", "pixel_bound", "read_image", "read_mask"]
+
+#: Pictures with more pixels than this are refused before they are decoded: 3 bytes a pixel, so 3 GB.
+MAX_PIXELS = 1_000_000_000
+#: The name of an environment variable with another bound.
+BOUND_VARIABLE = "LIKEWISE_MAX_PIXELS"
+#: Pictures with more pixels than this are decoded with care for memory.
+LARGE = 1 << 25
 
 #: Pillow's names of formats that do not keep black black.
 LOSSY = ("JPEG", "MPO")
-
-#: Pictures with more pixels than this are refused before they are decoded: 3 bytes a pixel, so 1.5 GB.
-MAX_PIXELS = 500_000_000
+#: Formats whose further frames belong to the first one: phones write ordinary photographs with a preview, a depth map
+#: or the other eye's view behind them. The first is the photograph.
+PRIMARY_FIRST = ("MPO", "HEIF")
 
 ImageSource = str | os.PathLike[str] | Image.Image | NDArray[np.generic]
-#: What is made of an open picture of a name.
-_Making = Callable[[Image.Image, str], NDArray[Any]]
-
-# Pillow's own limit is a module variable, lower than MAX_PIXELS, read while a file is opened.
-_opening = threading.Lock()
+_Piece = Image.Image | NDArray[Any]
 
 
-def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+@dataclass(frozen=True, eq=False)
+class _Raster:
+    """A picture's pixels as they are stored, strip by strip.
+
+    Attributes:
+        name: for messages.
+        width: as stored.
+        height: likewise.
+        pieces: the strips from the top: Pillow pictures, or arrays (h, W) or (h, W, C). Can be called again.
+        deep: whether they are arrays of another type than uint8 and bool.
+        orientation: EXIF's number.
+        lossy: whether black may not be black.
+        ours: whether nobody else holds the arrays.
+    """
+
+    name: str
+    width: int
+    height: int
+    pieces: Callable[[], Iterator[_Piece]]
+    deep: bool = False
+    orientation: int = 1
+    lossy: bool = False
+    ours: bool = False
+
+
+_Making = Callable[[_Raster], NDArray[Any]]
+
+
+def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
     """A picture as (H, W, 3) uint8 RGB, whatever it was before.
 
-    EXIF rotation is applied, transparency is laid on white, palettes and CMYK become RGB. Grey beyond 8 bits is
-    scaled from the smallest of 8, 10, 12, 14 or 16 bits that holds its largest value, so that a 12-bit camera's
-    picture in a 16-bit file is not black. Float values are taken as [0, 1], or [0, 255] where one is above 1.
+    EXIF rotation is applied, transparency is laid on white, palettes and CMYK become RGB. What has 8 bits is taken as
+    it is. Of more bits, and of floats, a thousandth of the values is black and a thousandth white, and what lies between
+    is spread evenly, with one range for all colours; NaN and infinite values are black. Values that lie in [0, 1]
+    (floats) or [0, 255] and fill at least half of it, and 8-bit values in a wider type, keep their meaning
+    (`likewise.data.intensity`).
 
     Args:
         source: a path, a Pillow picture, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in RGB(A) order.
-        max_pixels: larger pictures are refused before they are decoded.
+        max_pixels: larger pictures are refused before they are decoded; None: `pixel_bound`.
 
     Returns:
         A new array (H, W, 3), contiguous.
 
     Raises:
-        LikewiseError: no such file, not a picture, a damaged or too large one (its name is in the message), an
-            array of another shape or with values that are not finite.
+        LikewiseError: no such file, not a picture, one of several planes, channels, frames or pages, a damaged or too
+            large one (its name is in the message), an array of another shape or without a finite value.
     """
-    return _from_array(source, "the array") if isinstance(source, np.ndarray) else _read(source, max_pixels, _pixels)
+    if not isinstance(source, np.ndarray):
+        return _read(source, max_pixels, _colours)
+    channels = 1 if source.ndim == 2 else source.shape[-1] if source.ndim == 3 else 0
+    if channels not in (1, 3, 4) or 0 in source.shape:
+        raise LikewiseError(f"the array has shape {source.shape}; expected (H, W), (H, W, 3) or (H, W, 4), RGB")
+    return _colours(_of_array(source, "the array"))
 
 
-def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
+def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int | None = None) -> NDArray[np.bool_]:
     """Where a picture is neither black nor transparent, (H, W); EXIF rotation is applied.
 
     JPEG's compression leaves traces round everything: there, where it is at least half as bright as anywhere.
 
     Args:
         source: a path or a Pillow picture of any kind: black and white, labels in any number of bits, a cut-out.
-        max_pixels: larger pictures are refused before they are decoded.
+        max_pixels: larger pictures are refused before they are decoded; None: `pixel_bound`.
 
     Raises:
         LikewiseError: as `read_image`.
     """
-    return _read(source, max_pixels, _marked)
+    return _read(source, max_pixels, _mask)
 
 
-def _read(source: str | os.PathLike[str] | Image.Image, max_pixels: int, make: _Making) -> NDArray[Any]:
-    if isinstance(source, Image.Image):
-        return _decode(source, getattr(source, "filename", "") or "the picture", max_pixels, make)
-    path = Path(source)
+def pixel_bound() -> int:
+    """The most pixels a picture may have: the number in LIKEWISE_MAX_PIXELS, or `MAX_PIXELS`.
+
+    Raises:
+        LikewiseError: the variable holds no whole number above 0.
+    """
+    text = os.environ.get(BOUND_VARIABLE, "")
+    if text and not (text.isdecimal() and int(text)):
+        raise LikewiseError(f"{BOUND_VARIABLE}={text}: expected a whole number of pixels, such as {2 * MAX_PIXELS}")
+    return int(text or MAX_PIXELS)
+
+
+def _read(source: str | os.PathLike[str] | Image.Image, max_pixels: int | None, make: _Making) -> NDArray[Any]:
+    most = pixel_bound() if max_pixels is None else max_pixels
+    path = _path_of(source)
+    if path is None:
+        image = source
+        assert isinstance(image, Image.Image)
+        name = getattr(image, "filename", "") or "the picture"
+        return _guarded(str(name), None, lambda: make(_of_image(image, str(name), most)))
     if not path.is_file():
-        raise LikewiseError(_missing(path))
-    return _read_file(path, max_pixels, make)
+        raise LikewiseError(_missing(path, str(source)))
+    return _guarded(str(path), path, lambda: _read_file(path, most, make))
 
 
-def _read_file(path: Path, max_pixels: int, make: _Making) -> NDArray[Any]:
+def _path_of(source: str | os.PathLike[str] | Image.Image) -> Path | None:
+    """Where to read from; None: from the Pillow picture itself."""
+    if not isinstance(source, Image.Image):
+        return Path(source)
+    name = getattr(source, "filename", "")
+    if not (isinstance(source, ImageFile.ImageFile) and source.tile and source.tell() == 0 and name):
+        return None
+    # Pillow keeps a byte of 16 and the first of many planes: as long as it has not begun, the file is read instead
+    partial_only = source.format in ("TIFF", "PPM") or (source.mode in ("RGB", "RGBA") and ";16" in str(source.tile))
+    if not (partial_only and Path(name).is_file()):
+        return None
+    with contextlib.suppress(Exception):  # so that the caller's picture is as it is after any other: decoded, and closed
+        source.load()
+    return Path(name)
+
+
+def _guarded(name: str, path: Path | None, work: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """What work gives; whatever a decoder raises becomes an error with the picture's name."""
     try:
-        with _open(path) as image:
-            return _decode(image, str(path), max_pixels, make)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # decoders warn of tags, which do not matter here
+            return work()
     except LikewiseError:
         raise
+    except MemoryError as error:
+        raise LikewiseError(f"{name} does not fit into the memory; crop or reduce it first") from error
+    except UnidentifiedImageError as error:
+        kind = other_kind(path) if path is not None else None
+        reason = f"it is {kind[0]}; {kind[1]}" if kind else "no picture of a kind that is read"
+        raise LikewiseError(f"{name} cannot be read as a picture: {reason}") from error
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
-        raise LikewiseError(f"{path} cannot be read as a picture: {error or type(error).__name__}") from error
+        raise LikewiseError(f"{name} cannot be read as a picture: {error or type(error).__name__}") from error
 
 
-def _open(path: Path) -> Image.Image:
-    with _opening:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(path)
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+def _read_file(path: Path, most: int, make: _Making) -> NDArray[Any]:
+    header = png.read_header(path)
+    if header is not None:
+        _check_frames(header.frames, str(path))
+        _check_size(header.width, header.height, str(path), most)
+        if header.deep or (_is_large(header.width, header.height) and header.depth == 8 and not header.interlaced):
+            return make(_of_png(path, header))
+    tiff = read_tiff(path) if is_tiff(path) else None
+    if tiff is not None:
+        _check_size(tiff.width, tiff.height, str(path), most)
+        if not tiff.simple or (tiff.plain and _is_large(tiff.width, tiff.height)):
+            return make(_of_array(tiff.decode(), str(path), ours=True))
+    with open_image(path) as image:
+        _check_size(*image.size, str(path), most)
+        values = deep_colours(path, image)
+        if values is not None:
+            return make(_of_array(values, str(path)))
+        if image.format in LOSSY and image.mode in ("L", "RGB") and _is_large(*image.size):
+            return make(_of_jpeg(path, image))
+        return make(_of_image(image, str(path), most, tiff))
 
 
-def _decode(image: Image.Image, name: str, max_pixels: int, make: _Making) -> NDArray[Any]:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise LikewiseError(
-            f"{name} is {width} x {height} pixels, more than the {max_pixels / 1e6:g} million this reads; "
-            "cut or shrink it first"
-        )
-    try:
-        turned = ImageOps.exif_transpose(image)
-        turned.format = image.format
-        return make(turned, name)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise LikewiseError(f"{name} cannot be read as a picture: {error}") from error
+def _of_png(path: Path, header: png.Header) -> _Raster:
+    with open_image(path) as image:  # its pixels are not decoded
+        if header.exif is not None:
+            image.info["exif"] = header.exif
+        orientation = orientation_of(image)
+    pieces: Callable[[], Iterator[_Piece]] = partial(png.strips, path, header)
+    if header.interlaced:
+        values = png.interlaced_sixteen(path, header)
+        pieces = partial(blocks, values)
+    return _Raster(str(path), header.width, header.height, pieces, header.deep, orientation)
 
 
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode.startswith("I") or image.mode == "F"
+def _of_jpeg(path: Path, image: Image.Image) -> _Raster:
+    """A large JPEG, by the decoder that needs three bytes a pixel for it instead of seven; the pixels are the same."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    def decoded() -> Iterator[_Piece]:
+        data = torch.from_numpy(np.fromfile(path, np.uint8))
+        yield decode_jpeg(data, mode=ImageReadMode.RGB).permute(1, 2, 0).numpy()
+
+    return _Raster(str(path), *image.size, decoded, orientation=orientation_of(image), lossy=True, ours=True)
 
 
-def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    return _from_array(np.asarray(image), name) if _is_deep(image) else np.array(_to_rgb(image))
+def _of_array(values: NDArray[Any], name: str, *, ours: bool = False) -> _Raster:
+    check_type(values.dtype, name)
+    height, width = values.shape[:2]
+    ours = ours and values.flags.c_contiguous and values.dtype == np.uint8
+    pieces: Callable[[], Iterator[_Piece]] = partial(iter, (values,)) if ours else partial(blocks, values)
+    return _Raster(name, width, height, pieces, deep=values.dtype not in (np.uint8, np.bool_), ours=ours)
 
 
-def _marked(image: Image.Image, name: str) -> NDArray[np.bool_]:
-    if _is_deep(image):  # scaled to 8 bits, the first of many labels would be 0
-        return np.asarray(image) != 0
-    if image.format in LOSSY:
-        grey = np.asarray(image.convert("L"))
-        bright: NDArray[np.bool_] = (grey >= grey.max() / 2) & (grey > 0)
-        return bright
-    values = np.asarray(image.convert("RGBA"))
-    found: NDArray[np.bool_] = (values[..., :3] != 0).any(2) & (values[..., 3] != 0)
+def _of_image(image: Image.Image, name: str, most: int, tiff: TiffPicture | None = None) -> _Raster:
+    """A Pillow picture's pixels; those of a file are decoded here."""
+    _check_size(*image.size, name, most)
+    if tiff is None and image.format not in PRIMARY_FIRST and image.tell() == 0:
+        _check_frames(getattr(image, "n_frames", 1), name)
+    lossy, orientation = image.format in LOSSY, None
+    if image.format == "TIFF" and isinstance(image, ImageFile.ImageFile) and image.tile:
+        _keep_only_orientation(image)
+    image.load()
+    orientation = 1 if image.format == "TIFF" else orientation_of(image)  # of TIFF, Pillow turns the pixels itself
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image)
+        return _Raster(name, *image.size, partial(blocks, values), deep=True, orientation=orientation)
+    return _Raster(name, *image.size, partial(_cut, image), orientation=orientation, lossy=lossy)
+
+
+def _keep_only_orientation(image: Image.Image) -> None:
+    """Let Pillow, which looks through a TIFF's EXIF as it decodes it, find nothing there that can be broken."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation_of(image)
+    image.getexif = lambda: exif  # type: ignore[method-assign]
+
+
+def _cut(image: Image.Image) -> Iterator[_Piece]:
+    rows = max(1, (1 << 22) // image.width)
+    if rows >= image.height:
+        yield image
+        return
+    for y in range(0, image.height, rows):
+        yield image.crop((0, y, image.width, min(y + rows, image.height)))
+
+
+def _colours(raster: _Raster) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8, upright."""
+    within, opaque = _ranges(raster) if raster.deep else ((0.0, 255.0), 255.0)
+    return _assembled(raster, lambda piece: _to_rgb(piece, within, opaque), (3,), np.dtype(np.uint8))
+
+
+def _mask(raster: _Raster) -> NDArray[np.bool_]:
+    """(H, W) bool, upright."""
+    least = max((int(_grey(piece).max()) for piece in raster.pieces()), default=0) / 2 if raster.lossy else None
+    return _assembled(raster, lambda piece: _marked(piece, least), (), np.dtype(np.bool_))
+
+
+def _assembled(
+    raster: _Raster, make: Callable[[_Piece], NDArray[Any]], channels: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """What is made of each strip, put together upright, without a second copy of the whole."""
+    height, width = (raster.height, raster.width) if raster.orientation < 5 else (raster.width, raster.height)
+    found: NDArray[Any] = np.empty((height, width, *channels), dtype)
+    stored, y = as_stored(found, raster.orientation), 0
+    for piece in raster.pieces():
+        part = make(piece)
+        if raster.ours and part is piece and part.shape == found.shape and raster.orientation == 1:
+            return part
+        stored[y : y + len(part)] = part
+        y += len(part)
+    if y != raster.height:
+        raise OSError(f"it has {y} of {raster.height} rows")
     return found
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _ranges(raster: _Raster) -> tuple[Range, float]:
+    """The values that become 0 and 255, and the one that is opaque."""
+    step, y, colours, alphas = sampling_step(3 * raster.width * raster.height), 0, [], []
+    for piece in raster.pieces():
+        assert isinstance(piece, np.ndarray)
+        sample = piece[-y % step :: step, ::step].reshape(-1, _channels(piece))
+        alpha = sample.shape[1] in (2, 4)
+        colours.append(sample[:, : sample.shape[1] - alpha])
+        alphas.append(sample[:, sample.shape[1] - alpha :])
+        y += len(piece)
+    return intensity_range(colours, raster.name), full_scale(np.concatenate(alphas))
+
+
+def _channels(piece: NDArray[Any]) -> int:
+    return 1 if piece.ndim == 2 else int(piece.shape[2])
+
+
+def _to_rgb(piece: _Piece, within: Range, opaque: float) -> NDArray[np.uint8]:
+    """(h, W, 3) uint8; the array itself where it is that already."""
+    if isinstance(piece, Image.Image):
+        return np.asarray(_on_white(piece))
+    if piece.dtype == np.bool_:
+        piece = piece.astype(np.uint8) * np.uint8(255)
+    if piece.dtype == np.uint8 and piece.shape[2:] == (3,):
+        return piece
+    values = piece.reshape(*piece.shape[:2], _channels(piece))
+    alpha = values.shape[2] in (2, 4)
+    deep = piece.dtype != np.uint8
+    colours, last = values[..., : values.shape[2] - alpha], values[..., -1:]
+    colours = np.broadcast_to(eight_bits(colours, within) if deep else colours, (*colours.shape[:2], 3))
+    if not alpha:
+        return colours
+    clear = eight_bits(last, (0.0, opaque)) if deep else last
+    return np.asarray(_on_white(Image.fromarray(np.concatenate([colours, clear], axis=2))))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     # Pillow fills transparent places with whatever colour is stored below them, often black
@@ -140,42 +339,55 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, layered).convert("RGB")
 
 
-def _from_array(values: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
-    channels = 1 if values.ndim == 2 else values.shape[-1] if values.ndim == 3 else 0
-    if channels not in (1, 3, 4) or 0 in values.shape:
-        raise LikewiseError(f"{name} has shape {values.shape}; expected (H, W), (H, W, 3) or (H, W, 4), RGB")
-    eight = _eight_bits(values.reshape(*values.shape[:2], channels), name)
-    if channels == 4:
-        return np.array(_to_rgb(Image.fromarray(eight)))
-    return np.array(np.broadcast_to(eight, (*eight.shape[:2], 3)))
+def _grey(piece: _Piece) -> NDArray[np.uint8]:
+    image = piece if isinstance(piece, Image.Image) else Image.fromarray(piece)
+    return np.asarray(image.convert("L"))
 
 
-def _eight_bits(values: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
-    if values.dtype == np.uint8:
-        return values.view(np.uint8)
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255)
-    if not (np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)):
-        raise LikewiseError(f"{name} has values of type {values.dtype}; expected integers or floats")
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise LikewiseError(f"{name} has values that are not finite (NaN or infinite)")
-    if low < 0 or high > 65535:
-        raise LikewiseError(f"{name} has values from {low:g} to {high:g}; expected [0, 1], [0, 255] or 16 bits")
-    scale = 255.0 / _full_scale(high, np.issubdtype(values.dtype, np.floating))
-    return np.rint(values.astype(np.float32) * scale).astype(np.uint8)
+def _marked(piece: _Piece, least: float | None) -> NDArray[np.bool_]:
+    """Where a strip is something; least: how bright that is in a lossy picture."""
+    if least is not None:
+        grey = _grey(piece)
+        return np.asarray((grey >= least) & (grey > 0))
+    if isinstance(piece, Image.Image):
+        piece = np.asarray(piece.convert("RGBA"))
+    # scaled to 8 bits, the first of many labels would be 0
+    values = np.nan_to_num(piece.reshape(*piece.shape[:2], _channels(piece)), nan=0)
+    if values.shape[2] in (2, 4):
+        return np.asarray((values[..., :-1] != 0).any(2) & (values[..., -1] != 0))
+    return np.asarray((values != 0).any(2))
 
 
-def _full_scale(high: float, floating: bool) -> float:
-    """The value that means white, from the largest value present."""
-    if floating and high <= 1:
-        return 1.0
-    return next(float(2**bits - 1) for bits in (8, 10, 12, 14, 16) if high <= 2**bits - 1)
+def _is_large(width: int, height: int) -> bool:
+    return width * height > LARGE
 
 
-def _missing(path: Path) -> str:
+def _check_frames(frames: int, name: str) -> None:
+    if frames > 1:
+        raise LikewiseError(
+            f"{name} holds {frames} frames or pages; only one can be read: save the one you want as a picture of its "
+            "own (in Python: image.seek(number), then image.copy())"
+        )
+
+
+def _check_size(width: int, height: int, name: str, most: int) -> None:
+    if width * height > most:
+        raise LikewiseError(
+            f"{name} is {width} x {height} pixels, more than the {most / 1e6:g} million that are read "
+            f"({3 * most / 1e9:.2g} GB); crop or reduce it, or raise {BOUND_VARIABLE}"
+        )
+
+
+def _missing(path: Path, text: str) -> str:
     if path.is_dir():
-        return f"{path} is a folder; expected a picture"
+        kind = other_kind(path)
+        return f"{path} is {kind[0]}; {kind[1]}" if kind else f"{path} is a folder; expected a picture"
+    if is_address(text):
+        return f"{text} is an address; download the picture and give its file"
+    if path.is_symlink():
+        return f"{path} is a link to {path.readlink()}, which is not there"
+    if path.exists():
+        return f"{path} is a pipe or a device; expected a file"
     there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     return f"no such file: {path}{nearest(path.name, there)}"
 

@@ -1,0 +1,229 @@
+"""TIFF: how many pictures a file holds, and the pixels of those that Pillow does not give as they are.
+
+A TIFF may be a photograph, or a stack of planes, channels and frames as microscopes write them. Which of them is meant
+cannot be guessed, so a file with more than one is refused, with what there is. Smaller copies and masks of the same
+picture are not counted, and three or four samples a pixel are its colours.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import COMPRESSION, TiffFile, TiffPage, TiffPageSeries
+
+from likewise.data.decoders import open_image
+from likewise.data.orientation import upright
+from likewise.errors import LikewiseError
+
+#: The first bytes of TIFF and of BigTIFF, in both byte orders.
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+#: What tifffile's letters for axes stand for.
+AXES = {"T": "frames", "Z": "planes", "C": "channels", "S": "channels", "I": "pages", "P": "positions", "R": "positions"}
+_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
+_ALPHA = (1, 2)
+#: Compressions whose output is bounded before it is made; any other is left to Pillow.
+_STORED, _DEFLATED = (COMPRESSION.NONE, COMPRESSION.PACKBITS), (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
+_DNG_VERSION, _ORIENTATION = 50706, 274
+
+# it reports what it makes of odd tags; whether the picture can be read is all that matters here
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+logging.getLogger("tifffile").propagate = False
+
+
+@dataclass(frozen=True)
+class TiffPicture:
+    """The one picture of a TIFF.
+
+    Attributes:
+        width: as stored, before it is turned upright.
+        height: likewise.
+        samples: a pixel's values, 1 to 4.
+        dtype: of the values.
+        simple: whether Pillow gives it as it is.
+        plain: whether its bytes are 8-bit grey or RGB and nothing else.
+        decode: the values (H, W, samples), upright; raises nearly anything on damaged files.
+    """
+
+    width: int
+    height: int
+    samples: int
+    dtype: np.dtype[Any]
+    simple: bool
+    plain: bool
+    decode: Callable[[], NDArray[Any]]
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does."""
+    with path.open("rb") as file:
+        return file.read(4) in MAGIC
+
+
+def read_tiff(path: Path) -> TiffPicture | None:
+    """What a TIFF holds; None: its tags cannot be read, and Pillow shall judge.
+
+    Raises:
+        LikewiseError: it holds several planes, channels or pages, or a camera's raw data.
+    """
+    try:
+        with TiffFile(path) as file:
+            if _DNG_VERSION in file.pages.first.tags:
+                raise LikewiseError(f"{path} is a camera's raw data (DNG); develop it to TIFF or JPEG")
+            series = _only_series(file, path)
+            _refuse_several(file, series, path)
+            return _described(path, series)
+    except LikewiseError:
+        raise
+    except Exception:  # noqa: BLE001  # tifffile raises nearly anything on broken tags
+        return None
+
+
+def _only_series(file: TiffFile, path: Path) -> TiffPageSeries:
+    """The one series of pages that is no smaller copy, mask or label of another."""
+    own = [each for each in file.series if not _is_secondary(each)] or list(file.series[:1])
+    if len(own) > 1:
+        sizes = ", ".join(f"{each.keyframe.imagewidth} x {each.keyframe.imagelength}" for each in own[:4])
+        more = ", ..." if len(own) > 4 else ""
+        pages = sum(len(each) for each in own)
+        raise LikewiseError(f"{path} holds {pages} pages ({sizes}{more}); {_SAVE}")
+    return own[0]
+
+
+_SAVE = "only one can be read: save the one you want as a picture of its own"
+
+
+def _is_secondary(series: TiffPageSeries) -> bool:
+    page = series.keyframe
+    kind = int(page.subfiletype)
+    return bool(kind & 0b101) or series.name.lower() in ("thumbnail", "label", "macro", "overview")
+
+
+def _refuse_several(file: TiffFile, series: TiffPageSeries, path: Path) -> None:
+    counts = {axis: size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YX" and size > 1}
+    samples = counts.pop("S", 1)
+    page = series.keyframe
+    if not _are_colours(page, samples):
+        counts["S"] = samples
+    if not counts:
+        return
+    names = _channel_names(file)
+    told = [
+        f"{size} {AXES.get(axis, 'planes')}" + (f" ({', '.join(names[:16])})" if axis in "CS" and names else "")
+        for axis, size in counts.items()
+    ]
+    raise LikewiseError(
+        f"{path} holds {' and '.join(told)} of {page.imagewidth} x {page.imagelength} pixels "
+        f"(axes {series.axes}); {_SAVE}"
+    )
+
+
+def _are_colours(page: TiffPage, samples: int) -> bool:
+    """Whether a pixel's values are grey or colours, perhaps with an alpha, rather than channels of an instrument."""
+    alpha = bool(page.extrasamples) and page.extrasamples[-1] in _ALPHA
+    if page.photometric == _RGB and samples == 4:  # Photoshop keeps a selection as a fourth channel beside the colours
+        return True
+    return samples in (1, 3) or (samples in (2, 4) and (alpha or page.photometric > _RGB))
+
+
+def _channel_names(file: TiffFile) -> list[str]:
+    if file.ome_metadata:
+        return re.findall(r'<Channel\b[^>]*?\bName="([^"<]*)"', file.ome_metadata)
+    labels = (file.imagej_metadata or {}).get("Labels")
+    if isinstance(labels, str):
+        return [labels]
+    return [str(label) for label in labels] if isinstance(labels, (list, tuple)) else []
+
+
+def _described(path: Path, series: TiffPageSeries) -> TiffPicture:
+    page = series.keyframe
+    samples = int(dict(zip(series.axes, series.shape, strict=True)).get("S", 1))
+    eight = page.dtype is None or page.dtype.kind == "b" or page.bitspersample <= 8
+    usual = page.photometric not in (_MIN_IS_WHITE, _MIN_IS_BLACK) or samples == 1
+    stored = page.compression in (*_STORED, *_DEFLATED)
+    return TiffPicture(
+        width=int(page.imagewidth),
+        height=int(page.imagelength),
+        samples=samples,
+        dtype=np.dtype(page.dtype or np.uint8),
+        simple=eight and usual and not (page.dtype is not None and page.dtype.kind == "i"),
+        plain=eight and stored and page.bitspersample == 8 and (page.photometric, samples) in ((_RGB, 3), (_MIN_IS_BLACK, 1)),
+        decode=lambda: _decode(path),
+    )
+
+
+def _decode(path: Path) -> NDArray[Any]:
+    with TiffFile(path) as file:
+        series = _only_series(file, path)
+        page = series.keyframe
+        if page.compression not in (*_STORED, *_DEFLATED):
+            return _by_pillow(path, page)
+        _check_bounded(file, page)
+        values = series.asarray()
+        samples = series.axes.find("S")
+    values = values if samples < 0 else np.moveaxis(values, samples, -1)
+    values = values.reshape(page.imagelength, page.imagewidth, -1)
+    if page.photometric == _RGB and values.shape[2] == 4 and page.extrasamples[-1:] not in ((1,), (2,)):
+        values = values[..., :3]
+    orientation = page.tags.valueof(_ORIENTATION, 1)
+    return upright(_as_bright(values, page), orientation if orientation in range(1, 9) else 1)
+
+
+def _by_pillow(path: Path, page: TiffPage) -> NDArray[Any]:
+    """Values whose compression only Pillow knows; it turns them upright itself."""
+    dtype = np.dtype(page.dtype)
+    with open_image(path) as image:
+        if image.mode in ("RGB", "RGBA") and dtype == np.uint16:
+            return _sixteen_by_pillow(path)
+        deep = image.mode.startswith("I") or image.mode == "F"
+        if not deep or dtype.itemsize > 4:
+            raise ValueError(f"{page.compression.name}-compressed {dtype} is not read; save it without compression")
+        values = np.asarray(image)[..., None]
+    return _as_bright(values.view(np.uint32) if dtype == np.uint32 else values, page)
+
+
+def _sixteen_by_pillow(path: Path) -> NDArray[np.uint16]:
+    """Colours of 16 bits, of which Pillow keeps one byte: by the name of the byte order, this one or that."""
+    halves = []
+    for order in "LB":
+        with open_image(path) as image:
+            tiles = image.tile  # type: ignore[attr-defined]
+            image.tile = [(*tile[:3], (f"{tile[3][0][:-1]}{order}", *tile[3][1:])) for tile in tiles]  # type: ignore[attr-defined]
+            halves.append(np.asarray(image).astype(np.uint16))
+    high, low = halves if sys.byteorder == "little" else halves[::-1]
+    return high << np.uint16(8) | low
+
+
+def _as_bright(values: NDArray[Any], page: TiffPage) -> NDArray[Any]:
+    """Values of which the largest is the brightest."""
+    if page.photometric != _MIN_IS_WHITE:
+        return values
+    return np.invert(values) if values.dtype.kind in "ui" else -values
+
+
+def _check_bounded(file: TiffFile, page: TiffPage) -> None:
+    """Refuse deflated parts that hold more than their share of the pixels: a small file must not fill the memory.
+
+    Raises:
+        ValueError: they do.
+    """
+    if page.compression not in _DEFLATED:
+        return
+    expected = int(np.prod(page.chunks)) * np.dtype(page.dtype).itemsize
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        file.filehandle.seek(offset)
+        inflate, left = zlib.decompressobj(), expected
+        data = file.filehandle.read(size)
+        while data and left >= 0:
+            left -= len(inflate.decompress(data, min(1 << 20, left + 1)))
+            data = inflate.unconsumed_tail
+        if left < 0:
+            raise ValueError("a part of it holds more than its pixels")
