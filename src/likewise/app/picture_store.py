@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
 from likewise.app.limits import Limits, RefusedError
 from likewise.app.multipart import receive_file
 from likewise.app.upload_checks import check_header, checked_name, decode
-from likewise.data.images import IMAGE_SUFFIXES, natural, read_image
+from likewise.data.decoders import is_read, open_image
+from likewise.data.images import natural, pixel_bound, read_image
+from likewise.data.orientation import orientation_of
 from likewise.errors import LikewiseError
 
 #: Longest side of what the page shows of a picture, and of its small picture in the table.
@@ -82,7 +84,7 @@ class PictureStore:
         with self._scanning:
             known = {picture.path for picture in list(self._pictures.values())}
             for path in sorted(self._folder.iterdir(), key=lambda path: natural(path.name)) if self._folder else ():
-                if path not in known and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                if path not in known and is_read(path) and path.is_file():
                     self._put(_from_folder(path))
 
     def listed(self) -> list[Picture]:
@@ -245,7 +247,7 @@ def shown(picture: Picture, *, small: bool = False) -> tuple[bytes, str]:
 def _reduced_pixels(picture: Picture) -> NDArray[np.uint8]:
     """As `pixels_of`, but a JPEG is decoded at a fraction of its size: a folder's small pictures come in seconds."""
     try:
-        with Image.open(picture.path) as image:
+        with open_image(picture.path) as image:
             image.draft("RGB", (2 * SMALL, 2 * SMALL))
             return read_image(image)
     except Exception:  # noqa: BLE001  # whatever it is, reading all of it says what
@@ -256,12 +258,12 @@ def _from_folder(path: Path) -> Picture:
     """Only the header is read: folders are large."""
     name, problem, width, height = path.name, None, 0, 0
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             width, height = image.size
-            if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
+            if width * height > pixel_bound():
+                problem = f"{name} has too many pixels; crop or reduce it first"
+            if orientation_of(image) >= 5:
                 width, height = height, width
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        problem = f"{name} has too many pixels for this page; count it with likewise count"
     except Exception:  # noqa: BLE001  # decoders raise nearly anything on what is not theirs
         problem = f"{name} cannot be read as a picture"
     return Picture(secrets.token_hex(8), name, path, width, height, uploaded=False, problem=problem)

@@ -10,14 +10,11 @@ import re
 import unicodedata
 from pathlib import Path
 
-from PIL import Image
-
 from likewise.app.limits import Limits, RefusedError
-from likewise.data.images import IMAGE_SUFFIXES, read_image
+from likewise.data.decoders import IMAGE_SUFFIXES, open_image
+from likewise.data.images import read_image
 from likewise.errors import LikewiseError
 
-#: Decoders that uploads may reach; none of them starts another program, as that for EPS does.
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 #: Bytes at both ends of a file that are searched for something else than a picture.
 ENDS = 1 << 16
 #: Signatures of other things: pages, scripts and documents near the start, archives at the end.
@@ -54,12 +51,8 @@ def check_header(path: Path, name: str, limits: Limits) -> None:
     """
     _refuse_riders(path, name)
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path) as image:
             width, height = image.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise RefusedError(
-            413, f"{name} has more than the {limits.upload_pixels / 1e6:g} million pixels taken"
-        ) from error
     except Exception as error:  # decoders raise nearly anything on what is not theirs
         raise RefusedError(415, f"{name} is not a picture that can be read") from error
     if width * height > limits.upload_pixels:

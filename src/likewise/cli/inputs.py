@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 import re
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +28,9 @@ class Pictures:
 def find_pictures(inputs: Sequence[str], verb: str) -> Pictures:
     """The pictures that files, folders and globs name, each once, folders in natural order.
 
-    A folder means the pictures directly in it. A file that is missing is kept: it is an error of its own when it
-    is read. Drawings of pictures that are also found are left out. The verb is for the message.
+    A folder means the pictures directly in it, without hidden ones; what else in it looks like a picture, films and
+    formats that are not read among it, is told on stderr. A file that is missing is kept: it is an error of its own
+    when it is read. Drawings of pictures that are also found are left out. The verb is for the message.
 
     Raises:
         LikewiseError: nothing named, a folder without pictures, or a glob that matches nothing.
@@ -123,19 +126,45 @@ def _expand(text: str) -> list[Path]:
     if path.exists() or not glob.has_magic(text):
         return [path]
     matches = [Path(match) for match in glob.glob(text, recursive=True)]  # noqa: PTH207  # Path.glob needs a root
-    files = sorted((match for match in matches if match.is_file()), key=lambda file: natural(str(file)))
+    files = sorted(
+        (match for match in matches if match.is_file() or _is_broken_link(match)), key=lambda file: natural(str(file))
+    )
     if not files:
         raise LikewiseError(f"{text} matches no file")
     return files
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    from likewise.data.images import IMAGE_SUFFIXES, natural
+    from likewise.data.decoders import IMAGE_SUFFIXES, is_read
+    from likewise.data.images import natural
 
-    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    there = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    found = [path for path in there if is_read(path) and (path.is_file() or _is_broken_link(path))]
+    left_out = _left_out(set(there) - set(found))
     if not found:
         raise LikewiseError(
-            f"{folder} holds no pictures ({' '.join(IMAGE_SUFFIXES)}); "
+            f"{folder} holds no pictures ({' '.join(IMAGE_SUFFIXES)}){left_out and f', only {left_out}'}; "
             f"for those in folders inside it write '{folder}/**/*.jpg'"
         )
+    if left_out:
+        print(f"{folder}: left out {left_out}", file=sys.stderr)
     return sorted(found, key=lambda file: natural(str(file)))
+
+
+def _left_out(paths: set[Path]) -> str:
+    """What of a folder looks like pictures and is not read: how many of each kind, what they are and what to do."""
+    from likewise.data.decoders import KINDS, is_read
+
+    kinds: Counter[tuple[str, str]] = Counter()
+    for path in paths:
+        suffix = path.suffix.lower()
+        if is_read(path):  # named like a picture, and no file
+            kinds[suffix, "a folder" if path.is_dir() else "a pipe or a device"] += 1
+        elif suffix in KINDS:
+            kinds[suffix, "; ".join(KINDS[suffix])] += 1
+    return ", ".join(f"{number} {suffix} ({what})" for (suffix, what), number in sorted(kinds.items()))
+
+
+def _is_broken_link(path: Path) -> bool:
+    """Whether a path is a link to nothing, which is an error of its own when it is read."""
+    return path.is_symlink() and not path.exists()

@@ -6,9 +6,12 @@ WMF start other programs on a file that somebody else wrote.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,9 +78,27 @@ _SIGNATURES: tuple[tuple[bytes, tuple[str, str]], ...] = (
 #: An address rather than a path; a drive's single letter is none.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
-# Pillow's own limit is a module variable, lower than ours, read while a file is opened.
-_opening = threading.Lock()
-_ready: list[str] = []
+_lock = threading.Lock()
+#: How many threads want Pillow's own limit away, and what it was before the first of them.
+_lifted: list[int | None] = []
+
+
+@contextlib.contextmanager
+def without_pillows_limit() -> Iterator[None]:
+    """For pictures whose size was looked at already: Pillow's own limit is lower, and one for all threads.
+
+    It reads its limit not only as a file is opened, but at each page and each cut, too.
+    """
+    with _lock:
+        _lifted.append(_lifted[0] if _lifted else Image.MAX_IMAGE_PIXELS)
+        Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _lifted.pop()
+            if not _lifted:
+                Image.MAX_IMAGE_PIXELS = before
 
 
 def open_image(file: str | os.PathLike[str] | BinaryIO) -> Image.Image:
@@ -88,13 +109,8 @@ def open_image(file: str | os.PathLike[str] | BinaryIO) -> Image.Image:
     Raises:
         Exception: nearly anything, as decoders do on what is not theirs; `PIL.UnidentifiedImageError` most often.
     """
-    with _opening:
-        formats = _available()
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(file, formats=formats)
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+    with without_pillows_limit():
+        return Image.open(file, formats=_available())
 
 
 def is_read(path: Path) -> bool:
@@ -107,8 +123,7 @@ def is_read(path: Path) -> bool:
 
 def reads_heif() -> bool:
     """Whether pillow-heif is there, and the decoder with it."""
-    with _opening:
-        return "HEIF" in _available()
+    return "HEIF" in _available()
 
 
 def other_kind(path: Path) -> tuple[str, str] | None:
@@ -132,14 +147,11 @@ def is_address(text: str) -> bool:
     return _ADDRESS.match(text) is not None
 
 
-def _available() -> list[str]:
-    if not _ready:
-        try:
-            from pillow_heif import register_heif_opener
+@cache
+def _available() -> tuple[str, ...]:
+    with contextlib.suppress(ImportError):
+        from pillow_heif import register_heif_opener
 
-            register_heif_opener()
-        except ImportError:
-            pass
-        Image.init()
-        _ready.extend(name for name in DECODERS if name in Image.OPEN)
-    return _ready
+        register_heif_opener()
+    Image.init()
+    return tuple(name for name in DECODERS if name in Image.OPEN)

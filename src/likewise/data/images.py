@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from likewise.data import png
-from likewise.data.decoders import IMAGE_SUFFIXES, is_address, open_image, other_kind
-from likewise.data.intensity import Range, blocks, check_type, eight_bits, full_scale, intensity_range, sampling_step
+from likewise.data.decoders import IMAGE_SUFFIXES, is_address, open_image, other_kind, without_pillows_limit
 from likewise.data.deep_colours import deep_colours
+from likewise.data.intensity import Range, blocks, check_type, eight_bits, full_scale, intensity_range, sampling_step
 from likewise.data.orientation import as_stored, orientation_of
 from likewise.data.tiff import TiffPicture, is_tiff, read_tiff
 from likewise.errors import LikewiseError, nearest
@@ -80,9 +80,9 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray
     """A picture as (H, W, 3) uint8 RGB, whatever it was before.
 
     EXIF rotation is applied, transparency is laid on white, palettes and CMYK become RGB. What has 8 bits is taken as
-    it is. Of more bits, and of floats, a thousandth of the values is black and a thousandth white, and what lies between
-    is spread evenly, with one range for all colours; NaN and infinite values are black. Values that lie in [0, 1]
-    (floats) or [0, 255] and fill at least half of it, and 8-bit values in a wider type, keep their meaning
+    it is. Of more bits, and of floats, a thousandth of the values is black and a thousandth white, and what lies
+    between is spread evenly, with one range for all colours; NaN and infinite values are black. Values that lie in
+    [0, 1] (floats) or [0, 255] and fill at least half of it, and 8-bit values in a wider type, keep their meaning
     (`likewise.data.intensity`).
 
     Args:
@@ -135,10 +135,9 @@ def _read(source: str | os.PathLike[str] | Image.Image, max_pixels: int | None, 
     most = pixel_bound() if max_pixels is None else max_pixels
     path = _path_of(source)
     if path is None:
-        image = source
-        assert isinstance(image, Image.Image)
-        name = getattr(image, "filename", "") or "the picture"
-        return _guarded(str(name), None, lambda: make(_of_image(image, str(name), most)))
+        image = cast(Image.Image, source)
+        name = str(getattr(image, "filename", "") or "the picture")
+        return _guarded(name, None, lambda: make(_of_image(image, name, most)))
     if not path.is_file():
         raise LikewiseError(_missing(path, str(source)))
     return _guarded(str(path), path, lambda: _read_file(path, most, make))
@@ -155,7 +154,9 @@ def _path_of(source: str | os.PathLike[str] | Image.Image) -> Path | None:
     partial_only = source.format in ("TIFF", "PPM") or (source.mode in ("RGB", "RGBA") and ";16" in str(source.tile))
     if not (partial_only and Path(name).is_file()):
         return None
-    with contextlib.suppress(Exception):  # so that the caller's picture is as it is after any other: decoded, and closed
+    with contextlib.suppress(
+        Exception
+    ):  # so that the caller's picture is as it is after any other: decoded, and closed
         source.load()
     return Path(name)
 
@@ -163,7 +164,7 @@ def _path_of(source: str | os.PathLike[str] | Image.Image) -> Path | None:
 def _guarded(name: str, path: Path | None, work: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """What work gives; whatever a decoder raises becomes an error with the picture's name."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), without_pillows_limit():
             warnings.simplefilter("ignore")  # decoders warn of tags, which do not matter here
             return work()
     except LikewiseError:
@@ -297,12 +298,11 @@ def _assembled(
 def _ranges(raster: _Raster) -> tuple[Range, float]:
     """The values that become 0 and 255, and the one that is opaque."""
     step, y, colours, alphas = sampling_step(3 * raster.width * raster.height), 0, [], []
-    for piece in raster.pieces():
-        assert isinstance(piece, np.ndarray)
+    for piece in cast(Iterator[NDArray[Any]], raster.pieces()):
         sample = piece[-y % step :: step, ::step].reshape(-1, _channels(piece))
-        alpha = sample.shape[1] in (2, 4)
-        colours.append(sample[:, : sample.shape[1] - alpha])
-        alphas.append(sample[:, sample.shape[1] - alpha :])
+        last = sample.shape[1] - (sample.shape[1] in (2, 4))
+        colours.append(sample[:, :last])
+        alphas.append(sample[:, last:])
         y += len(piece)
     return intensity_range(colours, raster.name), full_scale(np.concatenate(alphas))
 

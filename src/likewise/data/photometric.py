@@ -17,6 +17,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from likewise.data.decoders import open_image
+
 #: Rec. 601 luma, what a grey picture shows of RGB.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -168,4 +170,4 @@ def _compressed(image: Tensor, quality: int) -> Tensor:
     # Pillow, because torchvision's own codecs are going away
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy())).save(file, "JPEG", quality=quality)
-    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
+    return torch.from_numpy(np.array(open_image(file))).permute(2, 0, 1)

@@ -130,9 +130,7 @@ def _sixteen(header: Header, height: int, rows: bytes, *, packed: bool = False) 
     if twice is not None:
         pairs = np.asarray(_decoded(header, twice, 8, height, rows, packed=packed))
         return pairs.view(">u2").astype(np.uint16)
-    high, low = (
-        np.asarray(_decoded(header, header.kind, 16, height, rows, packed=packed, byte=byte)) for byte in "BL"
-    )
+    high, low = (np.asarray(_decoded(header, header.kind, 16, height, rows, packed=packed, byte=byte)) for byte in "BL")
     return high.astype(np.uint16) << np.uint16(8) | low
 
 
@@ -158,9 +156,10 @@ def _filtered_rows(path: Path, header: Header) -> Iterator[bytes]:
     inflate, waiting = zlib.decompressobj(), bytearray()
     try:
         for piece in _compressed(path):
-            while piece and missing > len(waiting):
-                waiting += inflate.decompress(piece, min(size, missing) - len(waiting))
-                piece = inflate.unconsumed_tail
+            left = piece
+            while left and missing > len(waiting):
+                waiting += inflate.decompress(left, min(size, missing) - len(waiting))
+                left = inflate.unconsumed_tail
                 if len(waiting) == min(size, missing):
                     yield bytes(waiting)
                     missing -= len(waiting)

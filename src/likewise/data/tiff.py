@@ -27,7 +27,7 @@ from likewise.errors import LikewiseError
 #: The first bytes of TIFF and of BigTIFF, in both byte orders.
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: What tifffile's letters for axes stand for.
-AXES = {"T": "frames", "Z": "planes", "C": "channels", "S": "channels", "I": "pages", "P": "positions", "R": "positions"}
+AXES = {"T": "frames", "Z": "planes", "C": "channels", "S": "channels", "I": "pages", "P": "positions", "R": "tiles"}
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _ALPHA = (1, 2)
 #: Compressions whose output is bounded before it is made; any other is left to Pillow.
@@ -148,14 +148,14 @@ def _described(path: Path, series: TiffPageSeries) -> TiffPicture:
     samples = int(dict(zip(series.axes, series.shape, strict=True)).get("S", 1))
     eight = page.dtype is None or page.dtype.kind == "b" or page.bitspersample <= 8
     usual = page.photometric not in (_MIN_IS_WHITE, _MIN_IS_BLACK) or samples == 1
-    stored = page.compression in (*_STORED, *_DEFLATED)
+    alike = (page.photometric, samples) in ((_RGB, 3), (_MIN_IS_BLACK, 1)) and page.bitspersample == 8
     return TiffPicture(
         width=int(page.imagewidth),
         height=int(page.imagelength),
         samples=samples,
         dtype=np.dtype(page.dtype or np.uint8),
         simple=eight and usual and not (page.dtype is not None and page.dtype.kind == "i"),
-        plain=eight and stored and page.bitspersample == 8 and (page.photometric, samples) in ((_RGB, 3), (_MIN_IS_BLACK, 1)),
+        plain=eight and alike and page.compression in (*_STORED, *_DEFLATED),
         decode=lambda: _decode(path),
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy.ndimage import uniform_filter1d
 
+from likewise.data.decoders import open_image
 from likewise.scenes.kinds.textures import LUMA, Floats, smooth_noise, upsample
 
 
@@ -155,4 +156,4 @@ def _tone(colour: Floats, gain: Floats, camera: Camera) -> Floats:
 def _compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return np.array(Image.open(buffer))
+    return np.array(open_image(buffer))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from likewise.data.classification.dataset import NamedPictures
-from likewise.data.images import IMAGE_SUFFIXES
+from likewise.data.decoders import is_read
 from likewise.errors import LikewiseError, nearest
 
 #: Share of a plain folder's pictures that are its split "val".
@@ -132,7 +132,7 @@ def _class_folders(root: Path) -> Iterable[tuple[str, str]]:
     """(file below the root, name of the folder at the top of it) of every picture."""
     for folder in _subfolders(root):
         for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            if is_read(path) and path.is_file():
                 yield path.relative_to(root).as_posix(), folder.name
 
 

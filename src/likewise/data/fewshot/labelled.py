@@ -15,9 +15,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from likewise.data.decoders import open_image
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest
 
@@ -142,7 +142,7 @@ def read_label(path: Path) -> Label:
         LikewiseError: it cannot be read, or has colours.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             if image.mode not in ("P", "L", "1"):
                 raise LikewiseError(f"{path} has colours ({image.mode}); expected a class number a pixel")
             return np.array(image.convert("L") if image.mode == "1" else image)

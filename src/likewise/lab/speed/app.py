@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from likewise.data.decoders import open_image
 from likewise.lab.speed.deform_conv import relative_error
 from likewise.lab.speed.timing import Comparison, aimed, interleave
 from likewise.lab.suite.photographs import many_coins
@@ -61,7 +62,7 @@ def _compared(
     *,
     quick: bool,
 ) -> Comparison:
-    session = Session(counter, Image.open(file))
+    session = Session(counter, open_image(file))
     for prompt in prompts:
         _later(session, prompt)  # a name is read once, whatever picture it is asked about
     ours = map(functools.partial(_later, session), itertools.cycle(prompts))
@@ -80,7 +81,7 @@ def _compared(
 
 
 def _first(counter: Counter | NamedCounter, file: io.BytesIO, prompt: Prompting) -> Tensor:
-    return torch.from_numpy(counter.count(Image.open(file), **prompt).grid)
+    return torch.from_numpy(counter.count(open_image(file), **prompt).grid)
 
 
 def _later(session: Session, prompt: Prompting) -> Tensor:

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy.ndimage import label
 
 from likewise.boxes import mask_box
+from likewise.data.decoders import open_image
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
 from likewise.scenes.kinds.textures import Floats, random_colour, smooth_noise
@@ -210,13 +211,13 @@ def _crop_box(size: tuple[int, int], aspect: float, share: float, x: float, y: f
 
 @lru_cache(maxsize=64)
 def _open(path: str) -> Image.Image:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return image.convert("RGB")
 
 
 @lru_cache(maxsize=256)
 def _open_cutout(path: str) -> Image.Image:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         rgba = image.convert("RGBA")
     box = rgba.getchannel("A").point(lambda a: 255 if a >= 128 else 0).getbbox()
     if box is None:
@@ -227,7 +228,7 @@ def _open_cutout(path: str) -> Image.Image:
 @lru_cache(maxsize=512)
 def _region(path: str, labels: str, value: int) -> Image.Image:
     """The largest connected region of a value (any but 0 for `_ANY`) in a label picture, cut from its photograph."""
-    with Image.open(labels) as image:
+    with open_image(labels) as image:
         values = np.asarray(image)
     numbered, found = label(values > 0 if value == _ANY else values == value)
     largest = int(np.bincount(numbered.ravel())[1:].argmax()) + 1 if found else 0
