@@ -1,19 +1,22 @@
-"""Drawing with Pillow and numpy: heat, boxes, outlines, points, a badge, and sheets of pictures.
+"""Drawing with Pillow and numpy: heat, boxes, outlines, points, captions, and sheets of pictures.
 
 Convention
 ----------
 Coordinates are float pixels of the picture that is drawn on, the centre of its top left pixel at (0.5, 0.5).
 Every function draws in place on an RGB picture, except `heat_overlay`, `heat_layer`, `mask_overlay`, `canvas`,
-`beside`, `above_answers` and `contact_sheet`, which return a new one. Lines have a dark casing, so that they can be
-seen on any ground.
+`captioned`, `beside`, `above_answers` and `contact_sheet`, which return a new one. Lines have a dark casing, so that
+they can be seen on any ground.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.spatial import cKDTree
 
 from likewise.types import Box, Point
 
@@ -29,6 +32,16 @@ POINT_COLOUR = (72, 255, 120)
 MASK_COLOUR = (64, 224, 160)
 CASING = (10, 12, 20)
 GROUND = (24, 26, 34)
+#: Of a number that is not to be trusted.
+DOUBTFUL_COLOUR = (255, 186, 72)
+#: Fonts of systems, by what they are called there, tried in this order for letters that Pillow's own font lacks.
+FONTS = (
+    *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf"),
+    *("Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "Hiragino Sans GB.ttc", "msyh.ttc", "wqy-microhei.ttc"),
+)
+#: Letters that are no base letter with an accent.
+SPELLED = {"\u2013": "-", "\u2014": "-", "\u2019": "'", "\u00d7": "x", "\u00df": "ss", "\u00e6": "ae", "\u0153": "oe"}
+SPELLED |= {"\u00f8": "o", "\u00d8": "O", "\u0142": "l", "\u0141": "L", "\u0111": "d", "\u0131": "i", "\u2026": "..."}
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
@@ -118,66 +131,122 @@ def draw_outline(picture: Image.Image, corners: Sequence[Point], colour: tuple[i
 
 
 def draw_points(picture: Image.Image, points: np.ndarray, colour: tuple[int, int, int] = POINT_COLOUR) -> None:
-    """Mark points (N, 2) with dots that shrink as they grow many."""
+    """Mark points (N, 2) with dots that leave room between each and the one nearest to it."""
     if len(points) == 0:
         return
-    spacing = (picture.width * picture.height / len(points)) ** 0.5
-    radius = float(np.clip(spacing / 14, 2.0, max(picture.size) / 190))
+    radii = np.clip(nearest_distances(points) / 4, 0.8, max(picture.size) / 190)
     pen = ImageDraw.Draw(picture)
-    for x, y in points.tolist():
-        pen.ellipse((x - radius - 1.5, y - radius - 1.5, x + radius + 1.5, y + radius + 1.5), fill=CASING)
+    for (x, y), radius in zip(points.tolist(), radii.tolist(), strict=True):
+        outer = radius + min(1.5, radius / 2)
+        pen.ellipse((x - outer, y - outer, x + outer, y + outer), fill=CASING)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
-def draw_badge(picture: Image.Image, title: str, subtitle: str, *, avoid: np.ndarray) -> None:
-    """Write a large title and a small line under it on a dark, rounded plate in a corner.
+def nearest_distances(points: np.ndarray) -> np.ndarray:
+    """(N,) float64, how far each of the points (N, 2) is from the one nearest to it; of a single point infinite."""
+    if len(points) < 2:
+        return np.full(len(points), np.inf)
+    return np.asarray(cKDTree(points).query(points, k=2)[0][:, 1], np.float64)
+
+
+def captioned(picture: Image.Image, title: str, note: str, *, doubtful: bool = False) -> Image.Image:
+    """A picture with a large title and a small note beside it, on ground of their own: nothing of it is hidden.
+
+    They stand below a picture that is wider than high, else right of it.
 
     Args:
-        picture: drawn on.
+        picture: at the new picture's top left corner, so that places in it stay where they were.
         title: such as the count.
-        subtitle: such as the model's name.
-        avoid: (N, 2) places that would better stay visible; the corner that hides the fewest is taken.
+        note: such as the model's name.
+        doubtful: whether the title is not to be trusted: its colour says so.
     """
     unit = max(picture.size) / 100
-    big, small = ImageFont.load_default(unit * 6), ImageFont.load_default(unit * 1.7)
-    pen = ImageDraw.Draw(picture, "RGBA")
-    left, top, right, bottom = pen.textbbox((0, 0), title, font=big)
-    margin, pad = unit * 1.2, unit * 1.6
-    width = max(right - left, pen.textlength(subtitle, font=small)) + 2 * pad
-    height = bottom - top + unit * 2.6 + 2 * pad
-    x, y = _emptiest_corner(picture.size, (width, height), margin, avoid)
-    pen.rounded_rectangle(
-        (x, y, x + width, y + height), radius=unit * 1.2, fill=(*GROUND, 218), outline=(255, 255, 255, 70)
+    title, big = legible(title, unit * 6)
+    note, small = legible(note, unit * 1.7)
+    pad, colour = unit * 1.6, DOUBTFUL_COLOUR if doubtful else (255, 255, 255)
+    broad = ImageDraw.Draw(picture).textlength(title, font=big)
+    below = picture.width >= picture.height
+    room = picture.width - broad - 3 * pad if below else max(broad, unit * 24)
+    lines = _wrapped(ImageDraw.Draw(picture), note, small, room)
+    size = (
+        (picture.width, round(picture.height + unit * 6 + 2 * pad))
+        if below
+        else (round(picture.width + room + 2 * pad), picture.height)
     )
-    pen.text((x + pad - left, y + pad - top), title, font=big, fill=(255, 255, 255))
-    pen.text((x + pad, y + height - pad), subtitle, font=small, fill=(200, 206, 220), anchor="ls")
+    sheet = Image.new("RGB", size, GROUND)
+    sheet.paste(picture)
+    pen = ImageDraw.Draw(sheet)
+    x, y = (pad, picture.height + pad) if below else (picture.width + pad, pad)
+    pen.text((x, y + unit * 3), title, colour, big, anchor="lm")
+    left, top = (x + broad + pad, y + unit * 3 - len(lines) * unit * 1.1) if below else (x, y + unit * 8)
+    for number, line in enumerate(lines):
+        pen.text((left, top + number * unit * 2.2), line, (200, 206, 220), small)
+    return sheet
 
 
-def _emptiest_corner(size: tuple[int, int], plate: tuple[float, float], margin: float, avoid: np.ndarray) -> Point:
-    """Where to put a plate's top left corner so that it covers the fewest places."""
-    right, bottom = size[0] - margin - plate[0], size[1] - margin - plate[1]
-    corners = [(margin, margin), (right, margin), (margin, bottom), (right, bottom)]
+def _wrapped(pen: ImageDraw.ImageDraw, text: str, font: Font, room: float) -> list[str]:
+    """At most three lines of whole words that fit."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and pen.textlength(longer, font=font) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [_shortened(pen, line, font, room) for line in [*lines[:2], " ".join(lines[2:])] if line]
 
-    def hidden(corner: Point) -> int:
-        return int(((avoid > np.subtract(corner, margin)) & (avoid < np.add(corner, plate) + margin)).all(1).sum())
 
-    return min(corners, key=hidden)
+def legible(text: str, size: float) -> tuple[str, Font]:
+    """A text and a font that has all its letters.
+
+    Pillow's own font has those of English. For others the system's fonts are tried; letters that none of them has are
+    spelled: without their accents, or by number, such as U+4E2D.
+    """
+    text = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
+    best = max((None, *FONTS), key=lambda name: (sum(_has(name, letter) for letter in text), name is None))
+    shown = "".join(letter if _has(best, letter) else _spelled(letter) for letter in text)
+    return shown, ImageFont.load_default(size) if best is None else ImageFont.truetype(best, size)
 
 
-def beside(picture: Image.Image, captioned: Sequence[tuple[Image.Image, str]], *, gap: int = 12) -> Image.Image:
+@lru_cache(maxsize=1 << 14)
+def _has(font: str | None, letter: str) -> bool:
+    """Whether a font, None: Pillow's own, draws a letter otherwise than one that no font has."""
+    if letter.isspace() or (font is None and letter.isascii()):
+        return True
+    loaded = _loaded(font)
+    return loaded is not None and bytes(loaded.getmask(letter)) != bytes(loaded.getmask("\U0010ffff"))
+
+
+@lru_cache(maxsize=64)
+def _loaded(font: str | None) -> Font | None:
+    try:
+        return ImageFont.load_default(20) if font is None else ImageFont.truetype(font, 20)
+    except OSError:  # this system has no such font
+        return None
+
+
+def _spelled(letter: str) -> str:
+    plain = SPELLED.get(letter) or unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+    if not plain and unicodedata.combining(letter):
+        return ""
+    return plain or f"U+{ord(letter):04X}"
+
+
+def beside(picture: Image.Image, squares: Sequence[tuple[Image.Image, str]], *, gap: int = 12) -> Image.Image:
     """A picture, and in a column to its right smaller squares with a line under each."""
-    if not captioned:
+    if not squares:
         return picture.copy()
     line = 30
-    side = round(np.clip((picture.height - gap * (len(captioned) - 1)) / len(captioned) - line, 200, 480))
+    side = round(np.clip((picture.height - gap * (len(squares) - 1)) / len(squares) - line, 200, 480))
     step = side + line + gap
-    sheet = Image.new("RGB", (picture.width + gap + side, max(picture.height, step * len(captioned) - gap)), GROUND)
+    sheet = Image.new("RGB", (picture.width + gap + side, max(picture.height, step * len(squares) - gap)), GROUND)
     sheet.paste(picture, (0, (sheet.height - picture.height) // 2))
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
-    for index, (square, caption) in enumerate(captioned):
+    pen = ImageDraw.Draw(sheet)
+    for index, (square, caption) in enumerate(squares):
+        text, font = legible(caption, 18)
         corner = (picture.width + gap, index * step)
         sheet.paste(square.resize((side, side), Image.Resampling.BICUBIC), corner)
-        words = _shortened(pen, caption, font, side)
+        words = _shortened(pen, text, font, side)
         pen.text((corner[0] + side / 2, corner[1] + side + line / 2), words, (200, 206, 220), font, anchor="mm")
     return sheet
 
@@ -185,18 +254,20 @@ def beside(picture: Image.Image, captioned: Sequence[tuple[Image.Image, str]], *
 def above_answers(picture: Image.Image, answers: Sequence[tuple[str, float]], note: str) -> Image.Image:
     """A picture over a panel with answers, each with a bar as long as it is probable, the first one large."""
     unit = float(np.clip(picture.width / 64, 12, 24))
-    big, small = ImageFont.load_default(unit * 2.2), ImageFont.load_default(unit)
+    best, big = legible(answers[0][0], unit * 2.2)
+    note, small = legible(note, unit)
     pad, top, row = unit, unit * 4, unit * 1.7
     sheet = Image.new("RGB", (picture.width, round(picture.height + top + row * len(answers) + pad)), GROUND)
     sheet.paste(picture)
     pen, y = ImageDraw.Draw(sheet), picture.height + unit * 2.2
     room = picture.width - 3 * pad - pen.textlength(note, font=small)
-    pen.text((pad, y), _shortened(pen, answers[0][0], big, room), (255, 255, 255), big, anchor="lm")
+    pen.text((pad, y), _shortened(pen, best, big, room), (255, 255, 255), big, anchor="lm")
     pen.text((picture.width - pad, y), note, (200, 206, 220), small, anchor="rm")
     left, right = picture.width * 0.36, picture.width - 6 * unit
     for index, (label, share) in enumerate(answers):
         y = picture.height + top + (index + 0.5) * row
-        pen.text((pad, y), _shortened(pen, label, small, left - 2 * pad), (230, 234, 242), small, anchor="lm")
+        words, font = legible(label, unit)
+        pen.text((pad, y), _shortened(pen, words, font, left - 2 * pad), (230, 234, 242), font, anchor="lm")
         for end, colour in ((1.0, (48, 52, 66)), (share, POINT_COLOUR)):
             if end * (right - left) >= 1:
                 bar = (left, y - unit * 0.4, left + end * (right - left), y + unit * 0.4)

@@ -15,7 +15,7 @@ from likewise.app.picture_store import Picture
 from likewise.app.project import ProjectPicture
 from likewise.app.strokes import Marked
 from likewise.boxes import scale_boxes
-from likewise.draw import canvas, draw_badge, draw_boxes, draw_outline, draw_points, heat_layer, heat_overlay
+from likewise.draw import canvas, captioned, draw_boxes, draw_outline, draw_points, heat_layer, heat_overlay
 from likewise.ops.run_lengths import encode_rle
 from likewise.predict.prepared_image import preview_of
 from likewise.results import CountResult, RecognizeResult, SegmentResult
@@ -88,8 +88,7 @@ def count_overlay(picture: ProjectPicture, result: CountResult) -> Image.Image:
     by_hand = f", +{len(added)} -{picture.removals} by hand" if len(added) or picture.removals else ""
     model = picture.prediction.model if picture.prediction else result.model
     subtitle = f"{picture.prediction.count if picture.prediction else 0:.2f} by {model}{by_hand}"
-    draw_badge(drawn, f"{picture.count or 0:.0f}", subtitle, avoid=np.concatenate([kept, added]))
-    return drawn
+    return captioned(drawn, f"{picture.count or 0:.0f}", subtitle)
 
 
 def mask_overlay(picture: ProjectPicture, found: Marked, pixels: NDArray[np.uint8]) -> Image.Image:

@@ -54,7 +54,7 @@ def intensity_range(samples: Sequence[Values], name: str) -> Range:
         LikewiseError: not one of them is finite.
     """
     values = np.concatenate([sample.ravel() for sample in samples])
-    floating = values.dtype.kind == "f"
+    eps = float(np.finfo(str(values.dtype)).eps) if values.dtype.kind == "f" else None
     wide = values.astype(np.float64)
     found = np.sort(wide[np.isfinite(wide)])
     if not len(found):
@@ -64,9 +64,9 @@ def intensity_range(samples: Sequence[Values], name: str) -> Range:
     low, high = found[int(np.ceil(OUTLIERS * last))], found[int((1 - OUTLIERS) * last)]
     if low >= high:  # all but a few are alike
         low, high = found[0], found[-1]
-    if _is_widened(values, found, floating=floating):
-        return 0.0, 1.0 if floating else 65535.0
-    whites = (1.0, 255.0) if floating else (255.0,)
+    if _is_widened(found, eps):
+        return 0.0, 65535.0 if eps is None else 1.0
+    whites = (255.0,) if eps is None else (1.0, 255.0)
     for white in whites:
         if low >= 0 and high <= white and (high - low >= white / 2 or low == high):
             return 0.0, white
@@ -104,14 +104,18 @@ def blocks(values: Values, most: int = SAMPLED) -> Iterator[Values]:
         yield values[y : y + rows]
 
 
-def _is_widened(values: Values, found: NDArray[np.float64], *, floating: bool) -> bool:
-    """Whether all but outliers are 8-bit values that were brought to a wider type's nominal range."""
-    if floating:
+def _is_widened(found: NDArray[np.float64], eps: float | None) -> bool:
+    """Whether all but outliers are 8-bit values that were brought to a wider type's nominal range.
+
+    Args:
+        found: sorted values.
+        eps: of the floats they were; None: integers.
+    """
+    if eps is not None:
         levels = found * 255
-        exact = np.abs(levels - np.rint(levels)) <= 4 * 255 * np.finfo(values.dtype).eps
-        exact &= (found >= 0) & (found <= 1)
+        exact = (np.abs(levels - np.rint(levels)) <= 4 * 255 * eps) & (found >= 0) & (found <= 1)
+    elif found[int((1 - OUTLIERS) * (len(found) - 1))] <= 255:
+        return False
     else:
-        if found[int((1 - OUTLIERS) * (len(found) - 1))] <= 255:
-            return False
         exact = (found >= 0) & (found <= 65535) & (found % 257 == 0)
     return bool(exact.mean() >= 1 - OUTLIERS)

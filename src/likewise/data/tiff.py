@@ -185,7 +185,9 @@ def _by_pillow(path: Path, page: TiffPage) -> NDArray[Any]:
             return _sixteen_by_pillow(path)
         deep = image.mode.startswith("I") or image.mode == "F"
         if not deep or dtype.itemsize > 4:
-            raise ValueError(f"{page.compression.name}-compressed {dtype} is not read; save it without compression")
+            raise ValueError(
+                f"{COMPRESSION(page.compression).name}-compressed {dtype} is not read; save it without compression"
+            )
         values = np.asarray(image)[..., None]
     return _as_bright(values.view(np.uint32) if dtype == np.uint32 else values, page)
 

@@ -18,20 +18,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from likewise.boxes import scale_boxes
 from likewise.draw import (
     NEGATIVE_COLOUR,
     canvas,
-    draw_badge,
+    captioned,
     draw_boxes,
     draw_outline,
     draw_points,
     heat_overlay,
+    nearest_distances,
 )
 from likewise.results.annotations import NAMELESS, PointAnnotations
 from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
 from likewise.results.coco import points_dataset
 from likewise.types import Box, Prompt
+
+#: Pixels of an overlay between a point and the nearest one, which it is enlarged for, up to so large a side.
+APART, LARGEST = 10.0, 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,23 +115,30 @@ class CountResult:
     def plot(self) -> Image.Image:
         """The picture with the density as heat, the boxes of exemplars, given or found, the points and the count.
 
-        Its longest side is between 900 and 1600 pixels, whatever the picture's.
+        Its longest side is between 900 and 1600 pixels, whatever the picture's, or up to 4096 where points would stand
+        closer than `APART`. The count stands beside it, with a question mark where there are warnings.
         """
         inner, _ = canvas(self.image, least=1)
         picture = heat_overlay(inner, self.grid, faint=self.even)
-        picture, _ = canvas(np.asarray(picture))
-        scale = np.array([inner.width / self.size[0], inner.height / self.size[1]])
-        boxes = scale_boxes(np.reshape((*self.prompt.exemplars, *self.found), (-1, 4)), scale)
-        negatives = scale_boxes(np.reshape(self.prompt.negatives, (-1, 4)), scale)
+        side = self._plot_side(inner.size)
+        picture, enlarged = canvas(np.asarray(picture), smallest=side, largest=side)
+        scale = np.array([inner.width / self.size[0], inner.height / self.size[1]]) * enlarged
+        boxes = np.reshape((*self.prompt.exemplars, *self.found), (-1, 4)) * np.tile(scale, 2)
+        negatives = np.reshape(self.prompt.negatives, (-1, 4)) * np.tile(scale, 2)
         if self.prompt.region is not None:
             draw_outline(picture, [tuple(corner) for corner in np.asarray(self.prompt.region) * scale])
         draw_points(picture, self.points * scale)
         draw_boxes(picture, [tuple(box) for box in boxes])
         draw_boxes(picture, [tuple(box) for box in negatives], NEGATIVE_COLOUR)
-        draw_badge(
-            picture, f"{self.count:.0f}", self._subtitle(), avoid=np.concatenate([self.points * scale, boxes[:, :2]])
-        )
-        return picture
+        doubtful = bool(self.warnings)
+        return captioned(picture, f"{self.count:.0f}{'?' * doubtful}", self._subtitle(), doubtful=doubtful)
+
+    def _plot_side(self, inner: tuple[int, int]) -> int:
+        """The longest side of a picture of that size, enlarged until nine in ten points stand `APART`, within bounds."""
+        apart = nearest_distances(self.points * np.array(inner) / self.size)
+        crowd = float(np.quantile(apart, 0.1)) if len(apart) > 1 else APART
+        longest = max(inner)
+        return max(longest, round(min(longest * APART / max(crowd, 0.1), LARGEST)))
 
     def _subtitle(self) -> str:
         """The count, how sure it is, and whose it is."""

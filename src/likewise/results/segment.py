@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from likewise.draw import canvas, draw_badge, draw_outline, mask_overlay
+from likewise.draw import canvas, captioned, draw_outline, mask_overlay
 from likewise.results.annotations import MaskAnnotation
 from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
 from likewise.results.coco import masks_dataset
@@ -107,12 +107,7 @@ class SegmentResult:
         picture, _ = canvas(np.asarray(mask_overlay(inner, self.mask)))
         for ring in self.contours:
             draw_outline(picture, [tuple(corner) for corner in ring * scale])
-        found = np.argwhere(self.mask[:: max(1, self.size[1] // 64), :: max(1, self.size[0] // 64)])[:, ::-1]
-        places = found * (inner.width / max(1, min(64, self.size[0])), inner.height / max(1, min(64, self.size[1])))
-        draw_badge(
-            picture, f"{self.area:.0%}" if self.area >= 0.1 else f"{self.area:.1%}", self._subtitle(), avoid=places
-        )
-        return picture
+        return captioned(picture, f"{self.area:.0%}" if self.area >= 0.1 else f"{self.area:.1%}", self._subtitle())
 
     def mask_picture(self) -> Image.Image:
         """The mask at the picture's size, white on black."""
