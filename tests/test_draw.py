@@ -110,20 +110,50 @@ def test_no_points_draw_nothing() -> None:
     assert np.array_equal(np.asarray(picture), np.asarray(blank()))
 
 
-@pytest.mark.parametrize(
-    ("corner", "x", "y"), [("top left", 0, 0), ("top right", 1, 0), ("bottom left", 0, 1), ("bottom right", 1, 1)]
-)
-def test_the_badge_takes_the_corner_that_hides_least(corner: str, x: int, y: int) -> None:
-    picture = blank(1000, 800)
-    crowd = np.array([(40 + 920 * i, 40 + 720 * j) for i in (0, 1) for j in (0, 1) if (i, j) != (x, y)], np.float32)
-    draw.draw_badge(picture, "1234", "1234.21 by spdcn-lite", avoid=crowd)
-    changed = (np.asarray(picture) != 100).any(-1)
-    rows, columns = changed.nonzero()
-    assert (rows.mean() > 400) == bool(y), corner
-    assert (columns.mean() > 500) == bool(x), corner
-    assert not changed[[0, -1]].any()
-    assert not changed[:, [0, -1]].any()
-    assert np.asarray(picture)[changed].max() == 255
+@pytest.mark.parametrize("size", [(1000, 800), (800, 1000), (900, 240), (272, 1600)])
+def test_a_caption_hides_nothing_and_stands_below_or_right(size: tuple[int, int]) -> None:
+    picture = blank(*size)
+    sheet = draw.captioned(picture, "1234", "1234.21 by spdcn-lite, likely 1000 to 1500")
+    assert sheet.crop((0, 0, *size)).tobytes() == picture.tobytes()
+    assert (sheet.width > size[0], sheet.height > size[1]) == (size[0] < size[1], size[0] >= size[1])
+    added = np.asarray(sheet).reshape(-1, 3)
+    assert (added == 255).all(1).any()
+    ground = np.asarray(sheet)[-1, -1]
+    assert tuple(ground) == draw.GROUND  # nothing runs over the edge
+    assert not (np.asarray(sheet)[:, -1] == 255).all(1).any()
+
+
+def test_a_doubtful_number_has_another_colour() -> None:
+    plain, doubtful = (draw.captioned(blank(900, 600), "12", "by x", doubtful=d) for d in (False, True))
+    colours = [set(map(tuple, np.asarray(sheet)[600:].reshape(-1, 3).tolist())) for sheet in (plain, doubtful)]
+    assert (255, 255, 255) in colours[0]
+    assert (255, 255, 255) not in colours[1]
+    assert draw.DOUBTFUL_COLOUR in colours[1]
+
+
+def test_dots_that_stand_close_do_not_touch() -> None:
+    picture = blank(900, 600)
+    places = np.stack(np.meshgrid(np.arange(100, 200, 6), np.arange(100, 200, 6)), -1).reshape(-1, 2) + 0.5
+    draw.draw_points(picture, np.concatenate([places, [[700.0, 300.0]]]))
+    row = np.asarray(picture)[102]  # between two rows of dots, 3 from either
+    assert (np.asarray(picture)[103, 100:200] == 100).all(1).any()
+    assert row.shape == (900, 3)
+    assert (np.asarray(picture)[100:200, 103] == 100).all(1).any()
+
+
+@pytest.mark.parametrize("text", ["Œillet d'été", "ñandú", "жук", "中文", "a\u0301pple", "3 × 4 – 5", "\t\x1b[31m"])
+def test_every_letter_is_drawn_or_spelled(text: str) -> None:
+    """No letter may look like the box that stands for one the font does not have."""
+    shown, font = draw.legible(text, 40)
+    box = bytes(font.getmask("\U0010ffff"))
+    assert all(letter == " " or bytes(font.getmask(letter)) != box for letter in shown)
+    assert "\x1b" not in shown
+
+
+def test_without_fonts_of_the_system_letters_are_spelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draw, "FONTS", ())
+    shown = [draw.legible(text, 20)[0] for text in ("crème brûlée", "Øre", "中文", "plain")]
+    assert shown == ["creme brulee", "Ore", "U+4E2D U+6587", "plain"]
 
 
 def test_a_contact_sheet_holds_every_picture_whole() -> None:

@@ -131,10 +131,11 @@ def draw_outline(picture: Image.Image, corners: Sequence[Point], colour: tuple[i
 
 
 def draw_points(picture: Image.Image, points: np.ndarray, colour: tuple[int, int, int] = POINT_COLOUR) -> None:
-    """Mark points (N, 2) with dots that leave room between each and the one nearest to it."""
+    """Mark points (N, 2) with dots that shrink as they grow many, and leave room to the dot that is nearest."""
     if len(points) == 0:
         return
-    radii = np.clip(nearest_distances(points) / 4, 0.8, max(picture.size) / 190)
+    spacing = (picture.width * picture.height / len(points)) ** 0.5
+    radii = np.clip(nearest_distances(points) / 4, 0.8, np.clip(spacing / 14, 2.0, max(picture.size) / 190))
     pen = ImageDraw.Draw(picture)
     for (x, y), radius in zip(points.tolist(), radii.tolist(), strict=True):
         outer = radius + min(1.5, radius / 2)
@@ -204,7 +205,7 @@ def legible(text: str, size: float) -> tuple[str, Font]:
     """
     text = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
     best = max((None, *FONTS), key=lambda name: (sum(_has(name, letter) for letter in text), name is None))
-    shown = "".join(letter if _has(best, letter) else _spelled(letter) for letter in text)
+    shown = "".join(letter if _has(best, letter) else _spelled(letter) for letter in text).replace("  ", " ").strip()
     return shown, ImageFont.load_default(size) if best is None else ImageFont.truetype(best, size)
 
 
@@ -229,7 +230,7 @@ def _spelled(letter: str) -> str:
     plain = SPELLED.get(letter) or unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
     if not plain and unicodedata.combining(letter):
         return ""
-    return plain or f"U+{ord(letter):04X}"
+    return plain or f" U+{ord(letter):04X} "
 
 
 def beside(picture: Image.Image, squares: Sequence[tuple[Image.Image, str]], *, gap: int = 12) -> Image.Image:

@@ -156,13 +156,32 @@ def test_an_even_density_holds_one_object_in_a_box() -> None:
 
 
 def test_the_overlay_says_how_sure_the_count_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr("likewise.results.count.draw_badge", lambda picture, title, line, avoid: said.append(line))
+    said: list[tuple[str, str, bool]] = []
+
+    def captioned(picture: Image.Image, title: str, line: str, *, doubtful: bool) -> Image.Image:
+        said.append((title, line, doubtful))
+        return picture
+
+    monkeypatch.setattr("likewise.results.count.captioned", captioned)
     plain, sure = result(), result(interval=(3.6, 9.2), warnings=("Look.", "Again."))
     for r in (plain, sure):
         r.plot()
-    assert said[0] == f"{plain.count:.2f} by spdcn-lite"
-    assert said[1] == f"{sure.count:.2f}, likely 4 to 9, by spdcn-lite (2 warnings)"
+    assert said[0] == (f"{plain.count:.0f}", f"{plain.count:.2f} by spdcn-lite", False)
+    line = f"{sure.count:.2f}, likely 4 to 9, by spdcn-lite (2 warnings)"
+    assert said[1] == (f"{sure.count:.0f}?", line, True)
+
+
+def test_a_crowd_is_drawn_large_enough_to_tell_its_points_apart() -> None:
+    places = np.stack(np.meshgrid(np.arange(100), np.arange(100)), -1).reshape(-1, 2) * 40.0 + 20
+    crowd = {"points": places.astype(np.float32), "scores": np.ones(10_000, np.float32), "prompt": Prompt()}
+    r = result(size=(4000, 4000), image=np.zeros((1000, 1000, 3), np.uint8), **crowd)
+    drawn = np.asarray(r.plot())[:1000]  # the points are 10 pixels apart
+    assert drawn.shape[1] == 1000
+    green = (drawn == (72, 255, 120)).all(-1)
+    assert green[5::10, 5::10].mean() > 0.9
+    assert not green[10::10].any()
+    closer = result(size=(4000, 4000), image=np.zeros((500, 500, 3), np.uint8), **crowd).plot()
+    assert closer.width >= 1000
 
 
 @pytest.mark.parametrize("size", [(1, 1), (97, 131), (3000, 60), (60, 3000), (4000, 3000)])
@@ -178,8 +197,7 @@ def test_any_picture_gets_an_overlay_of_a_bounded_size(size: tuple[int, int]) ->
     )
     picture = r.plot()
     assert picture.mode == "RGB"
-    assert 900 <= max(picture.size) <= 1600
-    middle = picture.getpixel(
-        (int(width / 2 * max(picture.size) / max(size)), int(height / 2 * max(picture.size) / max(size)))
-    )
+    longest = min(max(*size, 900), 1600)  # of the picture; the count stands beside it
+    assert longest <= max(picture.size) <= 1.11 * longest
+    middle = picture.getpixel((int(width / 2 * longest / max(size)), int(height / 2 * longest / max(size))))
     assert middle[1] > 200  # the point's green

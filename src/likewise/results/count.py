@@ -134,7 +134,7 @@ class CountResult:
         return captioned(picture, f"{self.count:.0f}{'?' * doubtful}", self._subtitle(), doubtful=doubtful)
 
     def _plot_side(self, inner: tuple[int, int]) -> int:
-        """The longest side of a picture of that size, enlarged until nine in ten points stand `APART`, within bounds."""
+        """The longest side of the picture, enlarged until nine in ten points stand `APART`, or `LARGEST`."""
         apart = nearest_distances(self.points * np.array(inner) / self.size)
         crowd = float(np.quantile(apart, 0.1)) if len(apart) > 1 else APART
         longest = max(inner)
