@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -354,3 +355,41 @@ def test_regions_as_typed() -> None:
 def test_pictures_come_once_and_in_natural_order(dishes: Path) -> None:
     found = find_pictures(["dishes/dish10.jpg", "dishes", "dishes/*.png"], "count").paths
     assert [p.name for p in found] == ["dish10.jpg", "dish1.png", "dish2.png", "dish3.jpg"]
+
+
+def test_what_a_folder_leaves_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Films, phones' pictures and other things that people take for pictures; what is hidden is nobody's business."""
+    names = (
+        "a.jpg",
+        "b.jfif",
+        "c.jpe",
+        "d.AVIF",
+        "e.jp2",
+        "f.heic",
+        "g.heic",
+        "h.mp4",
+        "._a.jpg",
+        ".hidden.png",
+        "x.txt",
+    )
+    for name in names:
+        (tmp_path / name).write_bytes(b"any")
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "gone.png").symlink_to("nothing.png")
+    (tmp_path / "linked.png").symlink_to("a.jpg")
+    found = [path.name for path in find_pictures([str(tmp_path)], "count").paths]
+    assert found == ["a.jpg", "b.jfif", "c.jpe", "d.AVIF", "e.jp2", "gone.png", "linked.png"]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "2 .heic (a HEIC photograph; pip install pillow-heif" in said
+    for part in ("1 .mp4 (a film", "1 .jpg (a folder)", "1 .png (a pipe or a device)"):
+        assert part in said
+    assert "hidden" not in said
+    assert ".txt" not in said
+
+
+def test_a_folder_of_nothing_but_films_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "a.mov").write_bytes(b"any")
+    with pytest.raises(LikewiseError, match=r"holds no pictures .*only 1 \.mov \(a film"):
+        find_pictures([str(tmp_path)], "count")

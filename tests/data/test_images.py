@@ -49,9 +49,10 @@ def test_grey_palette_and_one_bit(tmp_path: Path):
 
 @pytest.mark.parametrize(("name", "bits"), [("a.png", 16), ("a.tif", 16), ("a.tif", 12), ("a.tif", 10)])
 def test_deep_grey_is_scaled_by_the_depth_it_uses(tmp_path: Path, name: str, bits: int):
+    """But for a thousandth at either end, which is a value that a camera does not give on its own."""
     full = np.linspace(0, 2**bits - 1, 24 * 40).reshape(24, 40).round().astype(np.uint16)
     read = read_image(saved(tmp_path, name, Image.fromarray(full)))
-    assert np.array_equal(read, grey(np.rint(full / (2**bits - 1) * 255).astype(np.uint8)))
+    assert np.abs(read - grey(full / (2**bits - 1) * 255)).max() <= 1
 
 
 def test_sixteen_bits_made_of_eight_give_the_eight_back(tmp_path: Path):
@@ -122,7 +123,7 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path: Path):
     head = saved(tmp_path, "a.ppm", Image.fromarray(COLOUR)).read_bytes()
     path = tmp_path / "bomb.ppm"
     path.write_bytes(head.replace(b"40 24", b"100000 100000"))
-    with pytest.raises(LikewiseError, match=r"bomb.ppm is 100000 x 100000 pixels, more than the 500 million"):
+    with pytest.raises(LikewiseError, match=r"bomb.ppm is 100000 x 100000 pixels, more than the 1000 million"):
         read_image(path)
     with pytest.raises(LikewiseError, match=r"more than the 0\.0005 million"):
         read_image(tmp_path / "a.ppm", max_pixels=500)
@@ -135,8 +136,8 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path: Path):
         (np.zeros((0, 4), np.uint8), r"shape \(0, 4\)"),
         (np.zeros(4, np.uint8), r"shape \(4,\)"),
         (np.full((2, 2), np.nan), "not finite"),
-        (np.full((2, 2), -1.0), "from -1 to -1"),
-        (np.full((2, 2), 70000), "from 70000"),
+        (np.full((2, 2), np.inf), "not finite"),
+        (np.full((2, 2), 1j), "type complex128"),
         (np.full((2, 2), "x"), "type <U1"),
     ],
 )
