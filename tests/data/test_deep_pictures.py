@@ -280,9 +280,9 @@ def test_several_planes_are_refused_by_number_and_axis(
 ) -> None:
     with pytest.raises(LikewiseError, match=message):
         read_image(tiff(tmp_path, values, **options))
-    with contextlib.suppress(UnidentifiedImageError), Image.open(tmp_path / "a.tif") as image:
-        with pytest.raises(LikewiseError, match=message):
-            read_image(image)
+    refused = pytest.raises(LikewiseError, match=message)
+    with contextlib.suppress(UnidentifiedImageError), Image.open(tmp_path / "a.tif") as image, refused:
+        read_image(image)
 
 
 def test_channels_are_refused_by_name(tmp_path: Path) -> None:

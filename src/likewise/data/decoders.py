@@ -13,9 +13,9 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 #: Pillow's decoders that may be reached, where they are built in; HEIF is pillow-heif's. All of them are libraries.
 DECODERS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "QOI", "TIFF", "WEBP")
@@ -111,6 +111,21 @@ def open_image(file: str | os.PathLike[str] | BinaryIO) -> Image.Image:
     """
     with without_pillows_limit():
         return Image.open(file, formats=_available())
+
+
+def keep_byte(image: Image.Image, order: str) -> None:
+    """Let Pillow keep another byte of 16-bit colours than it would, in a file that is opened and not decoded.
+
+    It keeps one, and which one follows from the name of the byte order: of "B" the first, of "L" the second.
+    """
+    tiles = []
+    for tile in cast(ImageFile.ImageFile, image).tile:
+        args: Any = tile[3]
+        packed = isinstance(args, tuple)
+        changed = f"{(args[0] if packed else args)[:-1]}{order}"
+        kept = (*tile[:3], (changed, *args[1:]) if packed else changed)
+        tiles.append(type(tile)(*kept) if hasattr(tile, "_fields") else kept)
+    cast(Any, image).tile = tiles
 
 
 def is_read(path: Path) -> bool:

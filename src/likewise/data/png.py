@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from likewise.data.decoders import open_image
+from likewise.data.decoders import keep_byte, open_image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Bytes of rows a strip has, about.
-STRIP = 1 << 23
+STRIP = 1 << 22
 _PIECE = 1 << 20
 _GREY, _COLOUR, _PALETTE, _GREY_ALPHA, _COLOUR_ALPHA = 0, 2, 3, 4, 6
 _CHANNELS = {_GREY: 1, _COLOUR: 3, _PALETTE: 1, _GREY_ALPHA: 2, _COLOUR_ALPHA: 4}
@@ -143,8 +143,8 @@ def _decoded(
     chunks = header.chunks if depth == header.depth else b""  # a transparent grey of 16 bits is none of 8
     content = SIGNATURE + _chunk(b"IHDR", start) + chunks + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
     image = open_image(io.BytesIO(content))
-    if byte:  # Pillow's name of the byte order decides which of two bytes is kept: "B" the first, "L" the second
-        image.tile = [(name, box, at, f"{image.mode};16{byte}") for name, box, at, _ in image.tile]  # type: ignore[attr-defined]
+    if byte:
+        keep_byte(image, byte)
     image.load()
     return image
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import COMPRESSION, TiffFile, TiffPage, TiffPageSeries
 
-from likewise.data.decoders import open_image
+from likewise.data.decoders import keep_byte, open_image
 from likewise.data.orientation import upright
 from likewise.errors import LikewiseError
 
@@ -197,8 +197,7 @@ def _sixteen_by_pillow(path: Path) -> NDArray[np.uint16]:
     halves = []
     for order in "LB":
         with open_image(path) as image:
-            tiles = image.tile  # type: ignore[attr-defined]
-            image.tile = [(*tile[:3], (f"{tile[3][0][:-1]}{order}", *tile[3][1:])) for tile in tiles]  # type: ignore[attr-defined]
+            keep_byte(image, order)
             halves.append(np.asarray(image).astype(np.uint16))
     high, low = halves if sys.byteorder == "little" else halves[::-1]
     return high << np.uint16(8) | low
