@@ -55,11 +55,11 @@ class Bright(torch.nn.Module):
         self.looked += len(images)
         return [Levels(i.mean(0), i.mean(0), i.shape[1:]) for i in images]
 
-    def guide(self, shots):
+    def prototype(self, shots):
         return torch.stack([seen.early[mask].mean() for seen, mask in shots]).mean()
 
-    def answer(self, seen, guide):
-        margin = 30 * (0.1 - (seen.early - guide).abs())
+    def answer(self, seen, prototype):
+        margin = 30 * (0.1 - (seen.early - prototype).abs())
         return torch.stack([-margin, margin])
 
 

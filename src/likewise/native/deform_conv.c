@@ -1,6 +1,6 @@
 /* Deformable convolution, forward and backward: likewise.ops.deform_conv says what is computed.
  *
- * Columns (the samples that meet the weights) are gathered, channels last, for a block of places and a stretch of at
+ * Columns (the samples that meet the weights) are gathered, channels last, for a block of places and a block of at
  * most DEPTH weights at a time, and multiplied while they are in cache; backward reads each sample once for the
  * gradients of input, offset, mask and weight. Places of a block are shared by no two threads.
  */
@@ -13,7 +13,7 @@
 typedef struct {
     int32_t corner[4][BLOCK];  /* pixel, row by row; `outside` where a corner is none */
     int32_t outside;
-    float down[BLOCK], right[BLOCK], gain[BLOCK];
+    float down[BLOCK], right[BLOCK], modulation[BLOCK];
 } Places;
 
 /* Floats of the buffers that the caller provides: packed weights forward and backward, a thread's scratch forward
@@ -83,10 +83,10 @@ static void find_places(const Block *b, int64_t offset_group, int64_t position, 
         down[i] = top >= -1 ? y - floor_y : 0.0f;
         right[i] = left >= -1 ? x - floor_x : 0.0f;
     }
-    for (int64_t i = 0; i < count; i++) p->gain[i] = b->mask ? b->mask[at + start + i] : 1.0f;
+    for (int64_t i = 0; i < count; i++) p->modulation[i] = b->mask ? b->mask[at + start + i] : 1.0f;
 }
 
-/* What lies outside the picture: zero in every channel of a stretch. */
+/* What lies outside the picture: zero in every channel of a block. */
 static const float NOTHING[DEPTH];
 
 static inline const float *pixel(const Places *p, int corner, int64_t i, const float *picture, int64_t step) {
@@ -100,7 +100,7 @@ static void gather(const Places *p, int64_t count, const float *picture, int64_t
     for (int64_t i = 0; i < count; i++, columns += LEAD) {
         const float *a = pixel(p, 0, i, picture, step), *b = pixel(p, 1, i, picture, step);
         const float *c = pixel(p, 2, i, picture, step), *d = pixel(p, 3, i, picture, step);
-        const float down = p->down[i], right = p->right[i], up = (1 - down) * p->gain[i], low = down * p->gain[i];
+        const float down = p->down[i], right = p->right[i], up = (1 - down) * p->modulation[i], low = down * p->modulation[i];
         const float wa = up * (1 - right), wb = up * right, wc = low * (1 - right), wd = low * right;
 #pragma omp simd
         for (int64_t k = 0; k < channels; k++) columns[k] = wa * a[k] + wb * b[k] + wc * c[k] + wd * d[k];
@@ -111,7 +111,7 @@ static void gather(const Places *p, int64_t count, const float *picture, int64_t
 static void scatter(const Places *p, int64_t count, const float *columns, int64_t step, int64_t channels,
                     float *picture) {
     for (int64_t i = 0; i < count; i++, columns += LEAD) {
-        const float down = p->down[i], right = p->right[i], up = (1 - down) * p->gain[i], low = down * p->gain[i];
+        const float down = p->down[i], right = p->right[i], up = (1 - down) * p->modulation[i], low = down * p->modulation[i];
         const float share[4] = {up * (1 - right), up * right, low * (1 - right), low * right};
         for (int corner = 0; corner < 4; corner++) {
             if (p->corner[corner][i] == p->outside) continue;
@@ -124,7 +124,7 @@ static void scatter(const Places *p, int64_t count, const float *columns, int64_
 }
 
 /* Adds to the gradients of offset and mask; all follow from the products of the gradient with the four corners. */
-static void steer(const Places *p, int64_t count, const float *columns, const float *picture, int64_t step,
+static void offset_gradient(const Places *p, int64_t count, const float *columns, const float *picture, int64_t step,
                   int64_t channels, float *grad_y, float *grad_x, float *grad_mask) {
     for (int64_t i = 0; i < count; i++, columns += LEAD) {
         const float *a = pixel(p, 0, i, picture, step), *b = pixel(p, 1, i, picture, step);
@@ -136,14 +136,14 @@ static void steer(const Places *p, int64_t count, const float *columns, const fl
             sa += g * a[k], sb += g * b[k], sc += g * c[k], sd += g * d[k];
         }
         const float down = p->down[i], right = p->right[i];
-        grad_y[i] += p->gain[i] * ((sc - sa) * (1 - right) + (sd - sb) * right);
-        grad_x[i] += p->gain[i] * ((sb - sa) * (1 - down) + (sd - sc) * down);
+        grad_y[i] += p->modulation[i] * ((sc - sa) * (1 - right) + (sd - sb) * right);
+        grad_x[i] += p->modulation[i] * ((sb - sa) * (1 - down) + (sd - sc) * down);
         if (grad_mask)
             grad_mask[i] += (1 - down) * ((1 - right) * sa + right * sb) + down * ((1 - right) * sc + right * sd);
     }
 }
 
-/* Channels of a stretch that share one kernel position and offset group, and so their places. */
+/* Channels of a block that share one kernel position and offset group, and so their places. */
 typedef struct {
     Places places;
     int64_t position, offset_group;
@@ -151,14 +151,14 @@ typedef struct {
     int64_t column;         /* where they are in a row of columns */
 } Run;
 
-static Run before_first(const Stretch *k) {
+static Run before_first(const KBlock *k) {
     Run r;
     r.position = k->first, r.channel = -1, r.count = r.column = 0;
     return r;
 }
 
-/* Moves on to the next run of the stretch; zero when there is none. */
-static int next(const Block *b, const Stretch *k, Run *r) {
+/* Moves on to the next run of the block; zero when there is none. */
+static int next(const Block *b, const KBlock *k, Run *r) {
     const int64_t shared = b->g->channels / b->g->offset_groups;
     const int64_t first = b->group * group_channels(b->g) + k->from, end = first + k->to - k->from;
     r->column += r->count;
@@ -171,25 +171,25 @@ static int next(const Block *b, const Stretch *k, Run *r) {
     return 1;
 }
 
-static void gather_stretch(const Block *b, const Stretch *k, const float *picture, float *columns) {
+static void gather_block(const Block *b, const KBlock *k, const float *picture, float *columns) {
     Run r = before_first(k);
     while (next(b, k, &r))
         gather(&r.places, b->count, picture + r.channel, b->g->channels, r.count, columns + r.column);
 }
 
-static void scatter_stretch(const Block *b, const Stretch *k, const float *columns, float *picture) {
+static void scatter_block(const Block *b, const KBlock *k, const float *columns, float *picture) {
     Run r = before_first(k);
     while (next(b, k, &r))
         scatter(&r.places, b->count, columns + r.column, b->g->channels, r.count, picture + r.channel);
 }
 
-static void steer_stretch(const Block *b, const Stretch *k, const float *columns, const float *picture,
+static void offset_gradient_block(const Block *b, const KBlock *k, const float *columns, const float *picture,
                           float *grad_offset, float *grad_mask) {
     Run r = before_first(k);
     while (next(b, k, &r)) {
         const int64_t at = field(b->g, b->image, r.offset_group, r.position);
         float *y = grad_offset + 2 * at + b->start, *x = y + out_pixels(b->g);
-        steer(&r.places, b->count, columns + r.column, picture + r.channel, b->g->channels, r.count, y, x,
+        offset_gradient(&r.places, b->count, columns + r.column, picture + r.channel, b->g->channels, r.count, y, x,
               grad_mask ? grad_mask + at + b->start : NULL);
     }
 }
@@ -201,7 +201,7 @@ static void store(const Block *b, float *sums, const float *bias, float *out) {
     for (int64_t i = 0; bias && i < b->count; i++)
         for (int64_t d = 0; d < own; d++) sums[i * wide + d] += bias[first + d];
     if (!g->channels_last) {
-        turn(sums, wide, own, b->count, pixels, out + (b->image * g->out_channels + first) * pixels + b->start);
+        transpose(sums, wide, own, b->count, pixels, out + (b->image * g->out_channels + first) * pixels + b->start);
         return;
     }
     out += (b->image * pixels + b->start) * g->out_channels + first;
@@ -217,8 +217,8 @@ static void forward_block(Block *b, const float *rows, const float *packed, cons
     float *columns = scratch, *sums = scratch + BLOCK * LEAD;
     for (b->group = 0; b->group < g->groups; b->group++) {
         for (int64_t index = 0; index < s.count; index++) {
-            const Stretch k = stretch(g, &s, index);
-            gather_stretch(b, &k, picture, columns);
+            const KBlock k = k_block(g, &s, index);
+            gather_block(b, &k, picture, columns);
             multiply(ceil_to(b->count, ROWS), wide, k.depth, columns, packed + (b->group * depth + k.start) * wide, sums,
                      wide, index == 0);
         }
@@ -252,16 +252,16 @@ static void load_gradient(const Block *b, const float *grad_out, float *pieces, 
     const int64_t out = group_out(g), pixels = out_pixels(g);
     const float *planes = grad_out + (b->image * g->out_channels + b->group * out) * pixels + b->start;
     for (int64_t first = 0; first < out; first += DEPTH, pieces += BLOCK * LEAD)
-        turn(planes + first * pixels, pixels, b->count, smaller(DEPTH, out - first), LEAD, pieces);
+        transpose(planes + first * pixels, pixels, b->count, smaller(DEPTH, out - first), LEAD, pieces);
     for (int64_t first = 0; first < padded_out(g); first += COLS, panels += b->count * COLS) {
         const int64_t width = smaller(COLS, out - first);
-        turn(planes + first * pixels, pixels, b->count, width, COLS, panels);
+        transpose(planes + first * pixels, pixels, b->count, width, COLS, panels);
         for (int64_t i = 0; i < b->count; i++) memset(panels + i * COLS + width, 0, sizeof(float) * (COLS - width));
     }
 }
 
-/* The gradient of one stretch's columns: (places x out) (out x weights). */
-static void column_gradient(const Block *b, const Stretch *k, const float *pieces, const float *packed, float *columns) {
+/* The gradient of one block's columns: (places x out) (out x weights). */
+static void column_gradient(const Block *b, const KBlock *k, const float *pieces, const float *packed, float *columns) {
     const int64_t out = group_out(b->g), rows = ceil_to(b->count, ROWS);
     for (int64_t j = 0; j < k->depth; j += COLS)
         for (int64_t first = 0; first < out; first += DEPTH)
@@ -279,14 +279,14 @@ static void backward_block(Block *b, const Backward *w, float *scratch, float *g
     for (b->group = 0; b->group < g->groups; b->group++) {
         load_gradient(b, w->grad_out, pieces, panels);
         for (int64_t index = 0; index < s.count; index++) {
-            const Stretch k = stretch(g, &s, index);
+            const KBlock k = k_block(g, &s, index);
             const int64_t at = b->group * s.count + index;
             if (grad_picture || w->grad_offset)
                 column_gradient(b, &k, pieces, w->packed + at * ceil_to(s.longest, COLS) * out, gradient);
-            if (w->grad_offset) steer_stretch(b, &k, gradient, picture, w->grad_offset, w->grad_mask);
-            if (grad_picture) scatter_stretch(b, &k, gradient, grad_picture);
+            if (w->grad_offset) offset_gradient_block(b, &k, gradient, picture, w->grad_offset, w->grad_mask);
+            if (grad_picture) scatter_block(b, &k, gradient, grad_picture);
             if (!grad_packed) continue;
-            gather_stretch(b, &k, picture, columns);
+            gather_block(b, &k, picture, columns);
             multiply_turned(ceil_to(k.depth, ROWS), wide, b->count, columns, panels,
                             grad_packed + at * ceil_to(s.longest, ROWS) * wide, wide);
         }

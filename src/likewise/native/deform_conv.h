@@ -19,16 +19,16 @@ typedef struct {
 
 /* Stretches of weights: `positions` kernel positions of all channels of a group, or part of one position's. */
 typedef struct {
-    int64_t positions, channels; /* in one stretch */
-    int64_t count;               /* stretches in a group */
-    int64_t longest;             /* weights in one stretch */
+    int64_t positions, channels; /* in one block */
+    int64_t count;               /* blocks in a group */
+    int64_t longest;             /* weights in one block */
 } Split;
 
 typedef struct {
     int64_t first, last;       /* kernel positions [first, last) */
     int64_t from, to;          /* channels of the group [from, to) */
-    int64_t start, depth;      /* where the stretch starts among the group's weights, and its length */
-} Stretch;
+    int64_t start, depth;      /* where the block starts among the group's weights, and its length */
+} KBlock;
 
 static inline int64_t out_pixels(const Geometry *g) { return g->out_height * g->out_width; }
 static inline int64_t positions(const Geometry *g) { return g->kernel_rows * g->kernel_cols; }
@@ -42,8 +42,8 @@ static inline Split split(const Geometry *g) {
     const int64_t all = positions(g), channels = group_channels(g);
     Split s;
     if (channels <= DEPTH) {
-        const int64_t fit = smaller(DEPTH / channels, all), stretches = (all + fit - 1) / fit;
-        s.positions = (all + stretches - 1) / stretches, s.channels = channels;
+        const int64_t fit = smaller(DEPTH / channels, all), blocks = (all + fit - 1) / fit;
+        s.positions = (all + blocks - 1) / blocks, s.channels = channels;
         s.count = (all + s.positions - 1) / s.positions;
     } else {
         const int64_t parts = (channels + DEPTH - 1) / DEPTH;
@@ -54,9 +54,9 @@ static inline Split split(const Geometry *g) {
     return s;
 }
 
-static inline Stretch stretch(const Geometry *g, const Split *s, int64_t index) {
+static inline KBlock k_block(const Geometry *g, const Split *s, int64_t index) {
     const int64_t channels = group_channels(g), parts = (channels + s->channels - 1) / s->channels;
-    Stretch k;
+    KBlock k;
     k.first = index / parts * s->positions, k.last = smaller(k.first + s->positions, positions(g));
     k.from = index % parts * s->channels, k.to = smaller(k.from + s->channels, channels);
     k.start = k.first * channels + k.from, k.depth = (k.last - k.first) * (k.to - k.from);
@@ -64,7 +64,7 @@ static inline Stretch stretch(const Geometry *g, const Split *s, int64_t index) 
 }
 
 /* Rows from planes: out[i * row_step + j] = in[j * plane_step + i], in squares that fit the cache. */
-static inline void turn(const float *in, int64_t plane_step, int64_t rows, int64_t planes, int64_t row_step, float *out) {
+static inline void transpose(const float *in, int64_t plane_step, int64_t rows, int64_t planes, int64_t row_step, float *out) {
     for (int64_t j0 = 0; j0 < planes; j0 += 16)
         for (int64_t i0 = 0; i0 < rows; i0 += 16)
             for (int64_t i = i0; i < smaller(i0 + 16, rows); i++)

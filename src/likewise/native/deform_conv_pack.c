@@ -8,11 +8,11 @@ void deform_conv2d_rows(const Geometry *g, const float *input, float *rows, int6
     for (int64_t image = 0; image < g->batch; image++)
         for (int64_t band = 0; band < bands; band++) {
             const int64_t first = band * 256, count = smaller(256, pixels - first), at = image * pixels * g->channels;
-            turn(input + at + first, pixels, count, g->channels, g->channels, rows + at + first * g->channels);
+            transpose(input + at + first, pixels, count, g->channels, g->channels, rows + at + first * g->channels);
         }
 }
 
-/* Weights (out, channels of a group, positions) as panels of output channels, stretch by stretch. */
+/* Weights (out, channels of a group, positions) as panels of output channels, block by block. */
 void pack_forward(const Geometry *g, const float *weight, float *packed, int64_t threads) {
     const int64_t all = positions(g), channels = group_channels(g), out = group_out(g), padded = padded_out(g);
     const Split s = split(g);
@@ -20,7 +20,7 @@ void pack_forward(const Geometry *g, const float *weight, float *packed, int64_t
     for (int64_t group = 0; group < g->groups; group++)
         for (int64_t index = 0; index < s.count; index++)
             for (int64_t first = 0; first < padded; first += COLS) {
-                const Stretch k = stretch(g, &s, index);
+                const KBlock k = k_block(g, &s, index);
                 float *panel = packed + (group * all * channels + k.start) * padded + first * k.depth;
                 for (int64_t position = k.first; position < k.last; position++)
                     for (int64_t c = k.from; c < k.to; c++, panel += COLS)
@@ -31,7 +31,7 @@ void pack_forward(const Geometry *g, const float *weight, float *packed, int64_t
             }
 }
 
-/* The same as panels of a stretch's weights, one row an output channel. */
+/* The same as panels of a block's weights, one row an output channel. */
 void pack_backward(const Geometry *g, const float *weight, float *packed, int64_t threads) {
     const int64_t all = positions(g), channels = group_channels(g), out = group_out(g);
     const Split s = split(g);
@@ -39,7 +39,7 @@ void pack_backward(const Geometry *g, const float *weight, float *packed, int64_
 #pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
     for (int64_t group = 0; group < g->groups; group++)
         for (int64_t index = 0; index < s.count; index++) {
-            const Stretch k = stretch(g, &s, index);
+            const KBlock k = k_block(g, &s, index);
             float *panels = packed + (group * s.count + index) * padded * out;
             memset(panels, 0, sizeof(float) * padded * out);
             for (int64_t d = 0; d < out; d++)
@@ -58,7 +58,7 @@ void unpack_weight_gradient(const Geometry *g, const float *grad_packed, int64_t
 #pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
     for (int64_t group = 0; group < g->groups; group++)
         for (int64_t index = 0; index < s.count; index++) {
-            const Stretch k = stretch(g, &s, index);
+            const KBlock k = k_block(g, &s, index);
             const float *from = grad_packed + (group * s.count + index) * ceil_to(s.longest, ROWS) * wide;
             for (int64_t position = k.first; position < k.last; position++)
                 for (int64_t c = k.from; c < k.to; c++, from += wide)
@@ -79,6 +79,6 @@ void unpack_picture_gradient(const Geometry *g, float *grad_rows, int64_t thread
         float *sum = grad_rows + first * g->channels;
         for (int64_t thread = 1; thread < threads; thread++)
             for (int64_t i = 0; i < count * g->channels; i++) sum[i] += sum[thread * size + i];
-        turn(sum, g->channels, g->channels, count, pixels, grad_input + first);
+        transpose(sum, g->channels, g->channels, count, pixels, grad_input + first);
     }
 }

@@ -238,7 +238,7 @@ void deform_grouped_forward(const Grid *g, const float *points, double scale, co
             sum_group(&p, samples, from, picture + p.start * g->channels + group * own, g->channels);
         } else {
             sum_group(&p, samples, from, block, own);
-            turn(block, own, own, p.count, outputs(g), picture + group * own * outputs(g) + p.start);
+            transpose(block, own, own, p.count, outputs(g), picture + group * own * outputs(g) + p.start);
         }
     }
 }
@@ -307,7 +307,7 @@ static void learn_group(const Grid *g, Part p, int64_t group, const Learning *w,
         p.count = smaller(PLACES, outputs(g) - p.start);
         const float *gradient = w->grad_out + first * outputs(g) + p.start * g->channels + group * own;
         if (!g->last) {
-            turn(w->grad_out + (first + group * own) * outputs(g) + p.start, outputs(g), p.count, own, own, block);
+            transpose(w->grad_out + (first + group * own) * outputs(g) + p.start, outputs(g), p.count, own, own, block);
             gradient = block;
         }
         find_samples(&p, group, samples);
@@ -338,7 +338,7 @@ void planes_to_rows(const int64_t *sizes, const float *planes, float *rows, int6
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t at = 0; at < pictures * parts; at++) {
         const int64_t start = at % parts * BLOCK, first = at / parts * channels * pixels;
-        turn(planes + first + start, pixels, smaller(BLOCK, pixels - start), channels, channels,
+        transpose(planes + first + start, pixels, smaller(BLOCK, pixels - start), channels, channels,
              rows + first + start * channels);
     }
 }

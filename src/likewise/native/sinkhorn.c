@@ -23,7 +23,7 @@ typedef struct {
     const float *weights;     /* (rows) exponents of the rows' weights, or null: no column sums */
     float *total, *mean;      /* (rows) log sum_j 2^t_ij; average of v or of t over j with weights 2^t_ij, or null */
     int64_t tiles, points, squared;
-    float cut, gain;
+    float cut, modulation;
 } Problem;
 
 /* Points that count for some rows: coordinates, exponents, values, and their places among all points. */
@@ -152,7 +152,7 @@ static void sum_rows(const Problem *p, const Near *near, float *restrict grid, R
 static void add_columns(const Problem *p, const Near *near, const float *restrict grid, Rows *rows, double *columns) {
     float largest = -1000.0f;
     for (int l = 0; l < LANES; l++) {
-        rows->weight[l] += p->gain * rows->top[l];
+        rows->weight[l] += p->modulation * rows->top[l];
         largest = largest > rows->weight[l] ? largest : rows->weight[l];
     }
     for (int l = 0; l < LANES; l++) rows->share[l] *= power(rows->weight[l] - largest);
@@ -244,13 +244,13 @@ static void close_columns(const double *received, const float *h, int64_t points
     }
 }
 
-/* See Problem. `columns` (points), or null, becomes log sum_i exp(weight_i + gain total_i - total_i) 2^-cost_ij, see
+/* See Problem. `columns` (points), or null, becomes log sum_i exp(weight_i + modulation total_i - total_i) 2^-cost_ij, see
  * close_columns. `failed` becomes 1 where memory runs out. */
 void likewise_soft_minima(const float *x0, const float *x1, const int64_t *order, const int64_t *starts, int64_t tiles,
                           const float *y0, const float *y1, const float *h, int64_t points, const float *v,
-                          const float *weights, double gain, double cut, int64_t squared, float *total, float *mean,
+                          const float *weights, double modulation, double cut, int64_t squared, float *total, float *mean,
                           float *columns, double faint, int64_t threads, int64_t *failed) {
-    Problem p = {x0, x1, order, starts, y0, y1, h, v, weights, total, mean, tiles, points, squared, (float)cut, (float)gain};
+    Problem p = {x0, x1, order, starts, y0, y1, h, v, weights, total, mean, tiles, points, squared, (float)cut, (float)modulation};
     double *received = columns ? calloc((size_t)(points * threads), sizeof(double)) : NULL;
     *failed = columns && !received;
     if (*failed) return;

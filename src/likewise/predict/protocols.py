@@ -165,10 +165,10 @@ class SegmenterModel(Protocol):
     def look(self, images: Sequence[Tensor]) -> Sequence[Encoded]:
         """What it sees in pictures (3, H, W), RGB in [0, 1]."""
 
-    def guide(self, shots: Sequence[tuple[Encoded, Tensor]]) -> object:
+    def prototype(self, shots: Sequence[tuple[Encoded, Tensor]]) -> object:
         """What examples, as seen, and their masks (H, W) say."""
 
-    def answer(self, seen: Encoded, guide: object) -> Tensor:
+    def answer(self, seen: Encoded, prototype: object) -> Tensor:
         """Logits (2, H, W), background and thing, of one picture as seen."""
 
 

@@ -47,7 +47,7 @@ class Support:
         shots: how many examples there were.
     """
 
-    guide: object
+    prototype: object
     shots: int
 
 
@@ -117,7 +117,7 @@ class Segmenter:
         start = time.perf_counter()
         held = support if isinstance(support, Support) else self.set_support(support)
         looked = query if isinstance(query, EncodedImage) else self.encode(query)
-        score = self.model.answer(looked.seen, held.guide).float().softmax(0)[1].cpu()
+        score = self.model.answer(looked.seen, held.prototype).float().softmax(0)[1].cpu()
         if not score.isfinite().all():
             raise LikewiseError(f"{self.name} gave an answer that is not finite: its weights are damaged or unfit")
         return SegmentResult(
@@ -149,7 +149,7 @@ class Segmenter:
                 shots.append(self._shot(*pair))
             except LikewiseError as error:
                 raise LikewiseError(f"support[{index}]: {error}") from error
-        return Support(self.model.guide(shots), len(shots))
+        return Support(self.model.prototype(shots), len(shots))
 
     @torch.inference_mode()
     def encode(self, image: Picture) -> EncodedImage:

@@ -66,8 +66,8 @@ def test_the_centre_of_a_unit_is_the_centre_of_what_it_sees(before):
 def test_max_pooling_is_a_window_like_any_other():
     model = nn.Sequential(nn.MaxPool2d(3, 2, 1), DeformableConv2d(nn.Conv2d(3, 1, 3)))
     (reading,) = deformable_readings(model, torch.rand(1, 3, 20, 20))
-    assert reading.frame.step == (2, 2)
-    assert reading.frame.start == (0, 0)
+    assert reading.grid.step == (2, 2)
+    assert reading.grid.start == (0, 0)
 
 
 def test_branches_are_followed_to_the_layer_they_come_from():
@@ -85,7 +85,7 @@ def test_branches_are_followed_to_the_layer_they_come_from():
     model = Branches().train()
     model.b.eval()
     readings = deformable_readings(model, torch.rand(1, 3, 8, 8))
-    assert [(r.name, r.frame.through) for r in readings] == [("a", -1), ("b", -1), ("c", 0)]
+    assert [(r.name, r.grid.via_layer) for r in readings] == [("a", -1), ("b", -1), ("c", 0)]
     assert model.training
     assert not model.b.training
     with torch.inference_mode():

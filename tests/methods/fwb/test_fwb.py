@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from likewise import registry
 from likewise.errors import LikewiseError
 from likewise.methods.fwb import Config
-from likewise.methods.fwb.support import Guide
+from likewise.methods.fwb.support import Prototype
 from likewise.types import SegmentBatch, SupportBatch
 from likewise.weights import config_from, read_checkpoint
 
@@ -102,16 +102,16 @@ def test_another_mask_gives_another_segmentation(segmenter):
     masks = box((48, 56), 2, 2, 20, 20), box((48, 56), 34, 26, 54, 46)
     with torch.inference_mode():
         (seen,) = segmenter.look(query)
-        guides = [segmenter.describe(SupportBatch((images,), ((mask,),)))[0] for mask in masks]
-        one, other = (segmenter.similarity(seen, guide) for guide in guides)
+        prototypes = [segmenter.describe(SupportBatch((images,), ((mask,),)))[0] for mask in masks]
+        one, other = (segmenter.similarity(seen, prototype) for prototype in prototypes)
     assert float((one - other).abs().max()) > 1e-2
 
 
 def test_segmenting_by_a_guide_is_segmenting_by_its_support(segmenter):
     rows, query = shots((48, 56)), scene((48, 64), 4)[None]
     with torch.inference_mode():
-        (guide,), (seen,) = segmenter.describe(support(rows)), segmenter.look(query)
-        torch.testing.assert_close(segmenter.answer(seen, guide)[None], segmenter(query, support(rows)))
+        (prototype,), (seen,) = segmenter.describe(support(rows)), segmenter.look(query)
+        torch.testing.assert_close(segmenter.answer(seen, prototype)[None], segmenter(query, support(rows)))
 
 
 def test_every_parameter_has_a_gradient_and_the_loss_names_its_terms(segmenter):
@@ -156,13 +156,13 @@ def test_the_loss_passes_over_unlabelled_pixels(lite):
 def test_boosting_lowers_the_supports_own_error(lite):
     images, masks = shots((64, 72), (48, 56))
     with torch.inference_mode():
-        (guide,) = lite.describe(support((images, masks)))
+        (prototype,) = lite.describe(support((images, masks)))
         errors = []
-        for expert in guide.experts[[0, -1]]:
-            one = Guide(expert[None], torch.ones(1), guide.relevance)
+        for expert in prototype.experts[[0, -1]]:
+            one = Prototype(expert[None], torch.ones(1), prototype.relevance)
             scores = [lite.votes(seen, one).clamp(1e-6, 1 - 1e-6) for seen in lite.look(images)]
             errors.append(sum(F.binary_cross_entropy(s, m.float()) for s, m in zip(scores, masks, strict=True)).item())
-    assert len(guide.experts) == lite.config.boosting + 1
+    assert len(prototype.experts) == lite.config.boosting + 1
     assert errors[1] < errors[0]
 
 
@@ -182,9 +182,9 @@ def test_boosting_is_the_slow_loop(lite):
         return F.interpolate(lite.head(features * alike), seen.size, mode="bilinear", align_corners=True)
 
     with torch.inference_mode():
-        (guide,) = lite.describe(support(((image,), (mask,))))
-        ours = lite.votes(lite.look(query[None])[0], guide)
-    weights, vector = guide.relevance.clone(), guide.experts[0].clone().requires_grad_()
+        (prototype,) = lite.describe(support(((image,), (mask,))))
+        ours = lite.votes(lite.look(query[None])[0], prototype)
+    weights, vector = prototype.relevance.clone(), prototype.experts[0].clone().requires_grad_()
     rate = lite.config.boosting_lr * float(vector.detach().square().mean().sqrt())
     adam, votes = torch.optim.Adam([vector], lr=rate), torch.zeros(56, 64)
     for _ in range(4):
@@ -202,20 +202,20 @@ def test_a_mask_without_background_leaves_every_channel_as_relevant(lite):
     image = scene((48, 56))
     whole = SupportBatch(((image,),), ((torch.ones(48, 56, dtype=torch.bool),),))
     with torch.inference_mode():
-        (guide,) = lite.describe(whole)
+        (prototype,) = lite.describe(whole)
         logits = lite(image[None], whole)
-    assert guide.relevance.unique().numel() == 1
+    assert prototype.relevance.unique().numel() == 1
     assert bool(logits.isfinite().all())
 
 
 def test_a_thing_of_one_pixel_is_found_on_the_grid(lite):
     image = scene((48, 56))
     with torch.inference_mode():
-        (guide,) = lite.describe(SupportBatch(((image,),), ((box((48, 56), 30, 21, 31, 22),),)))
+        (prototype,) = lite.describe(SupportBatch(((image,),), ((box((48, 56), 30, 21, 31, 22),),)))
         late = lite.projection(lite.look(image[None])[0].late)[None]
-    assert float(guide.experts[0].abs().sum()) > 0
+    assert float(prototype.experts[0].abs().sum()) > 0
     torch.testing.assert_close(
-        guide.experts[0] / guide.relevance, late[0, :, 21 * 6 // 48, 30 * 7 // 56], rtol=1e-2, atol=1e-3
+        prototype.experts[0] / prototype.relevance, late[0, :, 21 * 6 // 48, 30 * 7 // 56], rtol=1e-2, atol=1e-3
     )
 
 
@@ -224,8 +224,8 @@ def gradient(model, queries, support, mask, *, detached=False):
     model.zero_grad()
     if detached:
         with torch.no_grad():
-            guides = model.describe(support)
-        logits = torch.stack([model.answer(s, g) for s, g in zip(model.look(queries), guides, strict=True)])
+            prototypes = model.describe(support)
+        logits = torch.stack([model.answer(s, g) for s, g in zip(model.look(queries), prototypes, strict=True)])
     else:
         logits = model(queries, support)
     model.loss(logits, SegmentBatch(queries, support, mask))["total"].mean().backward()

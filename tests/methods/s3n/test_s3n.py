@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from likewise import registry
 from likewise.errors import LikewiseError
-from likewise.methods.s3n import S3N, Config, Look, config_for, convert_keys
+from likewise.methods.s3n import S3N, Config, S3NOutput, config_for, convert_keys
 from likewise.types import ClassBatch
 from likewise.weights import config_from, read_checkpoint
 
@@ -88,7 +88,7 @@ def test_every_parameter_has_a_gradient_and_the_loss_names_its_terms(branches):
 def test_the_losses_are_cross_entropies_and_two_of_them_smoothed(lite):
     target = torch.tensor([1, 6])
     batch = ClassBatch(torch.rand(2, 3, 64, 64), target)
-    look = Look(*(torch.randn(2, 7) for _ in range(4)), torch.zeros(2, 31, 31), torch.zeros(2, 31, 31).bool(), {})
+    look = S3NOutput(*(torch.randn(2, 7) for _ in range(4)), torch.zeros(2, 31, 31), torch.zeros(2, 31, 31).bool(), {})
     terms = lite.loss(look, batch)
     smooth = torch.full((2, 7), 0.15 / 6)
     smooth[torch.arange(2), target] = 0.85

@@ -128,15 +128,15 @@ class Prototypes(torch.nn.Module):
         """What the trunk sees."""
         return self.trunk.look(images)
 
-    def guide(self, shots: Sequence[tuple[Levels, Tensor]]) -> Tensor:
+    def prototype(self, shots: Sequence[tuple[Levels, Tensor]]) -> Tensor:
         """The two prototypes (2, C), means over the shots: of the background and of the thing."""
         pooled = [inside_and_outside(seen.late[None, -LAST:], mask[None, None].float()) for seen, mask in shots]
         inside, difference = (torch.cat(parts).mean(0) for parts in zip(*pooled, strict=True))
         return torch.stack([inside - difference, inside])
 
-    def answer(self, seen: Levels, guide: Tensor) -> Tensor:
+    def answer(self, seen: Levels, prototype: Tensor) -> Tensor:
         """(2, H, W): the cosine with each, ten times, as logits."""
-        alike = 10 * cosine_similarity_map(seen.late[None, -LAST:], guide[None])
+        alike = 10 * cosine_similarity_map(seen.late[None, -LAST:], prototype[None])
         return F.interpolate(alike, seen.size, mode="bilinear", align_corners=True)[0]
 
 

@@ -92,18 +92,18 @@ def loop(model: FWB, query: Tensor, support: SupportBatch, *, again: bool) -> Te
     pictures = [*support.images[0], query[0]]
     seen = _look(model, pictures)
     with torch.no_grad():
-        guide = model.train().guide(list(zip(seen[:-1], masks, strict=True)))
+        prototype = model.train().prototype(list(zip(seen[:-1], masks, strict=True)))
         model.eval()
-    vector = guide.experts[0].clone().requires_grad_()
+    vector = prototype.experts[0].clone().requires_grad_()
     unit = float(vector.detach().square().mean().sqrt()) if model.config.boosting_relative else 1.0
     adam = torch.optim.Adam([vector], lr=model.config.boosting_lr * unit)
     votes, total = torch.zeros(query.shape[2:]), torch.zeros(())
     for _ in range(model.config.boosting + 1):
         seen = _look(model, pictures) if again else seen
-        logits = _logits(model, seen[:-1], vector, guide.relevance)
+        logits = _logits(model, seen[:-1], vector, prototype.relevance)
         weight = sum(overlap(m, t) for m, t in zip(logits.argmax(1) == 1, masks, strict=True)) / len(masks)
         with torch.no_grad():
-            votes = votes + weight * _logits(model, seen[-1:], vector, guide.relevance).softmax(1)[0, 1]
+            votes = votes + weight * _logits(model, seen[-1:], vector, prototype.relevance).softmax(1)[0, 1]
         total = total + weight
         adam.zero_grad()
         (F.cross_entropy(logits, masks.long()) * len(masks)).backward(inputs=[vector])

@@ -202,7 +202,7 @@ def sampling_places(
     for reading, before in zip(chain, [*chain[1:], None], strict=True):
         read, share = places_read(reading.layer, reading.input, units)
         weight = (weight[:, None] * share).flatten()
-        on_input = read.flatten(0, 1) * read.new_tensor(reading.frame.step) + read.new_tensor(reading.frame.start)
+        on_input = read.flatten(0, 1) * read.new_tensor(reading.grid.step) + read.new_tensor(reading.grid.start)
         places.append(_in_pixels(on_input.cpu().numpy(), ratio))
         weights.append(weight.cpu().numpy())
         if before is not None:
@@ -292,7 +292,7 @@ def _chain(readings: Sequence[Reading], layer: str | None, layers: int) -> list[
     chain = []
     while number >= 0:
         chain.append(readings[number])
-        number = readings[number].frame.through
+        number = readings[number].grid.via_layer
     if not 1 <= layers <= len(chain):
         raise LikewiseError(
             f"layers = {layers}: the picture comes to {chain[0].name} through {len(chain)} deformable layers"

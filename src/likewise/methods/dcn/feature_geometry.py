@@ -28,7 +28,7 @@ Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Frame:
+class FeatureGrid:
     """How a map lies on the picture.
 
     Attributes:
@@ -40,9 +40,9 @@ class Frame:
 
     step: Pair = (1.0, 1.0)
     start: Pair = (0.0, 0.0)
-    through: int = -1
+    via_layer: int = -1
 
-    def slid(self, kernel: Pair, stride: Pair, before: Pair, dilation: Pair = (1, 1)) -> Frame:
+    def after_window(self, kernel: Pair, stride: Pair, before: Pair, dilation: Pair = (1, 1)) -> FeatureGrid:
         """The frame of what a sliding window gives, with ``before`` cells of padding above and left."""
         centre = [d * (k - 1) / 2 - p for k, p, d in zip(kernel, before, dilation, strict=True)]
         return replace(
@@ -59,8 +59,8 @@ class Reading:
     name: str
     layer: DeformableConv2d
     input: Tensor
-    frame: Frame
-    out: Frame
+    grid: FeatureGrid
+    out: FeatureGrid
     size: tuple[int, int]
 
 
@@ -72,17 +72,17 @@ def deformable_readings(model: nn.Module, x: Tensor) -> list[Reading]:
         x: (1, C, H, W) its input.
     """
     watcher = _Watcher()
-    watcher.frames[x] = Frame()
+    watcher.frames[x] = FeatureGrid()
     readings: list[Reading] = []
 
     def record(name: str, layer: DeformableConv2d, given: Tensor, out: Tensor) -> None:
-        frame = watcher.frames.get(given)
-        if frame is None:
+        grid = watcher.frames.get(given)
+        if grid is None:
             raise LikewiseError(f"{name}: its input cannot be followed back to the picture")
         left, _, top, _ = layer.margins(given.shape[-2], given.shape[-1])
-        after = frame.slid(_two(layer.kernel_size), _two(layer.stride), (top, left), _two(layer.dilation))
-        after = replace(after, through=len(readings))
-        readings.append(Reading(name, layer, given.detach(), frame, after, (out.shape[-2], out.shape[-1])))
+        after = grid.after_window(_two(layer.kernel_size), _two(layer.stride), (top, left), _two(layer.dilation))
+        after = replace(after, via_layer=len(readings))
+        readings.append(Reading(name, layer, given.detach(), grid, after, (out.shape[-2], out.shape[-1])))
         watcher.frames[out] = after
 
     # not under inference_mode, which runs some operations whole that are seen in parts otherwise
@@ -106,27 +106,27 @@ class _Watcher(TorchDispatchMode):
         for result in _tensors((out,)) if framed else ():
             # of a product with a gate, or a sum with a vector, the frame is that of the map
             like = [t for t in framed if t.shape == result.shape] or framed
-            source = max(like, key=lambda t: self.frames[t].through)
+            source = max(like, key=lambda t: self.frames[t].via_layer)
             self.frames[result] = _after(func, args, self.frames[source], source, result)
         return out
 
 
-def _after(func: Any, args: tuple[Any, ...], frame: Frame, source: Tensor, out: Tensor) -> Frame:
+def _after(func: Any, args: tuple[Any, ...], grid: FeatureGrid, source: Tensor, out: Tensor) -> FeatureGrid:
     """The frame of an operation's result."""
     name = func.overloadpacket.__name__
     if name == "convolution":
         kernel, (stride, padding, dilation) = args[1].shape[2:], args[3:6]
-        return frame if args[6] else frame.slid(_two(kernel), _two(stride), _two(padding), _two(dilation))
+        return grid if args[6] else grid.after_window(_two(kernel), _two(stride), _two(padding), _two(dilation))
     if name in ("max_pool2d_with_indices", "avg_pool2d"):
         kernel, stride, padding = args[1], args[2] if len(args) > 2 else (), args[3] if len(args) > 3 else (0,)
-        return frame.slid(_two(kernel), _two(stride or kernel), _two(padding))
+        return grid.after_window(_two(kernel), _two(stride or kernel), _two(padding))
     if name.endswith(("_pad2d", "_pad_nd")) and len(args[1]) == 4:
-        return frame.slid((1, 1), (1, 1), (args[1][2], args[1][0]))
+        return grid.after_window((1, 1), (1, 1), (args[1][2], args[1][0]))
     if name.startswith(("upsample", "_upsample", "adaptive_", "_adaptive_", "pixel_")):
         ratio = [a / b for a, b in zip(source.shape[-2:], out.shape[-2:], strict=True)]
         # edges stay where they are: the centre of the first cell moves by half the change of its size
-        return frame.slid(_two(ratio), _two(ratio), (0, 0))
-    return frame
+        return grid.after_window(_two(ratio), _two(ratio), (0, 0))
+    return grid
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

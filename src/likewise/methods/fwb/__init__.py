@@ -29,7 +29,7 @@ from likewise.errors import LikewiseError
 from likewise.methods.fwb.boosting import Margin, boost
 from likewise.methods.fwb.gated_conv import GatedConv
 from likewise.methods.fwb.prototypes import directions, inside_and_outside, relevance, resemblance
-from likewise.methods.fwb.support import Guide, Levels, check_support, joined
+from likewise.methods.fwb.support import Levels, Prototype, check_support, joined
 from likewise.methods.fwb.trunk import DilatedName, DilatedTrunk, trunk_keys
 from likewise.preprocess.rules import Preprocess
 from likewise.types import SegmentBatch, SupportBatch
@@ -129,8 +129,10 @@ class FWB(nn.Module):
         """
         if len(support) != len(image):
             raise LikewiseError(f"{len(image)} queries came with {len(support)} supports; expected one each")
-        guides = self.describe(support)
-        return torch.stack([self.answer(seen, guide) for seen, guide in zip(self.look(image), guides, strict=True)])
+        prototypes = self.describe(support)
+        return torch.stack(
+            [self.answer(seen, prototype) for seen, prototype in zip(self.look(image), prototypes, strict=True)]
+        )
 
     def look(self, images: Sequence[Tensor] | Tensor) -> list[Levels]:
         """What the trunk sees in pictures (3, H, W), RGB in [0, 1]; those of one size go through it together."""
@@ -144,7 +146,7 @@ class FWB(nn.Module):
             found.update((i, Levels(e, d, size)) for i, e, d in zip(indices, early, late, strict=True))
         return [found[index] for index in range(len(images))]
 
-    def describe(self, support: SupportBatch) -> list[Guide]:
+    def describe(self, support: SupportBatch) -> list[Prototype]:
         """What each support says, boosted (but not in training); made once, used for many queries.
 
         Raises:
@@ -153,51 +155,53 @@ class FWB(nn.Module):
         check_support(support)
         with self._reading_support():
             seen = iter(self.look([image for images in support.images for image in images]))
-        return [self.guide([(next(seen), mask) for mask in masks]) for masks in support.masks]
+        return [self.prototype([(next(seen), mask) for mask in masks]) for masks in support.masks]
 
-    def guide(self, shots: Sequence[tuple[Levels, Tensor]]) -> Guide:
+    def prototype(self, shots: Sequence[tuple[Levels, Tensor]]) -> Prototype:
         """One support's pictures, as seen, and masks (H, W), not empty, as what queries are segmented by."""
         config = self.config
         if config.shots == "masks" and len(shots) > 1:
-            return joined([self.guide([shot]) for shot in shots])
+            return joined([self.prototype([shot]) for shot in shots])
         with self._reading_support():
             vector, weights = self._class_vector(shots)
         features = shots[-1][0].early if config.last_shot_features and len(shots) > 1 else None
         if self.training or not config.boosting:
-            return Guide(vector[None], vector.new_ones(1), weights, features)
+            return Prototype(vector[None], vector.new_ones(1), weights, features)
         with torch.inference_mode(mode=False):  # what is cloned here can take part in gradients
             vector, weights = vector.detach().clone(), weights.detach().clone()
             own = [(Levels(s.early.detach().clone(), s.late.detach().clone(), s.size), m.clone()) for s, m in shots]
             tries = [(self._margin(seen, weights), mask) for seen, mask in own]
         unit = float(vector.square().mean().sqrt()) if config.boosting_relative else 1.0
         experts, votes = boost(vector, tries, config.boosting, config.boosting_lr * (unit or 1.0))
-        return Guide(experts, votes, weights, features)
+        return Prototype(experts, votes, weights, features)
 
-    def answer(self, seen: Levels, guide: Guide) -> Tensor:
+    def answer(self, seen: Levels, prototype: Prototype) -> Tensor:
         """The logits (2, H, W) of one picture."""
-        parts = list(guide.parts())
-        if self.training or len(guide.experts) == 1:
+        parts = list(prototype.parts())
+        if self.training or len(prototype.experts) == 1:
             found = [self._logits(seen, experts[0], relevance) for experts, _, relevance in parts]
             return found[0] if len(found) == 1 else _mean_score(found)
-        score = (self.votes(seen, guide) / guide.weights.sum()).clamp(1e-6, 1 - 1e-6)
+        score = (self.votes(seen, prototype) / prototype.weights.sum()).clamp(1e-6, 1 - 1e-6)
         return torch.stack([(1 - score).log(), score.log()])
 
-    def votes(self, seen: Levels, guide: Guide) -> Tensor:
+    def votes(self, seen: Levels, prototype: Prototype) -> Tensor:
         """The experts' votes for each pixel, (H, W): the sum over experts of weight x mask (section 3.3)."""
-        if guide.features is not None:
-            seen = replace(seen, early=guide.features)
+        if prototype.features is not None:
+            seen = replace(seen, early=prototype.features)
         with torch.no_grad():
             total = seen.early.new_zeros(seen.size)
-            for experts, weights, relevance in guide.parts():
+            for experts, weights, relevance in prototype.parts():
                 margin = self._margin(seen, relevance)
                 for expert, weight in zip(experts, weights, strict=True):
                     found = margin(expert)
                     total += weight * (found.sigmoid() if self.config.vote == "soft" else (found > 0).to(total.dtype))
         return total
 
-    def similarity(self, seen: Levels, guide: Guide) -> Tensor:
+    def similarity(self, seen: Levels, prototype: Prototype) -> Tensor:
         """How much each place is like the first expert's class, (1, H / 4, W / 4) in [0, 1]; of shots the mean."""
-        return torch.stack([self._alike(seen, vectors[0], weights)[0] for vectors, _, weights in guide.parts()]).mean(0)
+        return torch.stack(
+            [self._alike(seen, vectors[0], weights)[0] for vectors, _, weights in prototype.parts()]
+        ).mean(0)
 
     def loss(self, logits: Tensor, batch: SegmentBatch) -> dict[str, Tensor]:
         """Cross-entropy of logits (B, 2, H, W), averaged over pixels: terms (B,) by name, and "total"."""

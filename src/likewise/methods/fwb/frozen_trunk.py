@@ -113,8 +113,8 @@ class CachedEpisodes:
             _turned(pictures.levels(i), pictures.mask(i, drawn.kind), bool(flip))
             for i, flip in zip((drawn.query, *drawn.support), _coins(self.seed, place), strict=True)
         )
-        guide = self.model.guide([(levels, mask == 1) for levels, mask in support])
-        logits = self.model.answer(query[0], guide)[None]
+        prototype = self.model.prototype([(levels, mask == 1) for levels, mask in support])
+        logits = self.model.answer(query[0], prototype)[None]
         batch = SegmentBatch(logits, SupportBatch((), ()), query[1][None].long())
         return self.model.loss(logits, batch)["total"].mean()
 

@@ -31,7 +31,7 @@ class Levels:
 
 
 @dataclass(frozen=True, eq=False)
-class Guide:
+class Prototype:
     """What the support of one query has been made into; it serves for any number of queries.
 
     Attributes:
@@ -52,11 +52,11 @@ class Guide:
         yield from zip(self.experts.chunk(len(rows)), self.weights.chunk(len(rows)), rows, strict=True)
 
 
-def joined(guides: list[Guide]) -> Guide:
+def joined(prototypes: list[Prototype]) -> Prototype:
     """The guides of single shots as one in which each answers alone, and counts as much as any other."""
-    weights = [each.weights / each.weights.sum() for each in guides]
-    experts, relevance = [each.experts for each in guides], [each.relevance for each in guides]
-    return Guide(torch.cat(experts), torch.cat(weights), torch.stack(relevance))
+    weights = [each.weights / each.weights.sum() for each in prototypes]
+    experts, relevance = [each.experts for each in prototypes], [each.relevance for each in prototypes]
+    return Prototype(torch.cat(experts), torch.cat(weights), torch.stack(relevance))
 
 
 def check_support(support: SupportBatch) -> None:

@@ -113,7 +113,7 @@ class Config:
             raise LikewiseError(f"{len(self.labels)} labels for {self.classes} classes; expected one a class, or none")
 
 
-class Look(NamedTuple):
+class S3NOutput(NamedTuple):
     """What the network makes of pictures.
 
     Attributes:
@@ -155,7 +155,7 @@ class S3N(nn.Module):
             self.joined = nn.Linear(width * (1 + len(self.names)), config.classes)
         self._early, self._validated_early = True, False
 
-    def forward(self, image: Tensor) -> Look:
+    def forward(self, image: Tensor) -> S3NOutput:
         """Recognise what each picture shows.
 
         Args:
@@ -178,7 +178,7 @@ class S3N(nn.Module):
         """Told after a validation: from here on it is used as when it is loaded."""
         self._validated_early = False
 
-    def look(self, image: Tensor, selection: Selection) -> Look:
+    def look(self, image: Tensor, selection: Selection) -> S3NOutput:
         """The published network itself, on normalised pictures (B, 3, H, W)."""
         config = self.config
         features = self.trunk(image)
@@ -195,9 +195,9 @@ class S3N(nn.Module):
             pooled.append(vector)
         answer = self.joined(torch.cat(pooled, dim=1)) if self.names else origin
         branches = (logits.get("discriminative"), logits.get("complementary"))
-        return Look(answer, origin, *branches, response, peaks, sampled)
+        return S3NOutput(answer, origin, *branches, response, peaks, sampled)
 
-    def loss(self, output: Look, batch: ClassBatch) -> dict[str, Tensor]:
+    def loss(self, output: S3NOutput, batch: ClassBatch) -> dict[str, Tensor]:
         """What separates a look from a batch's classes: terms (B,) by name, and "total".
 
         Cross-entropies, summed: with a smoothed target of the first look and the complementary branch, with the plain
