@@ -11,6 +11,7 @@ the network's. Density is objects per pixel: its sum is the count.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,11 @@ Task = Literal["count", "segment", "recognize"]
 #: A corner may stick out of the picture by this many pixels (rounding in annotation tools) and is cut.
 BOX_SLACK = 1.0
 
+#: Largest spread of a count (`Trust.spread`): beyond it, nothing is known.
+WIDEST = 1e3
+
+#: An interval reaches up to no more than this many times the count (both with a half added): 2 to 250, not to 2500.
+WIDEST_FACTOR = 100.0
 
 #: A box is never tightened to less than this share of its width or height.
 TIGHTEST = 0.6
@@ -45,7 +51,7 @@ class Prompt:
 
     Raises:
         LikewiseError: a box without four finite numbers, with swapped corners or of zero area; a polygon
-            with fewer than three corners; a blank text.
+            with fewer than three corners; a text that is blank, several or not in one line.
     """
 
     exemplars: tuple[Box, ...] = ()
@@ -56,8 +62,8 @@ class Prompt:
     def __post_init__(self) -> None:
         object.__setattr__(self, "exemplars", _boxes("exemplars", self.exemplars))
         object.__setattr__(self, "negatives", _boxes("negatives", self.negatives))
-        if self.text is not None and not self.text.strip():
-            raise LikewiseError("text is blank; expected the name of a thing, such as 'strawberries'")
+        if self.text is not None:
+            _check_text(self.text)
         if self.region is not None:
             object.__setattr__(self, "region", _polygon(self.region))
 
@@ -283,16 +289,30 @@ class Trust:
             )
 
     def spread(self, signs: Mapping[str, float]) -> float:
-        """How far off a count with these signs may be; a sign that is not given is 0."""
-        odd = math.fsum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
-        return math.exp(min(self.base + odd, _MAX_LOG))
+        """How far off a count with these signs may be; a sign that is not given is 0. Never more than `WIDEST`."""
+        log = self.base + sum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
+        return math.exp(log) if log < math.log(WIDEST) else WIDEST  # what is no number is no less
 
-    def interval(self, count: float, signs: Mapping[str, float]) -> tuple[float, float]:
-        """(low, high): in nine of ten cases the truth lies between them."""
-        spread = self.spread(signs)
-        steps = (max(-self.below * spread, -_MAX_LOG), min(self.above * spread, _MAX_LOG))
-        low, high = ((count + 0.5) * math.exp(step) - 0.5 for step in steps)
+    def interval(self, count: float, signs: Mapping[str, float]) -> tuple[float, float] | None:
+        """(low, high): in nine of ten cases the truth lies between them.
+
+        None, not known, where the upper one would be beyond `WIDEST_FACTOR`: errors of that size were never seen while
+        the spread was learnt, and what follows from it is no measure of anything.
+        """
+        below, above = (by * self.spread(signs) for by in (self.below, self.above))
+        if not (above <= math.log(WIDEST_FACTOR) and math.isfinite(below) and math.isfinite(count)):
+            return None
+        low, high = ((count + 0.5) * math.exp(by) - 0.5 for by in (-below, above))
         return max(low, 0.0), high
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise LikewiseError(f"text = {text!r}: expected the name of one thing, such as 'strawberries'")
+    if not text.strip():
+        raise LikewiseError("text is blank; expected the name of a thing, such as 'strawberries'")
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text.strip()):
+        raise LikewiseError(f"text = {text!r} is not one line of letters; expected a name such as 'strawberries'")
 
 
 def _boxes(name: str, boxes: Sequence[Sequence[float]]) -> tuple[Box, ...]:

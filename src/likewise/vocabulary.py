@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from numpy.random import Generator
 
+from likewise.errors import LikewiseError
+
 #: Words that tell nothing about what is to be counted.
 SMALL_WORDS = frozenset(("a", "an", "the", "of", "in", "on", "at", "with", "and", "or", "to", "for", "no", "is", "are"))
 SMALL_WORDS |= {"there", "this", "that", "these", "those", "how", "many", "much", "number", "all", "every", "each"}
@@ -60,6 +62,19 @@ _ENDINGS = (
         ("s", ""),
     ),
 )
+#: Between the items of a list: commas and their like, but not within a number; "/", "&" and "+" where words are apart.
+_LISTED = re.compile(r"(?<!\d),|,(?!\d)|[;|\u3001\uff0c\uff1b]|(?<=[^\W\d])/(?=[^\W\d])|\s[/&+]\s")
+_JOINED = re.compile(r"\s(?:and|or)\s", re.IGNORECASE)
+#: What leaves something out of what was named.
+_LEFT_OUT = re.compile(
+    r"\b(?:except(?:ing)?|excluding|exclude|all but|(?:every|any)thing but|but not|but no|other than|apart from"
+    r"|aside from|without|not|minus|rather than|instead of)\b",
+    re.IGNORECASE,
+)
+#: Things that are called by what they lack.
+_LACKING = re.compile(r"\b(?:snowm[ae]n without snow|faces? without mouths?)\b", re.IGNORECASE)
+#: Words behind which "and" joins parts of one name, such as "face with open eyes and hand over mouth".
+_WITHIN = frozenset(("with", "of", "in", "on", "at", "for", "from", "over", "under", "between", "around", "to"))
 COLOURS: tuple[str, ...] = (
     *("black", "blue", "brown", "cyan", "green", "grey", "olive", "orange", "pink", "purple", "red", "white"),
     "yellow",
@@ -129,6 +144,43 @@ def spellings(name: str) -> tuple[str, ...]:
 def words_for(name: str) -> frozenset[str]:
     """Every word the thing of that name may be asked for with."""
     return frozenset(word for form in spellings(name) for word in words_of(form))
+
+
+def check_question(text: str) -> None:
+    """See that a question names one kind of thing, and nothing that is to be left out.
+
+    "Salt and pepper shakers", "black or white pawns" and "hammer and pick" are one kind; "coins, apples" and "coins and
+    apples", where a plural stands before the "and", are two.
+
+    Raises:
+        LikewiseError: a list, or "except" and its like; says what to do instead.
+    """
+    left_out = _LEFT_OUT.search(_LACKING.sub("", text))
+    if left_out:
+        raise LikewiseError(
+            f"text = {text!r}: {left_out.group().lower()!r} is not understood, and what follows it would be counted "
+            "too; expected the name of one thing, such as 'coins'. To leave look-alikes out, show an example with a "
+            "box, and boxes round them as negatives"
+        )
+    items = [item for item in map(str.strip, _LISTED.split(text)) if re.search(r"\w", item)]
+    if len(items) < 2:
+        items = next((list(pair) for pair in _pairs(text) if _is_plural(pair[0])), items)
+    if len(items) > 1:
+        raise LikewiseError(
+            f"text = {text!r} is a list; expected one kind of thing at a time, such as {items[0]!r}: "
+            "ask once for each, and add the counts up"
+        )
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """What stands before each "and" or "or", and behind it."""
+    return [(text[: found.start()].strip(), text[found.end() :].strip()) for found in _JOINED.finditer(text)]
+
+
+def _is_plural(text: str) -> bool:
+    """Whether a text is things by itself: its last word is a plural, and nothing before it begins a part of a name."""
+    words = re.findall(r"[^\W_]+", text.lower())
+    return bool(words) and singular(words[-1]) != words[-1] and not _WITHIN.intersection(words)
 
 
 def answers(name: str, question: str) -> bool:

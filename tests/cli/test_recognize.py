@@ -20,6 +20,9 @@ from likewise.registry import preset
 from likewise.weights import save_checkpoint
 
 
+BEHIND = ["seconds", "model", "settings", "weights", "prompt", "file", "stamp"]
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)
@@ -72,7 +75,7 @@ def test_a_folder_goes_on_and_is_taken_up_again(leaves: Path, model: str, capsys
     with Path("out/names.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["leaves/a1.png", "leaves/a2.png", "leaves/a10.png"]
-    assert list(rows[0]) == ["image", "label", "probability", "runners_up", "seconds", "model", "settings"]
+    assert list(rows[0]) == ["image", "label", "probability", "runners_up", *BEHIND]
     assert len(rows[0]["runners_up"].split("; ")) == 2
     Image.new("RGB", (60, 60)).save(leaves / "a3.jpg")
     code, out, err = run(capsys, "recognize", leaves, "--model", model, "-o", "out")

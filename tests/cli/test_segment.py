@@ -26,6 +26,7 @@ from likewise.preprocess.rules import Preprocess
 from likewise.weights import save_checkpoint
 
 SUPPORT = ("--support", "ref.jpg:ref_mask.png")
+BEHIND = ["seconds", "model", "settings", "weights", "prompt", "file", "stamp"]
 SIZE = (80, 60)
 
 
@@ -107,7 +108,7 @@ def test_a_folder_goes_on_past_a_broken_picture(photos: Path, segment) -> None:
     assert re.search(r"1 could not be segmented:\n  photos/p3\.jpg[^\n]+\n$", shown.err)
     table = rows("deep/parts.csv")
     assert [row["image"] for row in table] == shown.named == ["photos/p1.png", "photos/p2.png", "photos/p10.jpg"]
-    assert list(table[0]) == ["image", "area", "parts", "seconds", "model", "settings"]
+    assert list(table[0]) == ["image", "area", "parts", *BEHIND]
     assert sorted(p.name for p in Path("out").iterdir()) == [
         f"p{n}_{end}.png" for n in (10, 1, 2) for end in ("mask", "segment")
     ]

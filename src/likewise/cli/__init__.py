@@ -1,23 +1,28 @@
 """The ``likewise`` command: one verb, one file, imported when it is called.
 
 Exit codes: 0 done; 1 done, but something in it failed (a broken picture in a folder); 2 not done, the message says
-why; 130 stopped by the user.
+why; 130 stopped by the user; 141 stopped because nobody reads what is printed any more (as after ``| head``).
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cyclopts import App, CycloptsError
 
+from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
 
 HELP = "Show it one, it finds the rest: count by example, offline."
 EPILOGUE = "likewise VERB --help explains a verb. --debug, anywhere, shows where an error came from."
 
+#: Exit code of a process that the signal for a closed pipe ends.
+UNREAD = 128 + 13
 #: Verb -> where its function is, and its line in the help.
 VERBS = {
     "count": ("likewise.cli.count:count", "Count, in pictures, what the prompt shows."),
@@ -32,6 +37,8 @@ VERBS = {
     "doctor": ("likewise.cli.doctor:doctor", "Examine this installation."),
     "bench": ("likewise.cli.bench:bench", "Measure the operators against others."),
 }
+#: Verb -> how else it may be spelt.
+OTHERWISE = {"recognize": "recognise"}
 DATA_VERBS = {
     "synth": ("likewise.cli.synth:synth", "Make synthetic scenes with known counts."),
 }
@@ -41,7 +48,7 @@ def build_app() -> App:
     """The command line with all its verbs, none of them imported yet."""
     app = App(name="likewise", help=HELP, help_epilogue=EPILOGUE, help_format="plaintext", version=_version)
     for name, (where, line) in VERBS.items():
-        app.command(where, name=name, help=line)
+        app.command(where, name=name, alias=OTHERWISE.get(name, ()), help=line)
     data = App(name="data", help="Make data.")
     for name, (where, line) in DATA_VERBS.items():
         data.command(where, name=name, help=line)
@@ -53,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; errors are one line on stderr, with a traceback only after ``--debug``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in given if word != "--debug"]
+    for stream in (sys.stdout, sys.stderr):  # what a terminal has no letters for is written as \u and digits
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_run(words, debug=len(words) < len(given)))
 
 
@@ -62,8 +72,12 @@ def _run(words: list[str], *, debug: bool) -> int:
         sys.stdout.flush()
         return code or 0
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+                continue
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # so that nothing is said of it at exit
+        return UNREAD
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -75,7 +89,7 @@ def _run(words: list[str], *, debug: bool) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     if isinstance(error, (LikewiseError, CycloptsError)):
         return text
     return f"unexpected {type(error).__name__}: {text} (--debug shows where)"

@@ -105,6 +105,10 @@ class CountJob(Job):
                 "nothing says what to count; show one example with --box X0,Y0,X1,Y1, "
                 "or one in another picture with --like REF.jpg:X0,Y0,X1,Y1, or name it with --text"
             )
+        if self.prompt.text is not None:
+            from likewise.vocabulary import check_question
+
+            check_question(self.prompt.text)
 
     def settings(self) -> dict[str, Any]:
         """The prompt, and what the reference pictures hold."""
@@ -113,6 +117,21 @@ class CountJob(Job):
         references = {path: file_sha256(Path(path)) for path, _ in self.like if Path(path).is_file()}
         like = [(references.get(path, path), box) for path, box in self.like]
         return {"prompt": self.prompt.to_dict(), "like": like, "trust": self.trust}
+
+    def asked(self) -> dict[str, Any]:
+        """The prompt, the examples in other pictures, and how hard the count was looked at where that is unusual."""
+        like = [[path, list(box)] for path, box in self.like]
+        unusual = {"like": like, "trust": self.trust if self.trust != "fast" else None}
+        return self.prompt.to_dict() | {key: value for key, value in unusual.items() if value}
+
+    def notes(self, pictures: Sequence[Path]) -> tuple[str, ...]:
+        """That boxes are places in pixels, which are seldom the same in two pictures."""
+        marked = {"--box": self.prompt.exemplars, "--negative": self.prompt.negatives, "--region": self.prompt.region}
+        used = [option for option, value in marked.items() if value]
+        if len(pictures) < 2 or not used:
+            return ()
+        instead = "; to show an example in one picture, use --like REF.jpg:X0,Y0,X1,Y1" * ("--box" in used)
+        return (f"note: {', '.join(used)}: the same pixels are taken in all {len(pictures)} pictures{instead}",)
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""

@@ -6,23 +6,35 @@ started again: what its CSV file holds is done.
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from likewise.cli.drawings import plan_drawings, save_drawing, save_text
 from likewise.cli.inputs import Pictures
-from likewise.cli.ledger import Ledger, fingerprint
+from likewise.cli.ledger import Ledger, fingerprint, stamp_of
+from likewise.cli.lock import locked
+from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
 from likewise.types import Task
 
 if TYPE_CHECKING:
     from PIL import Image
     from rich.progress import Progress
+
+
+#: Errors of a disk on which nothing more can be written.
+NO_ROOM = frozenset((errno.ENOSPC, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)))
+
+
+class NoRoomError(LikewiseError):
+    """Nothing more can be written: to go on would be in vain."""
 
 
 class Job(ABC):
@@ -32,7 +44,7 @@ class Job(ABC):
         doing: the verb as people say it while it is done ...
         done: ... and when it has been.
         table: name of the CSV file in the output folder.
-        columns: of the table, beside image, seconds, model and settings.
+        columns: of the table, beside those that every table has (`likewise.cli.ledger.Ledger`).
         task: what the model does.
         suffixes: of the pictures that are written for each picture; a picture that has them all is done.
         model: name or file of the model.
@@ -51,6 +63,14 @@ class Job(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What the results depend on beside the model, as JSON values."""
+
+    def asked(self) -> dict[str, Any]:
+        """What the table is to tell of the question, as JSON values; nothing where the model is all of it."""
+        return {}
+
+    def notes(self, pictures: Sequence[Path]) -> Sequence[str]:  # noqa: ARG002  # for those who need them
+        """What is to be said before these pictures are worked through."""
+        return ()
 
     def references(self) -> Sequence[Path]:
         """Files that are only read: no drawing may take their place."""
@@ -76,17 +96,17 @@ class Job(ABC):
     def drawings(self, result: Any) -> Sequence[Image.Image]:
         """The pictures that go with ``suffixes``."""
 
-    def files(self) -> tuple[str, ...]:
-        """What stands behind a picture's name in everything that is written for it, the drawings first.
+    def text_suffixes(self) -> tuple[str, ...]:
+        """Of what is written in the ``formats``.
 
         Raises:
             LikewiseError: there is no such form.
         """
         if not self.formats:
-            return self.suffixes
+            return ()
         from likewise.results.formats import format_suffix
 
-        return self.suffixes + tuple(format_suffix(self.task, name) for name in self.formats)
+        return tuple(format_suffix(self.task, name) for name in self.formats)
 
     def texts(self, result: Any) -> list[str]:
         """A result in the ``formats``."""
@@ -101,6 +121,13 @@ class Job(ABC):
         import likewise
 
         return fingerprint({"version": likewise.__version__, **self._weights(), **self.settings()})
+
+    def weights_file(self) -> Path | None:
+        """The file of the model's weights; None where there is none of its own."""
+        from likewise.registry import preset
+
+        file = Path(self.model)
+        return file if file.is_file() else preset(self.model).card.path
 
     def _weights(self) -> dict[str, Any]:
         from likewise.registry import preset
@@ -128,96 +155,145 @@ class Output:
 
 
 def run_through(pictures: Pictures, job: Job, output: Output) -> int:
-    """Work through pictures; the exit code, 1 when one among several failed.
+    """Work through pictures; the exit code: 1 when one among several failed, 130 when the user stopped it.
 
     Raises:
-        LikewiseError: a file would have a reference's place, or there is no folder for the forms that are asked for.
+        LikewiseError: nothing can be done; another run writes the same table; the disk is full; a file would have a
+            reference's place, or there is no folder for the forms that are asked for.
     """
-    paths, several = pictures.paths, pictures.several
     if job.formats and output.folder is None:
         raise LikewiseError(f"--format {job.formats[0]} writes a file for each picture; say where to with --output DIR")
+    suffixes = job.suffixes + job.text_suffixes()
     table = output.csv
-    if table is None and output.folder is not None and several:
+    if table is None and output.folder is not None and pictures.several:
         table = output.folder / job.table
-    drawings = dict(zip(paths, _drawings(paths, output.folder, job.files()), strict=True))
-    _spare(job.references(), [drawing for each in drawings.values() for drawing in each])
-    ledger = None if table is None else Ledger(table, job.columns, job.fingerprint(), overwrite=output.overwrite)
-    todo = [p for p in paths if ledger is None or p not in ledger or not all(d.exists() for d in drawings[p])]
-    run = _Run(job, ledger, drawings, as_json=output.as_json, several=several)
-    if todo:
-        run.work_through(todo)
-    return run.report(skipped=len(paths) - len(todo))
+    if output.folder is not None:
+        _spare(job.references(), [output.folder / (p.stem + end) for p in pictures.paths for end in suffixes])
+    with nullcontext() if table is None else locked(table):
+        ledger = None if table is None else _ledger(table, job, overwrite=output.overwrite)
+        return _Run(pictures, job, output, ledger, table).through()
+
+
+def _ledger(table: Path, job: Job, *, overwrite: bool) -> Ledger:
+    """The table, and on stderr what is wrong with it."""
+    asked = json.dumps(job.asked(), ensure_ascii=False) if job.asked() else ""
+    weights = str(job.weights_file() or job.model)
+    ledger = Ledger(table, job.columns, job.fingerprint(), overwrite=overwrite, weights=weights, prompt=asked)
+    if ledger.damaged:
+        lines = f"{ledger.damaged} line{'s' * (ledger.damaged > 1)}"
+        _tell(f"{printable(table)}: {lines} not whole, cut off; what is missing is {job.done} again")
+    return ledger
 
 
 class _Run:
     """One pass over the pictures: asks, writes and prints as it goes, and remembers what failed."""
 
-    def __init__(
-        self, job: Job, ledger: Ledger | None, drawings: dict[Path, list[Path]], *, as_json: bool, several: bool
-    ) -> None:
+    def __init__(self, pictures: Pictures, job: Job, output: Output, ledger: Ledger | None, table: Path | None) -> None:
         self._job = job
         self._ledger = ledger
-        self._drawings = drawings
-        self._as_json = as_json
-        self._several = several
+        self._table = table
+        self._paths = pictures.paths
+        planned = plan_drawings(pictures.paths, output.folder, job.suffixes, job.text_suffixes())
+        self._drawings = dict(zip(pictures.paths, planned, strict=True))
+        self._as_json = output.as_json
+        self._several = pictures.several
         self._failures: dict[Path, Exception] = {}
+        self._done: set[Path] = set()
 
-    def work_through(self, pictures: list[Path]) -> None:
+    def through(self) -> int:
+        """Ask about every picture that is not done; the exit code."""
+        self._done = {p for p in self._paths if self._is_done(p)}
+        skipped = len(self._done)
+        if self._ledger is not None and self._ledger.changed:
+            _tell(f"{len(self._ledger.changed)} changed since, {self._job.done} again")
+        try:
+            if skipped < len(self._paths):
+                self._work_through([p for p in self._paths if p not in self._done])
+            if self._ledger is not None:
+                self._ledger.finish()
+        except KeyboardInterrupt:
+            _tell(f"stopped: {self._safe()}")
+            return 130
+        return self._report(skipped)
+
+    def _is_done(self, picture: Path) -> bool:
+        return (
+            self._ledger is not None
+            and picture in self._ledger
+            and all(path.exists() for path in self._drawings[picture])
+        )
+
+    def _work_through(self, pictures: list[Path]) -> None:
         """Ask about every picture; a broken one among several is remembered, a single one raises."""
         ask = self._job.load()
+        for note in self._job.notes(pictures):
+            _tell(note)
         with _progress(shown=self._several) as progress:
             for picture in progress.track(pictures, description=self._job.doing):
                 try:
-                    self._write(picture, ask(picture))
+                    stamp = stamp_of(picture)  # of what is looked at, should it change meanwhile
+                    result = ask(picture)
+                    self._keep(picture, result, stamp)
                 except Exception as error:  # noqa: BLE001  # one picture must not stop a folder, whatever is wrong with it
                     self._fail(picture, error)
+                else:
+                    self._done.add(picture)
+                    self._say(picture, result)
 
-    def report(self, *, skipped: int) -> int:
+    def _report(self, skipped: int) -> int:
         """Say on stderr what was left out and what failed; the exit code."""
         if skipped:
-            print(f"{skipped} already {self._job.done}, skipped (--overwrite does them again)", file=sys.stderr)
+            _tell(f"{skipped} already {self._job.done}, skipped (--overwrite does them again)")
         if self._failures:
-            print(f"{len(self._failures)} could not be {self._job.done}:", file=sys.stderr)
+            _tell(f"{len(self._failures)} could not be {self._job.done}:")
         for picture, error in self._failures.items():
-            print(f"  {_reason(picture, error)}", file=sys.stderr)
+            _tell(f"  {_reason(picture, error)}")
         return 1 if self._failures else 0
 
-    def _write(self, picture: Path, result: Any) -> None:
+    def _keep(self, picture: Path, result: Any, stamp: str) -> None:
         """The drawings first: a row in the ledger means that everything about its picture is there."""
         paths = self._drawings[picture]
-        if paths:
-            paths[0].parent.mkdir(parents=True, exist_ok=True)
-            drawings = self._job.drawings(result)
+        drawings = self._job.drawings(result) if paths else ()
+        texts = self._job.texts(result) if paths else ()
+        row = () if self._ledger is None else self._job.row(result)
+        try:
+            for path in paths[:1]:
+                path.parent.mkdir(parents=True, exist_ok=True)
             for path, drawing in zip(paths, drawings, strict=False):
-                drawing.save(path)
-            for path, text in zip(paths[len(drawings) :], self._job.texts(result), strict=True):
-                path.write_text(text, encoding="utf-8")
-        if self._ledger is not None:
-            self._ledger.add(picture, self._job.row(result), result)
+                save_drawing(drawing, path, picture)
+            for path, text in zip(paths[len(drawings) :], texts, strict=True):
+                save_text(text, path)
+            if self._ledger is not None:
+                self._ledger.add(picture, row, result, stamp=stamp)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise NoRoomError(f"{error.strerror}: {self._safe()}") from error
+            raise
+
+    def _say(self, picture: Path, result: Any) -> None:
         if self._as_json:
             _print_json(result.to_dict())
-        else:
-            print(f"{picture}: {self._job.line(result)}" + "".join(f"  {path}" for path in paths), flush=True)
-            for remark in self._job.remarks(result):
-                print(f"  ! {remark}", flush=True)
+            return
+        drawn = "".join(f"  {path}" for path in self._drawings[picture])
+        print(printable(f"{picture}: {self._job.line(result)}{drawn}"), flush=True)
+        for remark in self._job.remarks(result):
+            print(printable(f"  ! {remark}"), flush=True)
 
     def _fail(self, picture: Path, error: Exception) -> None:
+        if isinstance(error, NoRoomError):  # the next one would fare no better
+            raise error
         if self._as_json:
             _print_json({"image": str(picture), "error": _reason(None, error)})
         if not self._several:
             raise error
         self._failures[picture] = error
 
-
-def _drawings(pictures: list[Path], folder: Path | None, suffixes: Sequence[str]) -> list[list[Path]]:
-    """Where each picture's drawings go: NAME_count.png, or NAME.jpg_count.png where two have one name."""
-    if folder is None:
-        return [[] for _ in pictures]
-    stems = [picture.stem for picture in pictures]
-    names = [p.stem if stems.count(p.stem) == 1 else p.name for p in pictures]
-    if len(set(names)) < len(names):
-        names = ["_".join(p.parts[-2:]) for p in pictures]
-    return [[folder / (name + suffix) for suffix in suffixes] for name in names]
+    def _safe(self) -> str:
+        """What is not lost."""
+        done = f"{len(self._done)} of {len(self._paths)}"
+        if self._table is None:
+            return f"{done} were {self._job.done}; with --csv FILE a run can be taken up again"
+        return f"{done} are in {printable(self._table)}; run the same again to go on"
 
 
 def _spare(references: Sequence[Path], drawings: Sequence[Path]) -> None:
@@ -227,16 +303,22 @@ def _spare(references: Sequence[Path], drawings: Sequence[Path]) -> None:
         LikewiseError: a drawing would have a reference's place.
     """
     theirs = {path.resolve() for path in references}
-    for drawing in drawings:
+    for drawing in drawings if theirs else ():
         if drawing.resolve() in theirs:
-            raise LikewiseError(f"{drawing} is given as an example and would be drawn over; choose another --output")
+            raise LikewiseError(
+                f"{printable(drawing)} is given as an example and would be drawn over; choose another --output"
+            )
 
 
 def _reason(picture: Path | None, error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = str(error) or type(error).__name__
     if not isinstance(error, LikewiseError):
         text = f"{type(error).__name__}: {text}"
-    return text if picture is None or str(picture) in text else f"{picture}: {text}"
+    return printable(text if picture is None or str(picture) in text else f"{picture}: {text}")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print_json(record: dict[str, Any]) -> None:

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from likewise.cli.drawings import DRAWN, is_drawing
+from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
 from likewise.types import Box, Point
-
-#: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
-DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ def find_pictures(inputs: Sequence[str], verb: str) -> Pictures:
         raise LikewiseError(f"no pictures; expected files, folders or globs, such as: likewise {verb} dishes/")
     found = list(dict.fromkeys(path for text in inputs for path in _expand(text)))
     drawn = {path.with_name(path.stem + end) for path in found for end in DRAWN}
+    drawn |= {path for path in found if str(path) not in inputs and is_drawing(path)}
     paths = [path for path in found if path not in drawn]
     return Pictures(paths, len(paths) > 1 or paths != [Path(inputs[0])])
 
@@ -125,13 +125,20 @@ def _expand(text: str) -> list[Path]:
         return _in_folder(path)
     if path.exists() or not glob.has_magic(text):
         return [path]
-    matches = [Path(match) for match in glob.glob(text, recursive=True)]  # noqa: PTH207  # Path.glob needs a root
+    matches = [Path(m) for m in glob.glob(_literal_head(text), recursive=True)]  # noqa: PTH207  # Path.glob needs a root
     files = sorted(
         (match for match in matches if match.is_file() or _is_broken_link(match)), key=lambda file: natural(str(file))
     )
     if not files:
         raise LikewiseError(f"{text} matches no file")
     return files
+
+
+def _literal_head(pattern: str) -> str:
+    """The pattern with the folders at its beginning that are there by these very names taken for themselves."""
+    parts = Path(pattern).parts
+    there = max((n for n in range(len(parts)) if Path(*parts[:n]).is_dir()), default=0)
+    return str(Path(glob.escape(str(Path(*parts[:there]))), *parts[there:])) if there else pattern
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -147,7 +154,7 @@ def _in_folder(folder: Path) -> list[Path]:
             f"for those in folders inside it write '{folder}/**/*.jpg'"
         )
     if left_out:
-        print(f"{folder}: left out {left_out}", file=sys.stderr)
+        print(printable(f"{folder}: left out {left_out}"), file=sys.stderr)
     return sorted(found, key=lambda file: natural(str(file)))
 
 

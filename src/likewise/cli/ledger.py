@@ -1,17 +1,41 @@
-"""A CSV file that remembers which pictures are done, so that a long run can be stopped and taken up again."""
+"""A CSV file that remembers which pictures are done, so that a long run can be stopped and taken up again.
+
+A row belongs to a picture's file, as seen from the table's folder, and to what that file held: the same name in
+another folder is another picture, and a picture that was replaced is done anew. A row is one line, whatever is in it,
+written at once and whole: a line that is not whole, which a kill or a full disk left, is known by its form and cut
+off. Whatever changes more than the end is written beside the table and takes its place.
+"""
 
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
+import re
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from likewise.cli.plain_text import csv_field, name_cell, name_of_cell, printable, text_cell
 from likewise.errors import LikewiseError
+
+#: Spreadsheets take a table for UTF-8 where it begins with this; one of ASCII alone needs none.
+BOM = b"\xef\xbb\xbf"
+_END = b"\r\n"
+_STAMP = re.compile("sha256:[0-9a-f]{16}")
+#: Columns behind a table's own: those of every version, and those that this one added.
+_BEHIND = ("seconds", "model", "settings")
+_ADDED = ("weights", "prompt", "file", "stamp")
+#: Rows of so many seconds may be lost when the power fails; a kill loses none.
+_SYNC_AFTER = 5.0
+#: A prompt of thousands of boxes is not told to its end: readers of CSV files have their limits.
+_LONGEST = 10_000
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
@@ -19,54 +43,217 @@ def fingerprint(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def stamp_of(picture: Path) -> str:
+    """What a picture's file holds, as ``sha256:`` and 16 hexadecimal digits; "" where there is no such file."""
+    if not picture.is_file():
+        return ""
+    with picture.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+
+
+def place_of(path: Path) -> Path:
+    """The file itself, from the root on: links to its folder are followed, a link that it is stays one."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of the table: which file it is of, what that held, and how it was done."""
+
+    file: str
+    stamp: str
+    settings: str
+    line: bytes
+
+
 class Ledger:
     """One row a picture that is done; a row is on disk as soon as it is added.
 
     Args:
         path: the CSV file; it and its folder are made when the first row is added.
-        columns: between image and seconds, model, settings.
+        columns: between image and seconds, model, settings, weights, prompt, file, stamp.
         settings: `fingerprint` of everything the results depend on.
-        overwrite: forget what the file holds.
+        overwrite: forget what the file holds, as soon as there is a row to take its place.
+        weights: the model's file, as the table is to name it.
+        prompt: what was asked, as the table is to tell it.
+
+    Attributes:
+        damaged: lines that were not whole and count for nothing.
+        changed: pictures that have a row of what they held before.
 
     Raises:
-        LikewiseError: the file holds something else, or results made with other settings.
+        LikewiseError: the file holds something else, or results made with other settings or by an earlier version.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], settings: str, *, overwrite: bool = False) -> None:
-        self._path = path
-        self._columns = ("image", *columns, "seconds", "model", "settings")
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        settings: str,
+        *,
+        overwrite: bool = False,
+        weights: str = "",
+        prompt: str = "",
+    ) -> None:
+        self._path = Path(os.path.realpath(path))
+        self._columns = ("image", *columns, *_BEHIND, *_ADDED)
         self._settings = settings
-        self._done = {os.path.normpath(row["image"]) for row in self._read(overwrite)}
+        self._how = (text_cell(weights), text_cell(prompt[:_LONGEST]))
+        self._overwrite = overwrite
+        self.damaged = 0
+        self.changed: set[Path] = set()
+        self._bom = False
+        self._as_it_is = False  # whether the file holds these rows and nothing else
+        self._synced = 0.0
+        self._rows: dict[str, _Row] = {}
+        self._read()
 
     def __contains__(self, picture: Path) -> bool:
-        return os.path.normpath(picture) in self._done
+        row = self._rows.get(self._file(picture))
+        if row is None:
+            return False
+        stamp = stamp_of(picture)
+        if row.stamp != stamp and stamp:  # a row of something else counts for nothing
+            del self._rows[row.file]
+            self.changed.add(picture)
+            self._as_it_is = False
+        return row.stamp == stamp
 
-    def add(self, picture: Path, values: Sequence[object], result: Any) -> None:
-        """Append a row, unless the picture has one."""
-        if picture in self:
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, picture: Path, values: Sequence[object], result: Any, *, stamp: str | None = None) -> None:
+        """Append a row, unless the picture has one.
+
+        Args:
+            picture: as it was named.
+            values: of the table's own columns.
+            result: tells ``seconds`` and ``model``.
+            stamp: what the picture held before it was looked at; None: what it holds now.
+
+        Raises:
+            OSError: there is no room for it; the table is as it was.
+        """
+        file = self._file(picture)
+        if file in self._rows:
             return
-        new = not self._path.exists() or self._path.stat().st_size == 0
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        row = (picture, *values, f"{result.seconds:.3f}", result.model, self._settings)
-        lines = io.StringIO()
-        csv.writer(lines).writerows([self._columns, row] if new else [row])
-        with self._path.open("a", encoding="utf-8", newline="") as file:
-            file.write(lines.getvalue())  # in one piece, and closed: a kill loses nothing
-        self._done.add(os.path.normpath(picture))
+        stamp = stamp_of(picture) if stamp is None else stamp
+        told = [text_cell(value) for value in (*values, f"{result.seconds:.3f}", result.model, self._settings)]
+        cells = (name_cell(picture.as_posix()), *told, *self._how, name_cell(file), stamp)
+        line = ",".join(map(csv_field, cells)).encode()
+        if self._as_it_is and (self._bom or line.isascii()):
+            self._append(line)
+        else:
+            self._replace([*(row.line for row in self._rows.values()), line])
+        self._rows[file] = _Row(file, stamp, self._settings, line)
 
-    def _read(self, overwrite: bool) -> list[dict[str, str]]:
-        """The rows there are, after cutting off one that a kill left half written."""
-        held = self._path.read_bytes() if self._path.exists() else b""
-        header = ",".join(self._columns).encode() + b"\r\n"
-        if held[: len(header)] != header[: len(held)]:
-            raise LikewiseError(f"{self._path} is another table; expected columns {','.join(self._columns)}")
-        whole = b"" if overwrite else held[: held.rfind(b"\n") + 1]
-        rows = list(csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
-        if any(row["settings"] != self._settings for row in rows):
+    def finish(self) -> None:
+        """Take lines that count for nothing out of the file, and see it on the disk."""
+        if not self._as_it_is and not self._overwrite and self._path.exists():
+            self._replace([row.line for row in self._rows.values()])
+        elif self._synced:
+            with suppress(OSError), self._path.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def _file(self, picture: Path) -> str:
+        place = place_of(picture)
+        try:
+            return Path(os.path.relpath(place, self._path.parent)).as_posix()
+        except ValueError:  # on another drive
+            return place.as_posix()
+
+    def _read(self) -> None:
+        """Take in the rows there are; nothing is written yet."""
+        if not self._path.exists():
+            return
+        if not self._path.is_file():
+            raise LikewiseError(f"{printable(self._path)} is no file; expected one for the table")
+        held = self._path.read_bytes()
+        self._bom = held.startswith(BOM)
+        lines = held.removeprefix(BOM).split(b"\n")
+        if not self._is_ours(lines) or self._overwrite:
+            return
+        rows = [self._parse(line.removesuffix(b"\r"), last=line is lines[-1]) for line in lines[1:] if line.strip()]
+        if any(row.settings != self._settings for row in rows if row is not None):
             raise LikewiseError(
-                f"{self._path} holds results of another prompt, model or version; "
+                f"{printable(self._path)} holds results of another prompt, model or version; "
                 "name another file, or start it anew with --overwrite"
             )
-        if whole != held:
-            self._path.write_bytes(whole)
-        return rows
+        self._rows = {row.file: row for row in rows if row is not None}
+        self.damaged = rows.count(None)
+        self._as_it_is = not lines[-1].strip() and len(self._rows) == len(rows)
+
+    def _is_ours(self, lines: list[bytes]) -> bool:
+        """Whether there are rows to read below the header.
+
+        Raises:
+            LikewiseError: the header is another one.
+        """
+        first, header = lines[0].removesuffix(b"\r"), ",".join(self._columns).encode()
+        if len(lines) == 1 and header.startswith(first):
+            return False  # a kill left no more than a part of it
+        if first == header:
+            return True
+        if first == ",".join(self._columns[: -len(_ADDED)]).encode():
+            if self._overwrite:
+                return True
+            raise LikewiseError(
+                f"{printable(self._path)} was written by an earlier version, whose rows do not tell which file they "
+                "are of; name another file, or start it anew with --overwrite"
+            )
+        raise LikewiseError(f"{printable(self._path)} is another table; expected columns {','.join(self._columns)}")
+
+    def _parse(self, line: bytes, *, last: bool) -> _Row | None:
+        """A line as a row; None where it is not whole, which the last is also if it has no end and no whole stamp."""
+        try:
+            [cells] = csv.reader(io.StringIO(line.decode(), newline=""), strict=True)
+        except (ValueError, csv.Error):
+            return None
+        if len(cells) != len(self._columns):
+            return None
+        held = dict(zip(self._columns, cells, strict=True))
+        whole = _STAMP.fullmatch(held["stamp"]) or (held["stamp"] == "" and not last)
+        return _Row(name_of_cell(held["file"]), held["stamp"], held["settings"], line) if whole else None
+
+    def _append(self, line: bytes) -> None:
+        """Write a line at the end, all of it or nothing."""
+        try:
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError:  # somebody took the table away
+            self._replace([*(row.line for row in self._rows.values()), line])
+            return
+        try:
+            size = os.fstat(file).st_size
+            try:
+                written = os.write(file, line + _END)
+                if written < len(line + _END):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            except OSError:
+                self._as_it_is = False  # until the next line is written, beside the table
+                os.ftruncate(file, size)
+                self._as_it_is = True
+                raise
+            if time.monotonic() - self._synced > _SYNC_AFTER:
+                with suppress(OSError):  # the row is there
+                    os.fsync(file)
+                self._synced = time.monotonic()
+        finally:
+            os.close(file)
+
+    def _replace(self, lines: list[bytes]) -> None:
+        """Write the whole table beside the old one, and put it in its place when it is on the disk."""
+        content = _END.join((",".join(self._columns).encode(), *lines, b""))
+        bom = self._bom or not content.isascii()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_name(f".{self._path.name}.part")
+        try:
+            with part.open("wb") as file:
+                file.write(BOM * bom + content)
+                file.flush()
+                os.fsync(file.fileno())
+            if self._path.exists():
+                part.chmod(self._path.stat().st_mode & 0o777)
+            part.replace(self._path)
+        finally:
+            part.unlink(missing_ok=True)
+        self._bom, self._as_it_is, self._overwrite, self._synced = bom, True, False, time.monotonic()

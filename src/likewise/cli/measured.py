@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from likewise.cli.plain_text import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -34,13 +36,13 @@ def show(measured: Measured, title: str) -> None:
     from rich.markup import escape
 
     console = Console(highlight=False)
-    console.print(escape(title), soft_wrap=True)
+    console.print(escape(printable(title)), soft_wrap=True)
     for caption, rows in measured.tables:
         if caption:
-            console.print(escape(caption), soft_wrap=True)
+            console.print(escape(printable(caption)), soft_wrap=True)
         console.print(_table(rows))
     for image, error in measured.errors:
-        print(f"left out: {image}: {error}", file=sys.stderr)
+        print(printable(f"left out: {image}: {error}"), file=sys.stderr)
 
 
 def _table(rows: tuple[Row, ...]) -> Table:

@@ -89,6 +89,10 @@ class SegmentJob(Job):
 
         return {"support": [[held(picture), held(mask)] for picture, mask in self.support]}
 
+    def asked(self) -> dict[str, Any]:
+        """The support, as typed."""
+        return {"support": [list(pair) for pair in self.support]}
+
     def references(self) -> list[Path]:
         """The support's files."""
         return [Path(part) for pair in self.support for part in pair if isinstance(part, str)]

@@ -16,6 +16,7 @@ from likewise.predict.densities import ReferenceExemplars
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.results import CountResult
 from likewise.types import Box, Point, Prompt, Task
+from likewise.vocabulary import check_question
 
 #: How each kind of prompt is given, for messages.
 KINDS = {
@@ -150,7 +151,7 @@ def check_prompt(name: str, takes: tuple[str, ...], prompt: Prompt, references: 
         references: exemplars that it is given in other pictures.
 
     Raises:
-        LikewiseError: names what the model takes.
+        LikewiseError: names what the model takes; or the text is a list, or leaves something out.
     """
     ordered = [kind for kind in KINDS if kind in takes]
     expected = " or ".join(KINDS[kind] for kind in ordered if kind != "negatives")
@@ -158,6 +159,8 @@ def check_prompt(name: str, takes: tuple[str, ...], prompt: Prompt, references: 
     for kind, value in given.items():
         if value and kind not in takes:
             raise LikewiseError(f"{name} takes no {kind}; it takes {', '.join(ordered)}: {expected}")
+    if prompt.text is not None:
+        check_question(prompt.text)
     if not given["exemplars"] and not given["text"]:
         or_like = " or, in another picture, like=[('ref.jpg', (x0, y0, x1, y1)), ...]" * ("exemplars" in takes)
         raise LikewiseError(f"{name} does not know what to count; show it with {expected}{or_like}")

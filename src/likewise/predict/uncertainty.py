@@ -133,11 +133,13 @@ def warnings_of(diagnostics: CountDiagnostics, signs: Mapping[str, float], trust
     else:
         said = [*_of_name(diagnostics, signs), *(fact for fact, _ in odd)]
     if trust is not None and trust.spread(signs) > trust.doubt:
-        low, high = trust.interval(diagnostics.count, signs)
-        said.append(
-            f"The count may be far off: anything from {low:.0f} to {high:.0f} would not be a surprise. "
-            "Count a part of the picture by hand and compare."
+        likely = trust.interval(diagnostics.count, signs)
+        reach = (
+            "how far, is not known"
+            if likely is None
+            else f"anything from {likely[0]:.0f} to {likely[1]:.0f} would not be a surprise"
         )
+        said.append(f"The count may be far off: {reach}. Count a part of the picture by hand and compare.")
     if said and diagnostics.alike_count is not None:
         said[0] += " " + _BOX_INSTEAD
     return tuple(said)

@@ -1,0 +1,156 @@
+"""What is drawn for each picture, and where it goes: no two pictures ever have one drawing.
+
+Every drawing carries a mark that says whose it is (a digest of the picture's path, as a text of the PNG file), so that
+a later run, of other pictures or without a table, draws over its own picture's drawings only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from likewise.cli.ledger import place_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
+DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png")
+_MARK = "likewise-picture"
+#: Longest name that is left as it is, in bytes: file systems take 255, with the ending and while it is written.
+_LONGEST = 200
+
+
+def mark_of(picture: Path) -> str:
+    """Sixteen hexadecimal digits that stand for a picture's path."""
+    return hashlib.sha256(str(place_of(picture)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def is_drawing(path: Path) -> bool:
+    """Whether a file was drawn here."""
+    return path.name.endswith(DRAWN) and bool(_mark_in(path))
+
+
+def save_drawing(drawing: Image.Image, path: Path, picture: Path) -> None:
+    """Write a picture's drawing with its mark; it appears under its name when it is complete.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(_MARK, mark_of(picture))
+    _write(path, lambda part: drawing.save(part, format="PNG", pnginfo=info))
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write what goes with a picture's drawings; it appears under its name when it is complete.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    _write(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def plan_drawings(
+    pictures: Sequence[Path], folder: Path | None, drawn: Sequence[str], texts: Sequence[str] = ()
+) -> list[list[Path]]:
+    """Where each picture's drawings go: NAME_count.png, or NAME.jpg_count.png where two have one name, and so on.
+
+    What is there already is kept apart: a picture's own drawings are found again, those of other pictures and files
+    that were not drawn here are left alone.
+
+    Args:
+        pictures: to be drawn.
+        folder: for the drawings; None: there are none.
+        drawn: ends of the drawings' names.
+        texts: ends of the names of what goes with them, in any other form.
+    """
+    if folder is None:
+        return [[] for _ in pictures]
+    suffixes = (*drawn, *texts)
+    stems, names = (Counter(_folded(form(p)) for p in pictures) for form in _FORMS[:2])
+    taken = {_folded(str(place_of(picture))): "" for picture in pictures}
+    plan = []
+    for picture in pictures:
+        shortest = 0 if stems[_folded(picture.stem)] == 1 else 1 if names[_folded(picture.name)] == 1 else 2
+        mine = mark_of(picture)
+        forms = [[folder / (name + suffix) for suffix in suffixes] for name in _named(picture)]
+        again = next((paths for paths in forms if _state(paths, len(drawn), mine, taken) == "mine"), None)
+        chosen = again or next(
+            paths
+            for name in _names(picture, shortest)
+            if _state(paths := [folder / (name + suffix) for suffix in suffixes], len(drawn), mine, taken) != "theirs"
+        )
+        taken |= {_folded(str(place_of(path))): mine for path in chosen}
+        plan.append(chosen)
+    return plan
+
+
+def _parented(picture: Path) -> str:
+    return "_".join((place_of(picture).parent.name, picture.name))
+
+
+#: What a picture's drawings are called, the shortest first.
+_FORMS: tuple[Callable[[Path], str], ...] = (lambda picture: picture.stem, lambda picture: picture.name, _parented)
+
+
+def _named(picture: Path) -> list[str]:
+    return [_shortened(form(picture)) for form in _FORMS]
+
+
+def _names(picture: Path, shortest: int) -> Iterator[str]:
+    names = _named(picture)
+    yield from names[shortest:]
+    yield from (f"{names[-1]}-{number}" for number in count(2))
+
+
+def _state(paths: Sequence[Path], drawn: int, mine: str, taken: dict[str, str]) -> str:
+    """Whose the files of these names are, of which the first so many are drawings: "free", "mine" or "theirs"."""
+    there = [path.exists() or path.is_symlink() for path in paths]
+    marks = {_mark_in(path) for path, exists in zip(paths[:drawn], there, strict=False) if exists}
+    if any(there[drawn:]) and not marks:
+        return "theirs"  # a text carries no mark: it is of the picture whose drawing lies beside it
+    marks |= {taken.get(_folded(str(place_of(path))), mine) for path in paths}
+    if marks != {mine}:
+        return "theirs"
+    return "mine" if any(there) else "free"
+
+
+def _mark_in(path: Path) -> str:
+    from PIL import Image
+
+    try:
+        if not path.is_file():
+            return ""
+        with Image.open(path, formats=("PNG",)) as drawing:
+            return str(drawing.info.get(_MARK, ""))
+    except Exception:  # noqa: BLE001  # whatever it is, it was not drawn here
+        return ""
+
+
+def _folded(name: str) -> str:
+    """The same for names that some file system takes for one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _shortened(name: str) -> str:
+    held = name.encode("utf-8", "surrogatepass")
+    if len(held) <= _LONGEST:
+        return name
+    return f"{held[: _LONGEST - 40].decode('utf-8', 'ignore')}-{hashlib.sha256(held).hexdigest()[:12]}"
