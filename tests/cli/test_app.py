@@ -25,4 +25,4 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.delitem(sys.modules, "likewise.app.server", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert run("--no-browser") == 2
-    assert "pip install 'likewise[app]'" in capsys.readouterr().err
+    assert "pip install '.[app]'" in capsys.readouterr().err

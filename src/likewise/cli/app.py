@@ -31,5 +31,5 @@ def app(
     try:
         from likewise.app.server import serve
     except ModuleNotFoundError as error:
-        raise LikewiseError(f"the page needs {error.name}; install it with pip install 'likewise[app]'") from error
+        raise LikewiseError(f"the page needs {error.name}; in likewise's folder: pip install '.[app]'") from error
     serve(folder, host, port, browser=not no_browser)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def calibrate(
     """Measure how far off a counter's counts are, and write its weights with what was learnt.
 
     Counts then come with an interval that should hold the truth in nine of ten cases. Take sets whose truth is known,
-    of as many sorts of pictures as there are, none of which the weights are judged on later. A counter by name is
-    asked by the names in the sets.
+    of as many sorts of pictures as there are, at least 20 pictures in two sets, none of which the weights are judged on
+    later. A counter by name is asked by the names in the sets.
 
     Args:
         model: A name from 'likewise models', or a .safetensors file.
@@ -62,8 +63,10 @@ def calibrate(
         raise LikewiseError(
             f"{model} takes no exemplars; --settle compares counts of pictures whose examples are boxed"
         )
+    how = None if isinstance(counter, NamedCounter) else _asked(counter, margin, object_size)
+    _check_enough(data, limit, exemplars)
     if not isinstance(counter, NamedCounter):
-        counter = counter.using(_asked(counter, margin, object_size))
+        counter = counter.using(how or counter.inference)
         if settle:
             counter = counter.using(replace(counter.inference, snap_peaks=_settled(counter, data, limit, exemplars)))
     elif settle or margin is not None or object_size is not None:
@@ -79,6 +82,14 @@ def calibrate(
         if trust is not None:
             _show(name, trust)
     print(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
+
+
+def _check_enough(data: Sequence[str], limit: int | None, exemplars: int | None) -> None:
+    """See that there is enough to learn from, before anything is counted."""
+    from likewise.engine.calibration import check_enough
+
+    sizes = [len(_opened(where, exemplars)) for where in data]  # type: ignore[arg-type]  # all that are opened have one
+    check_enough(sum(size if limit is None else min(size, limit) for size in sizes), len(set(data)))
 
 
 def _show(name: str, trust: Trust) -> None:
@@ -134,5 +145,5 @@ def _counted(
 
     report = evaluate(counter, _opened(where, exemplars), limit, exemplars=exemplars, trust=trust)
     for image, error in report.errors:
-        print(f"left out: {image}: {error}")
+        print(printable(f"left out: {image}: {error}"))
     return cases_of(where, report)

@@ -68,7 +68,7 @@ class Job(ABC):
         """What the table is to tell of the question, as JSON values; nothing where the model is all of it."""
         return {}
 
-    def notes(self, pictures: Sequence[Path]) -> Sequence[str]:  # noqa: ARG002  # for those who need them
+    def notes(self, pictures: Sequence[Path]) -> Sequence[str]:  # for those who need them
         """What is to be said before these pictures are worked through."""
         return ()
 

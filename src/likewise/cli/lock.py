@@ -90,9 +90,11 @@ def _is(path: Path, held: int) -> bool:
 
 
 def _lock(held: int) -> None:
-    """Raises:
-    BlockingIOError: another process has it.
-    OSError: there are no locks here.
+    """Lock an open file for this process.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: there are no locks here.
     """
     if sys.platform == "win32":
         import msvcrt

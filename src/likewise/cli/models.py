@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+from likewise.cli.plain_text import printable
+from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
     from likewise.weights import Preset
@@ -22,12 +26,12 @@ def models(
     """List the models, or show everything about one.
 
     Args:
-        name: The model to show; without it, all are listed.
+        name: The model to show, or a .safetensors file; without it, all models are listed.
         as_json: Print one JSON object a line instead.
     """
-    from likewise.registry import model_names, preset
+    from likewise.registry import model_names
 
-    presets = [preset(each) for each in (model_names() if name is None else [name])]
+    presets = [_found(each) for each in (model_names() if name is None else [name])]
     if as_json:
         for each in presets:
             print(json.dumps(describe(each)))
@@ -38,14 +42,21 @@ def models(
 
 
 def describe(preset: Preset) -> dict[str, Any]:
-    """Everything about a model as plain JSON values: what it takes and knows, how large it is, its card and config."""
+    """Everything about a model as plain JSON values: what it takes and knows, how large it is, its card and config.
+
+    The config is the one that its weights carry, where they are there.
+    """
     import torch
 
+    held = _held(preset)
+    if held is not None:
+        preset = dataclasses.replace(preset, config=held)
     with torch.device("meta"):  # only the shapes are wanted
         parameters = sum(p.numel() for p in preset.build().parameters())
     card = preset.card
     config = dataclasses.asdict(preset.config)
     present = card.path is not None and card.path.is_file()
+    key = next((name for name in ("vocabulary", "labels") if name in config), None)
     return {
         "name": preset.name,
         "task": preset.task,
@@ -54,24 +65,41 @@ def describe(preset: Preset) -> dict[str, Any]:
         "bundled": present,
         "megabytes": round(card.path.stat().st_size / 1e6, 1) if card.path and present else None,
         "card": {**dataclasses.asdict(card), "scores": dict(card.scores), "notes": list(card.notes)},
-        "knows": list(_known(preset, config)),
+        "knows": [] if key is None else list(config.pop(key)),
         "config": config,
     }
 
 
-def _known(preset: Preset, config: dict[str, Any]) -> Sequence[str]:
-    """Names that a model knows: of its config, which gives them up, or of its bundled weights."""
-    from likewise.weights import read_checkpoint
+def _found(name: str) -> Preset:
+    """The preset of a name, or what a file says of itself.
 
-    key = next((name for name in ("vocabulary", "labels") if name in config), None)
-    if key is None:
-        return []
-    known: Sequence[str] = config.pop(key)
+    Raises:
+        LikewiseError: no such model, or a file that cannot be read.
+    """
+    from likewise.registry import build, preset
+    from likewise.weights import Preset, WeightCard, file_sha256, read_checkpoint
+
+    path = Path(name)
+    if path.suffix != ".safetensors" and not path.is_file():
+        return preset(name)
+    network: Any = build(read_checkpoint(path), printable(path))
+    where = f"in {printable(path)}, {path.stat().st_size / 1e6:.1f} MB"
+    unsaid = "the file does not say"
+    card = WeightCard(licence=unsaid, data=unsaid, sha256=file_sha256(path), source=str(path), how_to=where)
+    return Preset(path.stem, type(network), network.config, card)
+
+
+def _held(preset: Preset) -> Any:
+    """The config that a model's bundled weights carry; None where there are none, or they carry none."""
+    from likewise.weights import config_from, read_checkpoint
+
     path = preset.card.path
-    if known or path is None or not path.is_file():
-        return known
-    held: Sequence[str] = read_checkpoint(path).config.get(key, ())
-    return held
+    if path is None or not path.is_file():
+        return None
+    try:
+        return config_from(type(preset.config), read_checkpoint(path).config)
+    except LikewiseError:  # a broken file is for `likewise doctor` to tell
+        return None
 
 
 def _weights(model: dict[str, Any]) -> str:
@@ -118,7 +146,7 @@ def _print_rows(rows: list[tuple[str, str]]) -> None:
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, text in rows:
-        table.add_row(f"[bold]{name}[/]", escape(text))
+        table.add_row(f"[bold]{escape(name)}[/]", escape(text))
     Console(highlight=False).print(table)
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import sys
+=======
+import inspect
+import re
+>>>>>>> 3fd7a6e (Name every record of annotations that is not used, count each kind of a Label Studio task, and tell the config that is loaded)
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -27,7 +32,7 @@ def train(
     Example: likewise train spdcn-fsc147 --data FSC147 --out runs/1 --steps 1000 --lr 1e-4
 
     Args:
-        recipe: Its name. Without one, or with --list, the recipes are listed.
+        recipe: Its name. Without one, or with --list alone, the recipes are listed, a line each.
         overrides: Settings of the recipe that are to be different, such as --lr 1e-4.
         show: List the recipes; with a recipe, tell all its settings and their values.
         published: With a recipe that repeats a paper, tell what was published, where, and what the recipe does.
@@ -86,10 +91,11 @@ def _list(known: list[Recipe]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("recipe", "what it does")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for each in known:
-        table.add_row(f"[bold]{each.name}[/]", escape(each.about))
+        table.add_row(f"[bold]{each.name}[/]", escape(each.about.partition("\n")[0]))
     Console(highlight=False).print(table)
+    print("likewise train RECIPE --list tells a recipe's command, time, score and settings.")
 
 
 def _tell(recipe: Recipe) -> None:
@@ -99,7 +105,8 @@ def _tell(recipe: Recipe) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("setting", "type", "value", box=None, padding=(0, 2, 0, 0))
+    table = Table("setting", "type", "value", "what it is", box=None, padding=(0, 2, 0, 0))
+    told = descriptions(recipe.settings)
     settings = [
         (each, each.default if each.default_factory is MISSING else each.default_factory())
         for each in fields(recipe.settings)
@@ -107,12 +114,14 @@ def _tell(recipe: Recipe) -> None:
     for each, made in sorted(settings, key=lambda pair: pair[1] is not MISSING):
         kind = each.type if isinstance(each.type, str) else getattr(each.type, "__name__", str(each.type))
         value = "[bold]to be given[/]" if made is MISSING else escape(str(made))
-        table.add_row(f"--{each.name.replace('_', '-')}", escape(kind), value)
+        about = escape(told.get(each.name, ""))
+        table.add_row(f"--{each.name.replace('_', '-')}", escape(kind), value, about)
     console = Console(highlight=False)
     console.print(escape(recipe.about), "\n", soft_wrap=True)  # commands are there to be copied
     console.print(table)
 
 
+<<<<<<< HEAD
 def _compare(recipe: Recipe) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -126,3 +135,14 @@ def _compare(recipe: Recipe) -> None:
     for each in recipe.published:
         table.add_row(*map(escape, each.row), style=None if each.same else "bold")
     Console(highlight=False).print(table)
+=======
+def descriptions(settings: type) -> dict[str, str]:
+    """What a class's docstring, and those of the classes it is made from, say of each attribute."""
+    found: dict[str, str] = {}
+    for cls in reversed(settings.__mro__):
+        _, _, listed = inspect.cleandoc(vars(cls).get("__doc__") or "").partition("Attributes:\n")
+        section = re.split(r"\n(?=\S)", listed)[0]
+        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE):
+            found[name] = " ".join(text.split())
+    return found
+>>>>>>> 3fd7a6e (Name every record of annotations that is not used, count each kind of a Label Studio task, and tell the config that is loaded)

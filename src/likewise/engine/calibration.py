@@ -39,6 +39,8 @@ Bounds = tuple[float, float] | None
 BOUNDS: tuple[Bounds, ...] = (None, *itertools.product((0.25, 0.3, 0.35, 0.4, 0.5, 0.65), (1.2, 1.35, 1.5, 1.7)))
 #: Of all truths, this share is to lie in the interval, and this share of errors below the spread.
 COVERAGE = 0.9
+#: From fewer counted pictures than this, nothing is learnt.
+FEWEST_CASES = 20
 #: Share of the counts that are warned of.
 DOUBTED = 1 / 3
 #: Errors below this are alike.
@@ -79,9 +81,7 @@ def fit_trust(cases: Sequence[Case], names: Sequence[str]) -> Trust:
         LikewiseError: too few cases, or only one set.
     """
     groups = np.array([c.group for c in cases])
-    if len(cases) < 20 or len(set(groups)) < 2:
-        found = f"{len(cases)} pictures of {len(set(groups))}"
-        raise LikewiseError(f"{found} sets are too few to learn from; expected 20 pictures of two sets or more")
+    check_enough(len(cases), len(set(groups)))
     signs = np.array([[c.signs.get(name, 0.0) for name in names] for c in cases])
     errors = np.array([c.error for c in cases])
     says = _says(groups)
@@ -96,6 +96,17 @@ def fit_trust(cases: Sequence[Case], names: Sequence[str]) -> Trust:
         above=round(max(0.0, quantile(ratios, says, 1 - outside)), 4),
         doubt=round(math.exp(quantile(base + signs @ weights, says, 1 - DOUBTED)), 4),
     )
+
+
+def check_enough(cases: int, groups: int) -> None:
+    """See that there are enough counted pictures, of enough sets, to learn from.
+
+    Raises:
+        LikewiseError: there are not.
+    """
+    if cases < FEWEST_CASES or groups < 2:
+        found = f"{cases} pictures of {groups} {'set is' if groups == 1 else 'sets are'}"
+        raise LikewiseError(f"{found} too few to learn from; expected {FEWEST_CASES} pictures of two sets or more")
 
 
 def quantile(values: Array, says: Array, share: float) -> float:

@@ -87,5 +87,5 @@ def recipe(name: str) -> Recipe:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("lightning", "tensorboard"):
             raise
-        raise LikewiseError(f"training needs {error.name}; install it with: pip install 'likewise[train]'") from error
+        raise LikewiseError(f"training needs {error.name}; in likewise's folder: pip install '.[train]'") from error
     return Recipe(name, run, get_type_hints(run)["config"])

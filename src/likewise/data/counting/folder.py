@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from likewise.boxes import box_areas, box_centres, shared_areas, xywh_to_xyxy
+from likewise.data.counting.annotations import Record, is_number, read_annotations
 from likewise.data.counting.negatives import negative_weight
 from likewise.data.counting.sample import CountSample, Others
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError, nearest
-from likewise.types import Prompt
+from likewise.types import BOX_SLACK, Prompt
 
 ANNOTATIONS = "annotations.json"
-Record = dict[str, Any]
 Array = NDArray[np.float32]
 
 #: A plain exemplar box belongs to the category of the annotated box it overlaps at least this much (IoU).
@@ -83,7 +82,7 @@ class CountingFolder(Dataset[CountSample]):
         path = Path(root)
         path = path if path.suffix == ".json" else path / ANNOTATIONS
         self.root = path.parent
-        content = _read(path)
+        content = read_annotations(path)
         wanted = [category] if isinstance(category, str) else category
         self.categories = {c["id"]: c for c in content["categories"]}
         ids = None if wanted is None else [_category_id(name, self.categories, path) for name in wanted]
@@ -119,8 +118,9 @@ class CountingFolder(Dataset[CountSample]):
 
     def _find(self, file_name: str) -> Path:
         # COCO's own files leave out the folder of the pictures
-        bare, inside = self.root / file_name, self.root / "images" / file_name
-        return inside if not bare.is_file() and inside.is_file() else bare
+        names = (file_name, file_name.replace("\\", "/"))  # as it is written, then as Windows would have meant it
+        places = [folder / name for name in names for folder in (self.root, self.root / "images")]
+        return next((place for place in places if place.is_file()), places[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +142,15 @@ class _Reader:
 
     def _exemplars(self, image: Record, notes: list[Record]) -> list[tuple[int | None, Array]]:
         """(category, xyxy) of every exemplar; the category is None where nothing tells it."""
-        by_id = {n["id"]: n for n in notes if "id" in n}
+        by_id: dict[Any, list[Record]] = defaultdict(list)
+        for each in notes:
+            by_id[each.get("id")].append(each)
         only = _only([n.get("category_id") for n in notes] or list(self.categories))
         found: list[tuple[int | None, Array]] = []
         for exemplar in image.get("exemplars") or []:
             box = _exemplar_box(exemplar, image)
             record = exemplar if isinstance(exemplar, dict) else {}
-            note = by_id.get(record.get("annotation_id"), {})
+            note = _referred(record.get("annotation_id"), by_id, image)
             known = record.get("category_id", note.get("category_id", only))
             found.append((known if known is not None else _overlapped(box, notes), box))
         return found
@@ -193,56 +195,27 @@ class _Reader:
         return negative_weight(float(note.get("visible", 1.0)), mine, other)
 
 
-def _read(path: Path) -> Record:
-    if not path.is_file():
-        there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else None
-        if there is None:
-            raise LikewiseError(f"no such folder: {path.parent}{_neighbour(path.parent)}")
-        raise LikewiseError(f"{path.parent} has no {path.name}{nearest(path.name, there)}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LikewiseError(f"{path} is not JSON: {error}") from error
-    return {"images": _records(content, "images", ("id", "file_name"), path, required=True)} | {
-        "annotations": [n for n in _records(content, "annotations", ("image_id",), path) if not n.get("iscrowd")],
-        "categories": _records(content, "categories", ("id", "name"), path),
-    }
-
-
-def _records(content: Any, key: str, fields: tuple[str, ...], path: Path, *, required: bool = False) -> list[Record]:
-    records = content.get(key) if isinstance(content, dict) else None
-    if records is None and not required:
-        return []
-    if not isinstance(records, list):
-        raise LikewiseError(f"{path} has no list {key!r}; expected a COCO-style file with images and annotations")
-    for index, record in enumerate(records):
-        missing = [f for f in fields if not isinstance(record, dict) or f not in record]
-        if missing:
-            raise LikewiseError(f"{path}: {key}[{index}] has no {' and no '.join(map(repr, missing))}")
-    return records
-
-
-def _neighbour(folder: Path) -> str:
-    return nearest(folder.name, [p.name for p in folder.parent.iterdir()]) if folder.parent.is_dir() else ""
-
-
 def _of_split(images: list[Record], split: str | None, path: Path) -> list[Record]:
     if split is None:
         return images
     there = {str(i["split"]) for i in images if i.get("split") is not None}
     if split not in there:
         raise LikewiseError(f"{path} has no split {split!r}{nearest(split, there) or '; its images name no split'}")
-    return [i for i in images if i.get("split") == split]
+    return [i for i in images if i.get("split") is not None and str(i["split"]) == split]
 
 
 def _category_id(name: str, categories: dict[int, Record], path: Path) -> int:
-    names = {
-        str(c[k]).lower(): i for i, c in categories.items() for k in ("id", "name", "plural", "source_name") if k in c
-    }
-    if name.lower() not in names:
+    called: dict[str, set[int]] = defaultdict(set)
+    for number, category in categories.items():
+        for field in ("id", "name", "plural", "source_name"):
+            called[str(category.get(field, "")).lower()].add(number)
+    found = sorted(called[name.lower()], key=str) if name else []
+    if not found:
         valid = [str(c.get("plural") or c["name"]) for c in categories.values()]
         raise LikewiseError(f"{path} has no category {name!r}{nearest(name, valid)}")
-    return names[name.lower()]
+    if len(found) > 1:
+        raise LikewiseError(f"{path} has several categories {name!r}, with the ids {', '.join(map(repr, found))}")
+    return found[0]
 
 
 def _by_image(annotations: list[Record]) -> dict[Any, list[Record]]:
@@ -252,31 +225,42 @@ def _by_image(annotations: list[Record]) -> dict[Any, list[Record]]:
     return notes
 
 
+def _referred(number: Any, by_id: dict[Any, list[Record]], image: Record) -> Record:
+    """The annotation that an exemplar says it is; nothing where it says nothing."""
+    if number is None:
+        return {}
+    found = [] if isinstance(number, (list, dict)) else by_id.get(number, [])
+    if len(found) != 1:
+        raise LikewiseError(
+            f"{image['file_name']}: an exemplar is annotation {number!r}, of which the picture has {len(found)}; "
+            "expected one"
+        )
+    return found[0]
+
+
 def _only(values: list[Any]) -> Any:
     return values[0] if values and all(v == values[0] for v in values) else None
 
 
 def _numbers(values: Any, length: int, what: str) -> Array:
-    try:
-        array = np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError):
-        array = np.empty(0, np.float32)
-    if array.shape != (length,) or not np.isfinite(array).all():
-        raise LikewiseError(f"{what} is {values!r}; expected {length} numbers")
-    return array
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    good = isinstance(listed, (list, tuple)) and len(listed) == length and all(map(is_number, listed))
+    if not good:
+        raise LikewiseError(f"{what} is {listed!r}; expected {length} numbers")
+    return np.asarray(listed, dtype=np.float32)
 
 
 def _exemplar_box(exemplar: Any, image: Record) -> Array:
     what = f"{image['file_name']}: exemplar"
     if isinstance(exemplar, dict):
-        return _xyxy(_numbers(exemplar.get("bbox"), 4, f"{what} bbox"))
+        return _xyxy(exemplar.get("bbox"), f"{what} bbox")
     return _numbers(exemplar, 4, what)
 
 
 def _annotated_box(note: Record) -> Array:
     if note.get("bbox") is None:
         return np.full(4, np.nan, np.float32)
-    return _xyxy(_numbers(note["bbox"], 4, f"annotation of image {note['image_id']}: bbox"))
+    return _xyxy(note["bbox"], f"annotation of image {note['image_id']}: bbox")
 
 
 def _point(note: Record, box: Array) -> Array:
@@ -285,7 +269,10 @@ def _point(note: Record, box: Array) -> Array:
     return _numbers(box_centres(box), 2, f"annotation of image {note['image_id']}: point or bbox")
 
 
-def _xyxy(xywh: Array) -> Array:
+def _xyxy(bbox: Any, what: str) -> Array:
+    xywh = _numbers(bbox, 4, what)
+    if (xywh[2:] < 0).any():
+        raise LikewiseError(f"{what} is {bbox!r}; expected x, y, width and height, neither of them negative")
     return np.array(xywh_to_xyxy(xywh.tolist()), np.float32)
 
 
@@ -313,4 +300,12 @@ def _checked_exemplars(target: Target, width: int, height: int) -> torch.Tensor:
         prompt = Prompt(exemplars=tuple(tuple(b) for b in target.exemplars.tolist())).inside(width, height)
     except LikewiseError as error:
         raise LikewiseError(f"{target.file_name}: {error}") from error
+    low, high = (-BOX_SLACK, np.array((width, height)) + BOX_SLACK)
+    outside = np.flatnonzero(((target.points < low) | (target.points > high)).any(axis=1))
+    if len(outside):
+        x, y = target.points[outside[0]].tolist()
+        raise LikewiseError(
+            f"{target.file_name}: {len(outside)} of {len(target.points)} annotated points lie outside the picture, "
+            f"which is {width} x {height} pixels; the first is ({x:g}, {y:g})"
+        )
     return torch.tensor(prompt.exemplars, dtype=torch.float32).reshape(-1, 4)

@@ -79,7 +79,8 @@ class Coco20i:
         label = np.zeros(image.shape[:2], np.uint8)
         notes = self._notes.get((int(record["id"]), kind), [])
         for note in sorted(notes, key=lambda n: not n.get("iscrowd")):  # what is a thing for sure is written last
-            mask = segmentation_mask(note["segmentation"], *image.shape[:2])
+            name = f"{record['file_name']}: segmentation of annotation {note.get('id')}"
+            mask = segmentation_mask(note["segmentation"], *image.shape[:2], name)
             if mask.shape != label.shape:
                 raise LikewiseError(f"{record['file_name']}: a mask is {mask.shape}, the picture {label.shape}")
             label[mask] = IGNORED if note.get("iscrowd") else 1
