@@ -19,7 +19,6 @@ from likewise.preprocess.square_view import SquareView
 from likewise.registry import preset
 from likewise.weights import save_checkpoint
 
-
 BEHIND = ["seconds", "model", "settings", "weights", "prompt", "file", "stamp"]
 
 

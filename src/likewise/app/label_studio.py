@@ -41,7 +41,6 @@ from likewise.app.requests import Box, CountQuestion
 from likewise.app.routes import asked
 from likewise.app.upload_checks import checked_name
 from likewise.app.workbench import Workbench
-from likewise.boxes import xywh_to_xyxy
 
 #: Label Studio puts eight hexadecimal digits before the name of a file it stores.
 _STORED = re.compile(r"^[0-9a-f]{8}-(?=.)")

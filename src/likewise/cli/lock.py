@@ -73,13 +73,13 @@ def _take(path: Path, table: Path) -> int:
 
 
 def _let_go(path: Path, held: int) -> None:
-    if sys.platform != "win32":
+    if sys.platform == "win32":  # what is open cannot be taken away there
+        os.close(held)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    else:
         path.unlink(missing_ok=True)  # while it is held: who waits for it sees that it is no longer the one
         os.close(held)
-        return
-    os.close(held)
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
 
 
 def _is(path: Path, held: int) -> bool:

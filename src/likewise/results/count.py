@@ -87,6 +87,12 @@ class CountResult:
         for name in ("grid", "points", "scores"):
             finite(name, getattr(self, name))
 
+    def __repr__(self) -> str:
+        """In a line: of which picture, how many, and how sure."""
+        likely = "" if self.interval is None else f", {self.interval[0]:.0f} to {self.interval[1]:.0f}"
+        warned = f", {len(self.warnings)} warning{'s' * (len(self.warnings) > 1)}" * bool(self.warnings)
+        return f"<CountResult of {self.source or 'a picture'}: {self.count:.2f}{likely} by {self.model}{warned}>"
+
     @property
     def count(self) -> float:
         """How many: the sum of the density."""

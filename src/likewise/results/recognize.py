@@ -73,6 +73,11 @@ class RecognizeResult:
         for name in ("probabilities", "peaks", "scores", "response"):
             finite(name, getattr(self, name))
 
+    def __repr__(self) -> str:
+        """In a line: of which picture, what, and how probable."""
+        answer = f"{self.label!r} ({self.probability:.1%})"
+        return f"<RecognizeResult of {self.source or 'a picture'}: {answer} by {self.model}>"
+
     @property
     def label(self) -> str:
         """The most probable class."""

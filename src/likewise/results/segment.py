@@ -60,6 +60,10 @@ class SegmentResult:
         check("image", self.image, "(H, W, 3) of uint8", picture)
         finite("grid", self.grid)
 
+    def __repr__(self) -> str:
+        """In a line: of which picture, and how much of it was found."""
+        return f"<SegmentResult of {self.source or 'a picture'}: {self.area:.1%} by {self.model}>"
+
     @property
     def score(self) -> np.ndarray:
         """(H, W) float32 in [0, 1]: how much each pixel of the picture looks like the thing."""

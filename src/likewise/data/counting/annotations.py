@@ -1,8 +1,8 @@
 """Reading ``annotations.json``: every record in it is used, or the first that cannot be is named.
 
 What belongs together is joined by ids, compared as what they are: the text "1" is not the number 1. A record that
-belongs to nothing, two records with one id, a number written as text: each would give a wrong truth without a word, so each is
-an error.
+belongs to nothing, two records with one id, a number written as text: each would give a wrong truth without a word, so
+each is an error.
 """
 
 from __future__ import annotations
