@@ -10,7 +10,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,13 +90,11 @@ def plan_drawings(
     for picture in pictures:
         shortest = 0 if stems[_folded(picture.stem)] == 1 else 1 if names[_folded(picture.name)] == 1 else 2
         mine = mark_of(picture)
-        forms = [[folder / (name + suffix) for suffix in suffixes] for name in _named(picture)]
-        again = next((paths for paths in forms if _state(paths, len(drawn), mine, taken) == "mine"), None)
-        chosen = again or next(
-            paths
-            for name in _names(picture, shortest)
-            if _state(paths := [folder / (name + suffix) for suffix in suffixes], len(drawn), mine, taken) != "theirs"
-        )
+        known = (_paths(folder, name, suffixes) for name in _known(picture, folder, suffixes))
+        again = (paths for paths in known if _state(paths, len(drawn), mine, taken) == "mine")
+        new = (_paths(folder, name, suffixes) for name in _names(picture, shortest))
+        free = (paths for paths in new if _state(paths, len(drawn), mine, taken) != "theirs")
+        chosen = next(chain(again, free))
         taken |= {_folded(str(place_of(path))): mine for path in chosen}
         plan.append(chosen)
     return plan
@@ -118,6 +116,18 @@ def _names(picture: Path, shortest: int) -> Iterator[str]:
     names = _named(picture)
     yield from names[shortest:]
     yield from (f"{names[-1]}-{number}" for number in count(2))
+
+
+def _known(picture: Path, folder: Path, suffixes: Sequence[str]) -> Iterator[str]:
+    """What a picture's drawings may be called already."""
+    names = _named(picture)
+    yield from names
+    numbered = (f"{names[-1]}-{number}" for number in count(2))
+    yield from takewhile(lambda name: any(path.exists() for path in _paths(folder, name, suffixes)), numbered)
+
+
+def _paths(folder: Path, name: str, suffixes: Sequence[str]) -> list[Path]:
+    return [folder / (name + suffix) for suffix in suffixes]
 
 
 def _state(paths: Sequence[Path], drawn: int, mine: str, taken: dict[str, str]) -> str:
