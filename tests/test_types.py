@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import LikewiseError
-from likewise.types import CountBatch, Prompt, PromptBatch, Trust
+from likewise.types import WIDEST_FACTOR, CountBatch, Prompt, PromptBatch, Trust
 
 BOX = (10.0, 20.0, 30.0, 50.0)
 
@@ -45,6 +45,11 @@ def test_four_boxes_in_an_array_are_four_boxes() -> None:
         ({"exemplars": [(1, 2, 3, "4")]}, "four finite numbers"),
         ({"exemplars": [(1, 2, 3, None)]}, "four finite numbers"),
         ({"text": "  "}, "text is blank"),
+        ({"text": "coins\napples"}, "not one line"),
+        ({"text": "coins\x00"}, "not one line"),
+        ({"text": "\udcfc"}, "not one line"),
+        ({"text": ["coins", "apples"]}, "expected the name of one thing"),
+        ({"text": 3}, "expected the name of one thing"),
         ({"region": [(0, 0), (1, 1)]}, "at least three"),
         ({"region": [(0, 0), (1, 1), (2, float("inf"))]}, "at least three"),
     ],
@@ -149,12 +154,46 @@ def test_trust_takes_no_negative_numbers_but_the_base(name):
 
 def test_an_interval_is_finite_however_odd_the_signs():
     trust = Trust(("few",), (10.0,), -2.0, 5.0, 5.0, 0.1)
-    low, high = trust.interval(3.0, {"few": 1e6})
+    assert trust.interval(3.0, {"few": 1e6}) is None  # nothing is known, rather than up to anything
+    assert math.isfinite(trust.spread({"few": 1e6}))
+    low, high = trust.interval(3.0, {"few": 0.15})
     assert low == 0
-    assert math.isfinite(high)
-    assert high > 1000
+    assert 50 < high < 350
     usual = Trust(("few",), (1.0,), -2.0, 1.0, 2.0, 0.1)
     spread = math.exp(-2.0 + 0.5)
     assert usual.interval(3.0, {"few": 0.5}) == pytest.approx(
         (3.5 * math.exp(-spread) - 0.5, 3.5 * math.exp(2 * spread) - 0.5)
     )
+
+
+REAL = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@given(REAL, REAL, REAL, REAL, REAL, st.floats(0, 1e9))
+def test_an_interval_is_two_thinkable_numbers_or_not_known(
+    weight: float, base: float, below: float, above: float, sign: float, count: float
+) -> None:
+    try:
+        trust = Trust(("odd",), (weight,), base, below, above, 1.0)
+    except LikewiseError:
+        assert not np.isfinite((weight, base, below, above)).all() or min(weight, below, above) < 0
+        return
+    assert trust.spread({"odd": sign}) <= 1e3
+    interval = trust.interval(count, {"odd": sign})
+    if interval is not None:
+        low, high = interval
+        assert 0 <= low < float("inf")
+        assert high <= WIDEST_FACTOR * (count + 0.5)
+
+
+def test_an_interval_is_as_wide_as_was_learnt() -> None:
+    trust = Trust(("odd",), (2.0,), -1.0, 0.5, 1.5, 1.0)
+    spread = float(np.exp(-1 + 2 * 0.25))
+    low, high = (20.5 * np.exp(by * spread) - 0.5 for by in (-0.5, 1.5))
+    assert trust.interval(20, {"odd": 0.25}) == pytest.approx((low, high))
+    assert trust.interval(20, {"odd": 1.0}) == pytest.approx(
+        (20.5 * np.exp(-0.5 * np.e) - 0.5, 20.5 * np.exp(1.5 * np.e) - 0.5)
+    )
+    assert trust.interval(20, {"odd": 1.2}) is None  # up to 8000
+    assert trust.interval(20, {"odd": 1000.0}) is None
+    assert trust.interval(float("nan"), {}) is None

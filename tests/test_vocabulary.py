@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import inflect
 import numpy as np
 import pytest
 
+from likewise.errors import LikewiseError
+from likewise.registry import preset
 from likewise.vocabulary import (
     SYNONYMS,
     answers,
     base_name,
+    check_question,
     singular,
     spellings,
     unanswered,
@@ -90,3 +96,58 @@ def test_questions_that_do_not_ask_for_a_thing():
     table = [[not answers(name, question) for question in questions] for name in names]
     assert unanswered(names, questions) == table
     assert table == [[False, True, True, True], [False, False, True, True], [True, True, False, True]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "coins",
+        "coins,",
+        "salt and pepper shakers",
+        "red and blue hearts",
+        "black or white pawns",
+        "hammer and pick",
+        "smiling face with smiling eyes and three hearts",
+        "the strawberries covered in white or dark chocolate",
+        "the cupcakes in or around the cupcake tray",
+        "the m&m pieces",
+        "1,000 yen coins",
+        "1/2 inch bolts",
+        "knots",
+        "snowman without snow",
+    ],
+)
+def test_one_kind_of_thing_may_be_asked_for_in_any_words(text: str) -> None:
+    check_question(text)
+
+
+@pytest.mark.parametrize("joint", [", ", "; ", ",", " and ", " or ", " & ", " + ", "/", "|", "、", "，", " AND "])
+def test_a_list_is_refused_and_its_first_item_named(joint: str) -> None:
+    with pytest.raises(LikewiseError, match=r"is a list; expected one kind of thing at a time, such as 'coins'"):
+        check_question(f"coins{joint}apples")
+    with pytest.raises(LikewiseError, match="is a list"):
+        check_question(f"coins{joint}sheep{joint}red apples")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("everything except coins", "all but coins", "not coins", "anything but coins", "Everything EXCEPT coins"),
+        *("coins other than pennies", "coins without holes", "coins excluding pennies", "coins apart from pennies"),
+        *("coins, but not pennies", "coins rather than buttons"),
+    ],
+)
+def test_what_leaves_something_out_is_refused_with_what_to_do_instead(text: str) -> None:
+    with pytest.raises(LikewiseError, match=r"is not understood.*boxes round them as negatives"):
+        check_question(text)
+
+
+def test_every_name_of_the_published_sets_and_of_the_bundled_model_may_be_asked_for(data_dir: Path) -> None:
+    described = json.loads((data_dir / "fsc147" / "FSC-147-D.json").read_text())
+    classes = (data_dir / "fsc147" / "ImageClasses_FSC147.txt").read_text().splitlines()
+    names = {text for record in described.values() for text in record.values() if isinstance(text, str)}
+    names |= {line.partition("\t")[2].strip() for line in classes}
+    names |= set(preset("countx-lite").config.vocabulary)
+    assert len(names) > 300
+    for name in sorted(names - {""}):
+        check_question(name)

@@ -300,7 +300,7 @@ class Trust:
         the spread was learnt, and what follows from it is no measure of anything.
         """
         below, above = (by * self.spread(signs) for by in (self.below, self.above))
-        if not (above <= math.log(WIDEST_FACTOR) and math.isfinite(below) and math.isfinite(count)):
+        if not (0 <= below < math.inf and 0 <= above <= math.log(WIDEST_FACTOR) and math.isfinite(count)):
             return None
         low, high = ((count + 0.5) * math.exp(by) - 0.5 for by in (-below, above))
         return max(low, 0.0), high

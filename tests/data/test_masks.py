@@ -6,6 +6,7 @@ from pycocotools import mask as coco
 from skimage.measure import points_in_poly
 
 from likewise.data.masks import box_mask, discs_mask, polygons_mask, segmentation_mask
+from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import encode_rle
 
 CENTRES = np.stack(np.meshgrid(np.arange(30) + 0.5, np.arange(20) + 0.5), -1)
@@ -39,3 +40,22 @@ def test_polygons_are_filled_as_coco_fills_them_but_for_their_outline():
 def test_run_lengths_may_stand_for_polygons():
     mask = box_mask((4, 4, 9, 9), 20, 30)
     assert np.array_equal(segmentation_mask(encode_rle(mask), 20, 30), mask)
+
+
+def test_a_polygon_that_is_not_in_a_list_is_the_only_one():
+    corners = [5, 5, 35, 5, 35, 35]
+    assert np.array_equal(segmentation_mask(corners, 40, 60), segmentation_mask([corners], 40, 60))
+    assert not segmentation_mask([], 40, 60).any()
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        *([[]], [[5, 5, 35]], [[5, 5, 35, 5, 35]], [[5, 5, 35, 5]], [[5, 5, 35, 5, 35, float("nan")]], [["a"] * 6]),
+        *([[[5, 5], [35, 5], [35, 35]]], [5, 5], [[5, 5, 35, 5, 35, 35], 4], "5 5 35 5 35 35", 5, None),
+        *({"size": [2, 2]}, {"counts": [4]}, {"size": [2, 2], "counts": [3]}, {"size": 2, "counts": None}),
+    ],
+)
+def test_what_is_no_polygon_is_named(segmentation):
+    with pytest.raises(LikewiseError, match="^annotation 7"):
+        segmentation_mask(segmentation, 40, 60, "annotation 7")

@@ -259,3 +259,101 @@ def test_a_folder_is_opened_by_its_look(data_dir: Path):
     assert type(open_counting(data_dir / "fsc147" / "mini", "val")).__name__ == "FSC147"
     with pytest.raises(LikewiseError, match="one class each"):
         open_counting(data_dir / "fsc147" / "mini", None, ("nuclei", "platelets"))
+
+
+def opened(folder: Path, images: list[dict[str, Any]], notes: list[Any], **more: Any) -> CountingFolder:
+    for each in images:
+        Image.new("RGB", (40, 30)).save(folder / "a.png" if each.get("id") is None else folder / f"{each['id']}.png")
+    content = {"images": images, "annotations": notes, **more}
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return CountingFolder(folder)
+
+
+def plain(number: Any, **more: Any) -> dict[str, Any]:
+    return {"id": number, "file_name": f"{number}.png", **more}
+
+
+DOT = {"point": [9, 9]}
+
+
+@pytest.mark.parametrize(
+    ("images", "notes", "more", "message"),
+    [
+        ([plain(1)], [{"image_id": "1", **DOT}], {}, r"one annotation belongs to no image: image_id '1'.*the number 1"),
+        ([plain("1")], [{"image_id": 1, **DOT}], {}, r"belongs to no image: image_id 1 .*the text '1', not the number 1"),
+        ([plain(1)], [{"image_id": 1, **DOT}, *[{"image_id": i, **DOT} for i in (7, 8, 7)]], {},
+         r"3 annotations belong to no image: image_id 7, 8 \(the first is annotations\[1\]\)"),
+        ([plain("dish1")], [{"image_id": "dish", **DOT}], {}, "did you mean 'dish1'"),
+        ([plain(1), {**plain(1), "file_name": "b.png"}], [], {}, r"images\[0\] and images\[1\] both have id 1"),
+        ([plain(1), {**plain(2), "file_name": "1.png"}], [], {}, r"both have file_name '1.png'"),
+        ([plain(True)], [], {}, "id is True; expected a number or a text"),
+        ([plain(None)], [], {}, "id is None"),
+        ([plain(1)], [{"image_id": [1], **DOT}], {}, r"annotations\[0\]: image_id is \[1\]"),
+        ([{"id": 1, "file_name": 3}], [], {}, "file_name is 3; expected a text"),
+        ([plain(1, width="40", height="30")], [], {}, "width is '40'; expected a number"),
+        ([plain(1, width=40)], [], {}, "a width or a height alone"),
+        ([plain(1, count="57")], [], {}, "count is '57'"),
+        ([plain(1, count=-1)], [], {}, "count is -1"),
+        ([plain(1, prompt=["a"])], [], {}, "prompt is"),
+        ([plain(1, exemplars={"bbox": [1, 1, 2, 2]})], [], {}, "expected a list of boxes"),
+        ([plain(1)], [{"image_id": 1, "bbox": ["1", "2", "3", "4"]}], {}, "expected 4 numbers"),
+        ([plain(1)], [{"image_id": 1, "bbox": [9, 9, -3, 4]}], {}, "neither of them negative"),
+        ([plain(1)], [{"image_id": 1, "bbox": [1, 2, float("nan"), 4]}], {}, "expected 4 numbers"),
+        ([plain(1)], [{"image_id": 1, "point": [1, float("inf")]}], {}, "expected 2 numbers"),
+        ([plain(1)], [{"image_id": 1, "iscrowd": "0", **DOT}], {}, "iscrowd is '0'; expected one of 0, 1"),
+        ([plain(1)], [{"image_id": 1, "visible": "much", **DOT}], {}, "visible is 'much'"),
+        ([plain(1)], [{"image_id": 1, "category_id": "1", **DOT}], {"categories": CATEGORIES},
+         "belongs to no category: category_id '1'.*the number 1"),
+        ([plain(1)], [], {"categories": [CATEGORIES[0], CATEGORIES[0]]}, "both have id 1"),
+        ([plain(1, exemplars=[{"bbox": [1, 1, 2, 2], "category_id": 9}])], [], {"categories": CATEGORIES},
+         "an exemplar is of category 9"),
+        ([plain(1, exemplars=[{"bbox": [1, 1, 2, 2], "annotation_id": 9}])], [{"id": 8, "image_id": 1, **DOT}], {},
+         "an exemplar is annotation 9, of which the picture has 0"),
+    ],
+)  # fmt: skip
+def test_every_record_is_used_or_named(
+    tmp_path: Path, images: list[dict[str, Any]], notes: list[Any], more: dict[str, Any], message: str
+):
+    with pytest.raises(LikewiseError, match=message):
+        opened(tmp_path, images, notes, **more)
+
+
+def test_points_outside_their_picture_are_named_when_read(tmp_path: Path):
+    notes = [
+        {"image_id": 1, "point": [39, 29]},
+        {"image_id": 1, "point": [48, 9]},
+        {"image_id": 2, "bbox": [35, 1, 9, 3]},
+    ]
+    data = opened(tmp_path, [plain(1), plain(2)], notes)
+    with pytest.raises(LikewiseError, match=r"1.png: 1 of 2 annotated points lie outside the picture.*\(48, 9\)"):
+        data[0]
+    assert data[1].count == 1  # a box may reach out of it
+
+
+@pytest.mark.parametrize("folder", ["images", "images/deep"])
+def test_names_written_on_windows_are_found(tmp_path: Path, folder: str):
+    (tmp_path / folder).mkdir(parents=True)
+    Image.new("RGB", (40, 30)).save(tmp_path / folder / "a.png")
+    name = f"{folder}/a.png".replace("/", "\\")
+    (tmp_path / "annotations.json").write_text(json.dumps({"images": [{"id": 1, "file_name": name, "count": 3}]}))
+    assert CountingFolder(tmp_path)[0].count == 3
+    Image.new("RGB", (20, 20)).save(tmp_path / name)  # a file of just this name comes first
+    assert CountingFolder(tmp_path)[0].image.shape == (3, 20, 20)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_byte_order_marks_are_no_part_of_the_file(tmp_path: Path, encoding: str):
+    Image.new("RGB", (40, 30)).save(tmp_path / "é.png")
+    text = json.dumps({"images": [{"id": 1, "file_name": "é.png", "count": 3}]}, ensure_ascii=False)
+    (tmp_path / "annotations.json").write_text(text, encoding=encoding)
+    assert CountingFolder(tmp_path)[0].count == 3
+
+
+def test_splits_may_be_numbers_and_names_must_be_of_one_category(tmp_path: Path):
+    data = opened(tmp_path, [plain(1, split=1, count=2), plain(2, split=2, count=3)], [])
+    assert len(data) == 2
+    assert CountingFolder(tmp_path, "2")[0].count == 3
+    twins = [{"id": 1, "name": "nut"}, {"id": 2, "name": "Nut"}]
+    opened(tmp_path, [plain(1)], [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 3]}], categories=twins)
+    with pytest.raises(LikewiseError, match=r"several categories 'nut', with the ids 1, 2"):
+        CountingFolder(tmp_path, category="nut")
