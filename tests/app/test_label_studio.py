@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import math
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+
+from likewise.app.label_studio import _examples
 
 from .conftest import BOXES, coins, encoded
 
@@ -106,3 +111,86 @@ def test_what_cannot_be_answered_is_refused(
     answer = ask(client, {"data": {"photo": photo}}, **more)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]
+
+
+def turned(x0: float, y0: float, x1: float, y1: float, degrees: float, label: str = "coin") -> dict[str, Any]:
+    """A rectangle turned about its centre by so many degrees, as Label Studio writes it."""
+    turn = math.radians(degrees)
+    middle, half = ((x0 + x1) / 2, (y0 + y1) / 2), ((x1 - x0) / 2, (y1 - y0) / 2)
+    corner = (
+        middle[0] - half[0] * math.cos(turn) + half[1] * math.sin(turn),
+        middle[1] - half[0] * math.sin(turn) - half[1] * math.cos(turn),
+    )
+    drawn = rectangle(corner[0], corner[1], corner[0] + x1 - x0, corner[1] + y1 - y0)
+    return {**drawn, "value": {**drawn["value"], "rotation": degrees, "rectanglelabels": [label]}}
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270, -90, 360, 30, 211.5])
+def test_a_turned_rectangle_is_the_upright_box_round_it(degrees: float) -> None:
+    box = (60.0, 40.0, 100.0, 60.0)
+    [[found], labels] = _examples([turned(*box, degrees)], SimpleNamespace(width=180, height=130))
+    turn = np.radians(degrees)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    corners = np.array([(x, y) for x in (-20, 20) for y in (-10, 10)]) @ matrix.T + (80, 50)
+    assert found == pytest.approx((*corners.min(axis=0), *corners.max(axis=0)), abs=1e-6)
+    assert labels == [("coin",)]
+
+
+def test_a_rectangle_is_cut_at_the_edge_of_the_picture() -> None:
+    [[found], _] = _examples([rectangle(-5, 10, 30, 135)], SimpleNamespace(width=180, height=130))
+    assert found == pytest.approx((0, 10, 30, 130))
+
+
+TWO_KINDS = CONFIG.replace("</KeyPointLabels>", '<Label value="pill"/></KeyPointLabels>')
+
+
+def test_each_label_is_counted_by_its_own_examples(client: TestClient) -> None:
+    picture = client.get("/api/v1/pictures").json()["pictures"][0]["id"]
+    questions = [{"picture": picture, "exemplars": [box]} for box in BOXES[:2]]
+    apart = [client.post("/api/v1/count", json=question).json()["points"] for question in questions]
+    drawn = [turned(*BOXES[0], 0, "pill"), turned(*BOXES[1], 0, "coin")]
+    answer = ask(client, {"data": {"photo": "a2.png"}}, params={"context": {"result": drawn}}, label_config=TWO_KINDS)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["results"][0]["result"]
+    labels = [each["value"]["keypointlabels"] for each in found]
+    assert labels == [["pill"]] * len(apart[0]) + [["coin"]] * len(apart[1])
+    places = [(each["value"]["x"] * 1.8, each["value"]["y"] * 1.3) for each in found]
+    assert np.allclose(places, apart[0] + apart[1], atol=0.02)
+
+
+def test_a_label_that_key_points_do_not_have(client: TestClient) -> None:
+    alone = {"context": {"result": [turned(*BOXES[0], 0, "penny")]}}
+    (prediction,) = ask(client, {"data": {"photo": "a2.png"}}, params=alone).json()["results"]
+    assert {each["value"]["keypointlabels"][0] for each in prediction["result"]} == {"coin"}
+    both = {"context": {"result": [turned(*BOXES[0], 0, "penny"), turned(*BOXES[1], 0, "coin")]}}
+    answer = ask(client, {"data": {"photo": "a2.png"}}, params=both)
+    assert answer.status_code == 422
+    assert "no such label; it has 'coin'" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "all",
+        [{"type": "rectanglelabels", "value": {"x": "1", "y": 2, "width": 3, "height": 4}}],
+        [{"type": "rectanglelabels", "value": {"x": 1, "y": 2, "width": 3, "height": 4, "rotation": [90]}}],
+        [{"type": "rectanglelabels", "value": {"x": 1, "y": 2, "width": 0, "height": 4}}],
+        [{"type": "rectanglelabels", "value": {"x": 101, "y": 2, "width": 3, "height": 4}}],
+        [{"type": "rectanglelabels", "value": {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": "coin"}}],
+        [{"type": "rectanglelabels", "value": {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": [{}]}}],
+        [turned(*BOXES[0], 0, str(number)) for number in range(21)],
+    ],
+)
+def test_a_rectangle_that_is_none_is_refused(client: TestClient, result: Any) -> None:
+    answer = ask(client, {"data": {"photo": "a2.png"}}, params={"context": {"result": result}})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "result", [None, [], [5], [{"type": "rectanglelabels", "value": 5}], [{"type": "brushlabels"}]]
+)
+def test_what_is_no_rectangle_is_no_example(client: TestClient, result: Any) -> None:
+    task = {"data": {"photo": "a2.png"}, "annotations": [{"result": result}]}
+    (prediction,) = ask(client, task, params={"context": None}).json()["results"]
+    assert prediction["result"] == []

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from likewise import cli
-from likewise.predict import load
+from likewise.predict import Counter, load
 from likewise.registry import preset
 from likewise.weights import save_checkpoint
 
@@ -131,3 +131,14 @@ def test_one_set_is_not_enough(
     assert "expected 20 pictures of two sets or more" in capsys.readouterr().err
     assert run("calibrate", "s3n-lite", "--data", sets[0], "-o", tmp_path / "x.safetensors") == 2
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_too_few_pictures_are_told_before_any_is_counted(
+    sets: list[Path], model: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(Counter, "count", None)
+    out = tmp_path / "x.safetensors"
+    assert run("calibrate", model, "--data", sets[0], "--data", sets[1], "-o", out, "--limit", 9) == 2
+    assert "18 pictures of 2 sets are too few" in capsys.readouterr().err
+    assert run("calibrate", model, "--data", sets[0], "--data", sets[0], "-o", out) == 2
+    assert "24 pictures of 1 set are too few" in capsys.readouterr().err

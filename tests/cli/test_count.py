@@ -240,6 +240,24 @@ def test_the_table_has_interval_and_warnings(dishes: Path, count, model: str, tm
     assert rows(Path("b.csv"))[0]["low"] == rows(Path("b.csv"))[0]["high"] == ""
 
 
+def test_the_table_tells_what_was_asked_and_a_folder_with_boxes_is_warned_of(dishes: Path, count, model: str) -> None:
+    shown = count(dishes, *BOX, "--csv", "a.csv")
+    warned = "note: --box: the same pixels are taken in all 4 pictures; to show an example in one picture, use --like"
+    assert warned in shown.err
+    [row, *_] = rows(Path("a.csv"))
+    assert json.loads(row["prompt"]) == {"exemplars": [[10, 10, 30, 30]]}
+    assert row["weights"] == model
+    shown = count(dishes / "dish1.png", "--like", "dishes/dish2.png:10,10,30,30", "--csv", "b.csv")
+    assert shown.err == ""
+    assert json.loads(rows(Path("b.csv"))[0]["prompt"]) == {"like": [["dishes/dish2.png", [10, 10, 30, 30]]]}
+
+
+def test_results_are_short_where_they_are_shown(dishes: Path, model: str) -> None:
+    result = load(model).count(dishes / "dish1.png", [(10, 10, 30, 30)])
+    assert repr(result).startswith(f"<CountResult of {result.source}: {result.count:.2f} by tiny")
+    assert len(repr(result)) < 100
+
+
 def test_negatives_and_full_trust_are_passed_on(dishes: Path, count, tmp_path: Path) -> None:
     lite = preset("spdcn-lite")
     torch.manual_seed(0)
@@ -316,6 +334,8 @@ def test_overlays_beside_their_pictures_are_not_counted(dishes: Path, count) -> 
         (("dishes", "--like", "dishes/dish1.png:1,1,999,9"), "like: dishes/dish1.png: exemplars[0]"),
         (("dishes", *BOX, "--region", "0,0,1,1"), "expected three or more corners"),
         (("dishes", "--text", "cells"), "tiny takes no text; it takes exemplars"),
+        (("dishes", "--text", "cells, coins"), "is a list; expected one kind of thing at a time"),
+        (("dishes", "--text", "everything except coins"), "boxes round them as negatives"),
         (("dishes", *BOX, "--model", "spdcn-light"), "did you mean 'spdcn-lite'"),
         (("dishes", *BOX, "--model", "gone.safetensors"), "gone.safetensors"),
         (("none/*.png", *BOX), "none/*.png matches no file"),

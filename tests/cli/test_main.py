@@ -60,6 +60,17 @@ def test_the_verbs_are_the_ones_written_down() -> None:
     assert verbs == set(OPTIONS)
 
 
+def test_either_spelling_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recognise", "--help") == 0
+    assert "Say what pictures show" in capsys.readouterr().out
+
+
+def test_errors_do_nothing_to_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cli, "build_app", broken_app(LikewiseError("no such file: \x1b[2J\udcfc.jpg")))
+    assert run("count") == 2
+    assert capsys.readouterr().err == "error: no such file: \\u001b[2J\\udcfc.jpg\n"
+
+
 def test_starting_up_imports_nothing_heavy() -> None:
     code = (
         "import sys, likewise, likewise.cli\n"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -9,7 +10,8 @@ from safetensors.torch import save_file
 import likewise.weights
 from likewise.cli.models import describe, models
 from likewise.errors import LikewiseError
-from likewise.registry import model_names, preset
+from likewise.registry import load_model, model_names, preset
+from likewise.weights import file_sha256, save_checkpoint
 
 
 def test_table_names_every_model(capsys, monkeypatch):
@@ -65,3 +67,29 @@ def test_bundled_weights_are_told_from_those_to_fetch(monkeypatch, tmp_path):
 def test_unknown_model_gets_the_nearest_name():
     with pytest.raises(LikewiseError, match="spdcn-lite"):
         models("spdcn-light")
+
+
+def test_the_config_is_the_one_that_is_loaded():
+    for name in ("spdcn-lite", "countx-lite"):
+        loaded = dataclasses.asdict(load_model(name)[1].config)
+        told = describe(preset(name))
+        assert told["knows"] == list(loaded.pop("vocabulary", []))
+        assert told["config"] == loaded
+
+
+def test_a_file_is_a_model_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    tiny = preset("s3n-lite")
+    config = dataclasses.replace(tiny.config, classes=2, labels=("ash", "elm"))
+    path = save_checkpoint(tmp_path / "trees.safetensors", tiny.model(config))
+    models(str(path))
+    shown = capsys.readouterr().out
+    for part in ("trees", "recognize", f"in {path}", "ash, elm", "classes = 2", file_sha256(path)):
+        assert part in shown
+    models(str(path), as_json=True)
+    assert json.loads(capsys.readouterr().out)["knows"] == ["ash", "elm"]
+    (tmp_path / "broken.safetensors").write_bytes(b"x")
+    with pytest.raises(LikewiseError, match="not a complete safetensors file"):
+        models(str(tmp_path / "broken.safetensors"))
+    with pytest.raises(LikewiseError, match="no checkpoint at"):
+        models(str(tmp_path / "none.safetensors"))

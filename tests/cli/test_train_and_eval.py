@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from skimage import data
 
 from likewise import predict, recipes
 from likewise.cli import main
-from likewise.cli.train import _tell_best, settings
+from likewise.cli.train import _tell_best, descriptions, settings
 from likewise.engine.config import TrainConfig
 from likewise.errors import LikewiseError
 from likewise.recipes import Recipe
@@ -23,6 +23,14 @@ from likewise.recipes import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(TrainConfig):
+    """Settings of a run that is none.
+
+    Attributes:
+        data: where the pictures are, which
+            nobody looks at.
+        canvas: height and width.
+    """
+
     data: Path
     out: Path = Path("runs/pretend")
     canvas: tuple[int, int] = (384, 576)
@@ -102,6 +110,26 @@ def test_train_lists_recipes_and_settings(only_pretend: None, capsys: pytest.Cap
     assert "--batch-size" in told
     assert "to be given" in told
     assert told.index("to be given") < told.index("--batch-size")  # what has to be said comes first
+
+
+def test_settings_are_described_where_they_are_listed(only_pretend: None, capsys, monkeypatch) -> None:
+    assert descriptions(Settings)["data"] == "where the pictures are, which nobody looks at."
+    assert descriptions(Settings)["seed"].startswith("of everything random")
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run("train", "pretend", "--list") == 0
+    assert "which nobody looks at" in capsys.readouterr().out
+
+
+def test_every_setting_of_every_recipe_is_described() -> None:
+    for name in recipes.recipe_names():
+        settings_of = recipes.recipe(name).settings
+        missing = {each.name for each in fields(settings_of)} - set(descriptions(settings_of))
+        assert not missing, name
+
+
+def test_without_a_recipe_there_is_a_line_for_each(only_pretend: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train") == 0
+    assert capsys.readouterr().out.splitlines()[0].split(None, 1) == ["pretend", "Pretend to train."]
 
 
 def test_train_knows_its_real_recipes(capsys: pytest.CaptureFixture[str]):

@@ -57,5 +57,5 @@ def test_a_polygon_that_is_not_in_a_list_is_the_only_one():
     ],
 )
 def test_what_is_no_polygon_is_named(segmentation):
-    with pytest.raises(LikewiseError, match="^annotation 7"):
+    with pytest.raises(LikewiseError, match=r"^annotation 7"):
         segmentation_mask(segmentation, 40, 60, "annotation 7")
