@@ -64,6 +64,15 @@ def test_prediction_and_corrections_are_kept_apart_in_the_table(project: Project
     assert float(rows[1]["count"]) == float(rows[1]["predicted"]) == 3.4
 
 
+def test_a_spreadsheet_computes_nothing_and_shows_every_letter(project: Project) -> None:
+    first, *_ = project.pictures
+    named = project.model_copy(update={"pictures": [first.model_copy(update={"name": "=1+1 Zählung\n.png"})]})
+    held = to_csv(named, "count").encode()
+    assert held.startswith(b"\xef\xbb\xbfimage,")
+    [row] = csv.DictReader(io.StringIO(held.decode("utf-8-sig"), newline=""))
+    assert row["image"] == "'=1+1 Zählung\\n.png"
+
+
 def test_only_by_hand() -> None:
     picture = {**UNCOUNTED, "exemplars": [], "added": [[1, 1], [2, 2]]}
     project = Project.model_validate({"format": 1, "pictures": [picture]})

@@ -7,8 +7,6 @@ Points and boxes are in pixels of the upright picture.
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,8 @@ import numpy as np
 from likewise.app.project import Project, ProjectPicture
 from likewise.app.strokes import Marked, marked
 from likewise.boxes import mask_box
+from likewise.cli.ledger import BOM
+from likewise.cli.plain_text import csv_field, text_cell
 from likewise.results import SegmentResult
 from likewise.results.annotations import NAMELESS, MaskAnnotation, PointAnnotations
 from likewise.results.formats import format_of
@@ -31,16 +31,17 @@ def to_csv(project: Project, task: str) -> str:
 
     ``count`` is what the workbench shows, prediction and corrections together; ``predicted``, ``added`` and
     ``removed`` are its parts; ``low`` and ``high`` belong to the prediction, and are empty where they are not known.
+    Spreadsheets open it as it is: a byte order mark comes before letters beyond ASCII, and no cell is computed.
     """
     columns, row = {
         "count": (COUNT_COLUMNS, _count_row),
         "segment": (SEGMENT_COLUMNS, _segment_row),
         "recognize": (RECOGNIZE_COLUMNS, _recognize_row),
     }[task]
-    lines = io.StringIO()
     rows = [found for picture in project.pictures if (found := row(picture)) is not None]
-    csv.writer(lines).writerows([columns, *rows])
-    return lines.getvalue()
+    cells = [["" if cell is None else text_cell(cell) for cell in row] for row in (columns, *rows)]
+    table = "".join(",".join(map(csv_field, row)) + "\r\n" for row in cells)
+    return table if table.isascii() else BOM.decode() + table
 
 
 def to_format(project: Project, task: Task, form: str) -> str:
