@@ -14,7 +14,8 @@ from likewise.errors import LikewiseError
 
 #: Every verb with every option. Changing one breaks somebody's script: it is a decision, made here.
 OPTIONS = {
-    "count": "--box --csv --format --json --like --model --negative --output --overwrite --region --text --trust -o IMAGES",
+    "count": "--box --csv --format --json --like --model --negative --output --overwrite --region --text --trust -o"
+    " IMAGES",
     "segment": "--csv --format --json --model --output --overwrite --support -o QUERIES",
     "recognize": "--csv --json --model --output --overwrite -o IMAGES",
     "eval": "--both --category --data --exemplars --fold --json --limit --prompts --seed --shots --split --suite --sum"

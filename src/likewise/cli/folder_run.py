@@ -123,11 +123,14 @@ class Job(ABC):
         return fingerprint({"version": likewise.__version__, **self._weights(), **self.settings()})
 
     def weights_file(self) -> Path | None:
-        """The file of the model's weights; None where there is none of its own."""
+        """The file of the model's weights, as it was given, or the name of the bundled one; None where there is none."""
         from likewise.registry import preset
 
         file = Path(self.model)
-        return file if file.is_file() else preset(self.model).card.path
+        if file.is_file():
+            return file
+        bundled = preset(self.model).card.file
+        return None if bundled is None else Path(bundled)
 
     def _weights(self) -> dict[str, Any]:
         from likewise.registry import preset

@@ -73,23 +73,24 @@ class CountReport:
     def trust(self) -> dict[str, float]:
         """Whether intervals and warnings can be relied on; empty where there are no intervals.
 
-        ``coverage``: the share of truths inside their interval. ``nae_doubtful`` and ``nae_rest``: the mean relative
-        error of the third with the widest intervals, and of the others. ``warned``: the share with a warning,
-        ``nae_warned`` and ``nae_unwarned`` their errors and those of the others.
+        ``coverage``: the share of truths inside their interval, where it is known. ``nae_doubtful`` and ``nae_rest``:
+        the mean relative error of the third with the widest intervals, those that are not known before all, and of the
+        others. ``warned``: the share with a warning, ``nae_warned`` and ``nae_unwarned`` their errors and those of the
+        others.
         """
         held = [p for p in self.per_image if p.low is not None and p.high is not None]
         if not held:
             return {}
-        widest = sorted(held, key=_width, reverse=True)
+        widest = sorted(self.per_image, key=_width, reverse=True)
         third = round(len(widest) / 3)
-        warned = [p for p in held if p.warnings]
+        warned = [p for p in self.per_image if p.warnings]
         return {
             "coverage": sum(_inside(p) for p in held) / len(held),
             "nae_doubtful": _nae(widest[:third]),
             "nae_rest": _nae(widest[third:]),
-            "warned": len(warned) / len(held),
+            "warned": len(warned) / len(self.per_image),
             "nae_warned": _nae(warned),
-            "nae_unwarned": _nae([p for p in held if not p.warnings]),
+            "nae_unwarned": _nae([p for p in self.per_image if not p.warnings]),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,8 +104,10 @@ class CountReport:
 
 
 def _width(counted: Counted) -> float:
-    """Of an interval, in the measure in which it is symmetric."""
-    return math.log(((counted.high or 0.0) + 0.5) / ((counted.low or 0.0) + 0.5))
+    """Of an interval, in the measure in which it is symmetric; endless where it is not known."""
+    if counted.low is None or counted.high is None:
+        return math.inf
+    return math.log((counted.high + 0.5) / (counted.low + 0.5))
 
 
 def _inside(counted: Counted) -> bool:
