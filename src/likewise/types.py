@@ -244,10 +244,6 @@ class ClassBatch:
         return replace(self, image=self.image.to(device, **kwargs), target=self.target.to(device, **kwargs))
 
 
-#: Log of the largest spread, and the largest step of an interval: beyond, a count says nothing anyway.
-_MAX_LOG = 12.0
-
-
 @dataclass(frozen=True)
 class Trust:
     """How far off the counts of some weights are, judged by signs: fitted, and part of a config, so that it travels.

@@ -141,4 +141,4 @@ def test_too_few_pictures_are_told_before_any_is_counted(
     assert run("calibrate", model, "--data", sets[0], "--data", sets[1], "-o", out, "--limit", 9) == 2
     assert "18 pictures of 2 sets are too few" in capsys.readouterr().err
     assert run("calibrate", model, "--data", sets[0], "--data", sets[0], "-o", out) == 2
-    assert "24 pictures of 1 set are too few" in capsys.readouterr().err
+    assert "24 pictures of 1 sets are too few" in capsys.readouterr().err

@@ -144,6 +144,15 @@ def test_trust_is_measured_by_coverage_and_by_the_errors_of_what_was_doubted():
     assert report.to_dict()["coverage"] == found["coverage"]
 
 
+def test_where_an_interval_is_not_known_a_count_is_doubted_most():
+    counted = [
+        Counted(str(i), None, 10.0, float(c), 0.1, low, high, ())
+        for i, (c, low, high) in enumerate(((40, None, None), (10, 1, 99), (10, 9, 11)))
+    ]
+    found = CountReport(tuple(counted)).trust()
+    assert (found["coverage"], found["nae_doubtful"], found["nae_rest"]) == (1.0, 3.0, 0.0)
+
+
 def test_interval_signs_and_warnings_reach_the_report(folder: Path):
     class Sure(Off):
         def count(self, image: np.ndarray, exemplars: Any = (), *, text: str | None = None, trust: str = "none") -> Any:

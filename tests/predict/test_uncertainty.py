@@ -108,7 +108,8 @@ def test_the_interval_is_so_many_spreads_of_the_log() -> None:
     assert TRUST.spread({"blunt": math.log(2), "alone": 2.0, "else": 9.0}) == pytest.approx(0.1 * 2 * math.e)
     low, high = TRUST.interval(19.5, {})
     assert (low, high) == pytest.approx((20 * math.exp(-0.1) - 0.5, 20 * math.exp(0.2) - 0.5))
-    assert TRUST.interval(0.0, {"alone": 9.0})[0] == 0.0
+    assert TRUST.interval(0.0, {"alone": 5.0})[0] == 0.0
+    assert TRUST.interval(0.0, {"alone": 9.0}) is None  # up to millions: that is no interval
     with pytest.raises(LikewiseError, match="1 weights for 2 signs"):
         replace(TRUST, weights=(1.0,))
 
@@ -119,6 +120,8 @@ def test_a_spread_beyond_doubt_is_warned_of_with_the_interval() -> None:
     low, high = TRUST.interval(20.0, signs)
     assert f"from {low:.0f} to {high:.0f}" in last
     assert warnings_of(looked(), {**signs, "blunt": 0.0}, TRUST) == ()
+    *_, last = warnings_of(looked(), {**signs, "alone": 9.0}, TRUST)
+    assert "may be far off: how far, is not known" in last
 
 
 class Leaning(nn.Module):

@@ -81,7 +81,7 @@ def calibrate(
     for name, trust in (("fast", inference.trust), ("full", inference.trust_full)):
         if trust is not None:
             _show(name, trust)
-    print(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
+    print(f"{printable(output)}, learnt from {len(cases)} pictures of {len(data)} sets")
 
 
 def _check_enough(data: Sequence[str], limit: int | None, exemplars: int | None) -> None:

@@ -123,7 +123,7 @@ class Job(ABC):
         return fingerprint({"version": likewise.__version__, **self._weights(), **self.settings()})
 
     def weights_file(self) -> Path | None:
-        """The file of the model's weights, as it was given, or the name of the bundled one; None where there is none."""
+        """The file of the model's weights, as it was given, or the bundled one's name; None where there is none."""
         from likewise.registry import preset
 
         file = Path(self.model)

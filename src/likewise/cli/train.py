@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import sys
-=======
-import inspect
-import re
->>>>>>> 3fd7a6e (Name every record of annotations that is not used, count each kind of a Label Studio task, and tell the config that is loaded)
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
@@ -47,7 +43,7 @@ def train(
         (_compare if published else _tell)(chosen)
         return 0
     weights = chosen.run(settings(chosen, overrides))
-    print(weights)
+    print(printable(weights))
     _tell_best(weights)
     return 0
 
@@ -121,7 +117,6 @@ def _tell(recipe: Recipe) -> None:
     console.print(table)
 
 
-<<<<<<< HEAD
 def _compare(recipe: Recipe) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -135,14 +130,3 @@ def _compare(recipe: Recipe) -> None:
     for each in recipe.published:
         table.add_row(*map(escape, each.row), style=None if each.same else "bold")
     Console(highlight=False).print(table)
-=======
-def descriptions(settings: type) -> dict[str, str]:
-    """What a class's docstring, and those of the classes it is made from, say of each attribute."""
-    found: dict[str, str] = {}
-    for cls in reversed(settings.__mro__):
-        _, _, listed = inspect.cleandoc(vars(cls).get("__doc__") or "").partition("Attributes:\n")
-        section = re.split(r"\n(?=\S)", listed)[0]
-        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE):
-            found[name] = " ".join(text.split())
-    return found
->>>>>>> 3fd7a6e (Name every record of annotations that is not used, count each kind of a Label Studio task, and tell the config that is loaded)

@@ -105,8 +105,10 @@ def check_enough(cases: int, groups: int) -> None:
         LikewiseError: there are not.
     """
     if cases < FEWEST_CASES or groups < 2:
-        found = f"{cases} pictures of {groups} set{'s' * (groups != 1)}"
-        raise LikewiseError(f"{found} are too few to learn from; expected {FEWEST_CASES} pictures of two sets or more")
+        found = f"{cases} pictures of {groups}"
+        raise LikewiseError(
+            f"{found} sets are too few to learn from; expected {FEWEST_CASES} pictures of two sets or more"
+        )
 
 
 def quantile(values: Array, says: Array, share: float) -> float:

@@ -80,7 +80,7 @@ class Coco20i:
         notes = self._notes.get((int(record["id"]), kind), [])
         for note in sorted(notes, key=lambda n: not n.get("iscrowd")):  # what is a thing for sure is written last
             name = f"{record['file_name']}: segmentation of annotation {note.get('id')}"
-            mask = segmentation_mask(note["segmentation"], *image.shape[:2], name)
+            mask = segmentation_mask(note["segmentation"], *image.shape[:2], name=name)
             if mask.shape != label.shape:
                 raise LikewiseError(f"{record['file_name']}: a mask is {mask.shape}, the picture {label.shape}")
             label[mask] = IGNORED if note.get("iscrowd") else 1
