@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -130,3 +132,14 @@ def _compare(recipe: Recipe) -> None:
     for each in recipe.published:
         table.add_row(*map(escape, each.row), style=None if each.same else "bold")
     Console(highlight=False).print(table)
+
+
+def descriptions(settings: type) -> dict[str, str]:
+    """What a class's docstring, and those of the classes it is made from, say of each attribute."""
+    found: dict[str, str] = {}
+    for cls in reversed(settings.__mro__):
+        _, _, listed = inspect.cleandoc(vars(cls).get("__doc__") or "").partition("Attributes:\n")
+        section = re.split(r"\n(?=\S)", listed)[0]
+        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE):
+            found[name] = " ".join(text.split())
+    return found

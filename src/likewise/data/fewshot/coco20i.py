@@ -76,11 +76,12 @@ class Coco20i:
         """
         record = self.images[index]
         image = read_image(self.folder / record["file_name"])
-        label = np.zeros(image.shape[:2], np.uint8)
+        height, width = image.shape[:2]
+        label = np.zeros((height, width), np.uint8)
         notes = self._notes.get((int(record["id"]), kind), [])
         for note in sorted(notes, key=lambda n: not n.get("iscrowd")):  # what is a thing for sure is written last
             name = f"{record['file_name']}: segmentation of annotation {note.get('id')}"
-            mask = segmentation_mask(note["segmentation"], *image.shape[:2], name=name)
+            mask = segmentation_mask(note["segmentation"], height, width, name)
             if mask.shape != label.shape:
                 raise LikewiseError(f"{record['file_name']}: a mask is {mask.shape}, the picture {label.shape}")
             label[mask] = IGNORED if note.get("iscrowd") else 1
