@@ -7,6 +7,7 @@ a later run, of other pictures or without a table, draws over its own picture's 
 from __future__ import annotations
 
 import hashlib
+import io
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 #: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
 DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png")
 _MARK = "likewise-picture"
+#: The mark is in the first so many bytes of a drawing.
+_MARKED_WITHIN = 1024
 #: Longest name that is left as it is, in bytes: file systems take 255, with the ending and while it is written.
 _LONGEST = 200
 
@@ -143,15 +146,23 @@ def _state(paths: Sequence[Path], drawn: int, mine: str, taken: dict[str, str]) 
 
 
 def _mark_in(path: Path) -> str:
-    from PIL import Image
-
+    """The mark of a PNG file, from the texts before its pixels; "" where it has none, or is none."""
     try:
         if not path.is_file():
             return ""
-        with Image.open(path, formats=("PNG",)) as drawing:
-            return str(drawing.info.get(_MARK, ""))
-    except Exception:  # noqa: BLE001  # whatever it is, it was not drawn here
+        with path.open("rb") as file:
+            held = io.BytesIO(file.read(_MARKED_WITHIN))
+    except OSError:
         return ""
+    if held.read(8) != b"\x89PNG\r\n\x1a\n":
+        return ""
+    while len(start := held.read(8)) == 8:
+        length, kind = int.from_bytes(start[:4], "big"), start[4:]
+        key, _, text = held.read(length).partition(b"\0")
+        if kind == b"tEXt" and key == _MARK.encode():
+            return text.decode("latin-1")
+        held.seek(4, io.SEEK_CUR)  # its checksum
+    return ""
 
 
 def _folded(name: str) -> str:
