@@ -118,12 +118,13 @@ def _numbers(text: str) -> list[float]:
 
 
 def _expand(text: str) -> list[Path]:
+    from likewise.data.decoders import is_address
     from likewise.data.images import natural
 
     path = Path(text)
     if path.is_dir():
         return _in_folder(path)
-    if path.exists() or not glob.has_magic(text):
+    if path.exists() or not glob.has_magic(text) or is_address(text):
         return [path]
     matches = [Path(m) for m in glob.glob(_literal_head(text), recursive=True)]  # noqa: PTH207  # Path.glob needs a root
     files = sorted(
