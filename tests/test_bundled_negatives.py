@@ -47,7 +47,7 @@ def test_negatives_suppress_near_twins(counter, request):
 
 
 def test_intervals_hold_on_scenes_never_trained_on(counter):
-    if counter.inference.trust is None:
+    if counter.inference.calibration is None:
         pytest.skip("the bundled weights carry no record of their errors; 'likewise calibrate' gives them one")
     config = SceneConfig(seed=11, split="val")
     held = []

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import LikewiseError
-from likewise.types import WIDEST_FACTOR, CountBatch, Prompt, PromptBatch, Trust
+from likewise.types import WIDEST_FACTOR, Calibration, CountBatch, Prompt, PromptBatch
 
 BOX = (10.0, 20.0, 30.0, 50.0)
 
@@ -142,24 +142,24 @@ def test_boxes_are_tightened_round_their_centres_but_never_to_less_than_three_fi
 def test_trust_takes_finite_numbers_only(name, value):
     numbers = {"signs": ("few",), "weights": (1.0,), "base": -2.0, "below": 1.0, "above": 2.0, "doubt": 0.1}
     with pytest.raises(LikewiseError, match=f"trust: {name} = .*expected finite numbers"):
-        Trust(**{**numbers, name: (value,) if name == "weights" else value})
+        Calibration(**{**numbers, name: (value,) if name == "weights" else value})
 
 
 @pytest.mark.parametrize("name", ["below", "above", "doubt", "weights"])
 def test_trust_takes_no_negative_numbers_but_the_base(name):
     numbers = {"signs": ("few",), "weights": (1.0,), "base": -2.0, "below": 1.0, "above": 2.0, "doubt": 0.1}
     with pytest.raises(LikewiseError, match=f"trust: {name} = "):
-        Trust(**{**numbers, name: (-1.0,) if name == "weights" else -1.0})
+        Calibration(**{**numbers, name: (-1.0,) if name == "weights" else -1.0})
 
 
 def test_an_interval_is_finite_however_odd_the_signs():
-    trust = Trust(("few",), (10.0,), -2.0, 5.0, 5.0, 0.1)
+    trust = Calibration(("few",), (10.0,), -2.0, 5.0, 5.0, 0.1)
     assert trust.interval(3.0, {"few": 1e6}) is None  # nothing is known, rather than up to anything
     assert math.isfinite(trust.spread({"few": 1e6}))
     low, high = trust.interval(3.0, {"few": 0.15})
     assert low == 0
     assert 50 < high < 350
-    usual = Trust(("few",), (1.0,), -2.0, 1.0, 2.0, 0.1)
+    usual = Calibration(("few",), (1.0,), -2.0, 1.0, 2.0, 0.1)
     spread = math.exp(-2.0 + 0.5)
     assert usual.interval(3.0, {"few": 0.5}) == pytest.approx(
         (3.5 * math.exp(-spread) - 0.5, 3.5 * math.exp(2 * spread) - 0.5)
@@ -174,7 +174,7 @@ def test_an_interval_is_two_thinkable_numbers_or_not_known(
     weight: float, base: float, below: float, above: float, sign: float, count: float
 ) -> None:
     try:
-        trust = Trust(("odd",), (weight,), base, below, above, 1.0)
+        trust = Calibration(("odd",), (weight,), base, below, above, 1.0)
     except LikewiseError:
         assert not np.isfinite((weight, base, below, above)).all() or min(weight, below, above) < 0
         return
@@ -187,7 +187,7 @@ def test_an_interval_is_two_thinkable_numbers_or_not_known(
 
 
 def test_an_interval_is_as_wide_as_was_learnt() -> None:
-    trust = Trust(("odd",), (2.0,), -1.0, 0.5, 1.5, 1.0)
+    trust = Calibration(("odd",), (2.0,), -1.0, 0.5, 1.5, 1.0)
     spread = float(np.exp(-1 + 2 * 0.25))
     low, high = (20.5 * np.exp(by * spread) - 0.5 for by in (-0.5, 1.5))
     assert trust.interval(20, {"odd": 0.25}) == pytest.approx((low, high))

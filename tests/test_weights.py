@@ -186,8 +186,8 @@ INFERENCE = {
     "preprocess": "inference.preprocess",
     "margin": "inference.margin",
     "settle": "inference.snap_peaks",
-    "trust": "inference.trust",
-    "trust_full": "inference.trust_full",
+    "trust": "inference.calibration",
+    "trust_full": "inference.calibration_full",
 }
 #: What older versions had one configuration for, and what of it the small network does not have.
 COUNTX = INFERENCE | {"by_example": "inference.counted_by"}
@@ -221,7 +221,7 @@ def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(
                 found = {part: found[part] for part in value}
             assert found == value, key
     if moved:
-        otherwise = {"margin": 0.0, "snap_peaks": None, "trust": None, "trust_full": None}
+        otherwise = {"margin": 0.0, "snap_peaks": None, "calibration": None, "calibration_full": None}
         otherwise["counted_by"] = raw.get("by_example", "")
         said = {place.removeprefix("inference."): raw[key] for key, place in INFERENCE.items() if key in raw}
         assert now["inference"] == otherwise | said

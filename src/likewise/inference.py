@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from likewise.preprocess.rules import Preprocess
-from likewise.types import Trust
+from likewise.types import Calibration
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class InferenceConfig:
         margin: a box is taken to be so many of the caller's pixels wider and higher than its thing: a rim that is a
             large part of a small thing's box (`Prompt.tightened`).
         snap_peaks: a peak whose density lies between these counts as one thing; None: sums as they are.
-        trust: how far off the counts of the weights are, where ``likewise calibrate`` has learnt it; None: not known.
-        trust_full: the same for counts whose picture is looked at again, mirrored and at another scale.
+        calibration: how far off the counts of the weights are, where ``likewise calibrate`` has learnt it; None: it is
+            not known.
+        calibration_full: the same for counts whose picture is looked at again, mirrored and at another scale.
         counted_by: weights of a counter by example that counts what these find by name (`likewise.predict.named`);
             empty: they count themselves.
     """
@@ -28,8 +29,8 @@ class InferenceConfig:
     preprocess: Preprocess
     margin: float = 0.0
     snap_peaks: tuple[float, float] | None = None
-    trust: Trust | None = None
-    trust_full: Trust | None = None
+    calibration: Calibration | None = None
+    calibration_full: Calibration | None = None
     counted_by: str = ""
 
 
@@ -38,6 +39,6 @@ FLAT_FIELDS: Final[Mapping[str, str]] = {
     "preprocess": "inference.preprocess",
     "margin": "inference.margin",
     "settle": "inference.snap_peaks",
-    "trust": "inference.trust",
-    "trust_full": "inference.trust_full",
+    "trust": "inference.calibration",
+    "trust_full": "inference.calibration_full",
 }

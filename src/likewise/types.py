@@ -29,7 +29,7 @@ Task = Literal["count", "segment", "recognize"]
 #: A corner may stick out of the picture by this many pixels (rounding in annotation tools) and is cut.
 BOX_SLACK = 1.0
 
-#: Largest spread of a count (`Trust.spread`): beyond it, nothing is known.
+#: Largest spread of a count (`Calibration.spread`): beyond it, nothing is known.
 WIDEST = 1e3
 
 #: An interval reaches up to no more than this many times the count (both with a half added): 2 to 250, not to 2500.
@@ -245,7 +245,7 @@ class ClassBatch:
 
 
 @dataclass(frozen=True)
-class Trust:
+class Calibration:
     """How far off the counts of some weights are, judged by signs: fitted, and part of a config, so that it travels.
 
     A count's spread, exp(base + the sum of weight x sign), is about what nine in ten errors stay below; errors are

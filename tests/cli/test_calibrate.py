@@ -67,9 +67,9 @@ def test_weights_learn_how_far_off_they_are(
     assert code == 0, capsys.readouterr().err
     assert "learnt from 23 pictures of 2 sets" in capsys.readouterr().out
     sure, plain = load(out), load(model)
-    assert plain.inference.trust is None
+    assert plain.inference.calibration is None
     assert sure.model.config == replace(
-        plain.model.config, inference=replace(plain.inference, trust=sure.inference.trust)
+        plain.model.config, inference=replace(plain.inference, calibration=sure.inference.calibration)
     )
     before = plain.model.state_dict()
     assert all(torch.equal(tensor, before[name]) for name, tensor in sure.model.state_dict().items())

@@ -26,7 +26,7 @@ from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_regi
 from likewise.errors import LikewiseError
 from likewise.predict import Counter, load
 from likewise.registry import preset
-from likewise.types import Trust
+from likewise.types import Calibration
 from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")
@@ -224,7 +224,7 @@ def test_the_table_has_interval_and_warnings(dishes: Path, count, model: str, tm
     from dataclasses import replace
 
     trusting = load(model).model
-    learnt = replace(trusting.config.inference, trust=Trust(("alone",), (0.5,), -2.0, 1.0, 1.5, 0.1))
+    learnt = replace(trusting.config.inference, calibration=Calibration(("alone",), (0.5,), -2.0, 1.0, 1.5, 0.1))
     trusting.config = replace(trusting.config, inference=learnt)
     path = str(save_checkpoint(tmp_path / "trusting.safetensors", trusting))
     shown = count(dishes / "dish1.png", *BOX, "--csv", "a.csv", "--model", path)

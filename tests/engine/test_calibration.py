@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from likewise.engine import calibration
-from likewise.engine.calibration import Case, cases_of, fit_trust, quantile
+from likewise.engine.calibration import Case, cases_of, fit_calibration, quantile
 from likewise.engine.count_eval import Counted, CountReport
 from likewise.errors import LikewiseError
 
@@ -33,14 +33,14 @@ def covered(trust, cases) -> float:
 
 
 def test_the_sign_that_tells_gets_its_weight_and_the_idle_one_next_to_none():
-    trust = fit_trust(made_up(0), ("wild", "idle"))
+    trust = fit_calibration(made_up(0), ("wild", "idle"))
     assert trust.weights[0] == pytest.approx(1.8, abs=0.3)
     assert trust.weights[1] < 0.2
     assert trust.base == pytest.approx(-2.5 + math.log(1.645), abs=0.25)  # nine in ten of |normal| lie below 1.645
 
 
 def test_the_interval_holds_nine_in_ten_and_the_doubted_third_errs_more():
-    trust, fresh = fit_trust(made_up(1), ("wild", "idle")), made_up(2)
+    trust, fresh = fit_calibration(made_up(1), ("wild", "idle")), made_up(2)
     assert covered(trust, fresh) == pytest.approx(0.9, abs=0.04)
     doubted = np.array([trust.spread(c.signs) > trust.doubt for c in fresh])
     errors = np.array([abs(c.count - c.truth) / c.truth for c in fresh])
@@ -50,16 +50,16 @@ def test_the_interval_holds_nine_in_ten_and_the_doubted_third_errs_more():
 
 def test_sets_that_are_off_as_a_whole_widen_the_interval_for_new_ones():
     biased = made_up(3, groups=24, each=20, bias=0.5)
-    trust = fit_trust(biased, ("wild", "idle"))
+    trust = fit_calibration(biased, ("wild", "idle"))
     assert covered(trust, made_up(4, groups=60, each=20, bias=0.5)) == pytest.approx(0.9, abs=0.07)
-    plain = fit_trust(made_up(3, groups=24, each=20), ("wild", "idle"))
+    plain = fit_calibration(made_up(3, groups=24, each=20), ("wild", "idle"))
     assert trust.above > 0
     assert trust.spread({}) * trust.above > 2 * plain.spread({}) * plain.above
 
 
 def test_a_bias_in_one_direction_makes_the_interval_lean():
     low = [Case(c.group, c.truth, c.count * 0.5, c.signs) for c in made_up(5)]
-    trust = fit_trust(low, ("wild",))
+    trust = fit_calibration(low, ("wild",))
     assert trust.below == 0
     assert covered(trust, low) >= 0.85
     assert all(trust.interval(c.count, c.signs)[0] == pytest.approx(max(c.count, 0)) for c in low)
@@ -94,9 +94,9 @@ def test_a_weighted_quantile_is_that_of_as_many_copies():
 
 def test_too_few_pictures_or_sets_are_refused():
     with pytest.raises(LikewiseError, match="10 pictures of 2 sets"):
-        fit_trust(made_up(0, groups=2, each=5), ("wild",))
+        fit_calibration(made_up(0, groups=2, each=5), ("wild",))
     with pytest.raises(LikewiseError, match="of 1 sets"):
-        fit_trust(made_up(0, groups=1), ("wild",))
+        fit_calibration(made_up(0, groups=1), ("wild",))
 
 
 def test_an_evaluation_becomes_cases():

@@ -16,7 +16,7 @@ from likewise.inference import InferenceConfig
 from likewise.predict import Counter
 from likewise.predict.uncertainty import AGAIN, SIGNS, CountDiagnostics, box_sum, signs_of, warnings_of
 from likewise.preprocess.rules import Preprocess
-from likewise.types import PromptBatch, Trust
+from likewise.types import Calibration, PromptBatch
 
 
 def looked(**changes: Any) -> CountDiagnostics:
@@ -100,7 +100,7 @@ def test_a_box_holds_what_a_fine_grid_of_points_finds() -> None:
         assert box_sum(grid, np.array([x0, y0, x1, y1])) == pytest.approx(fine[rows, columns].sum(), abs=1e-6)
 
 
-TRUST = Trust(("blunt", "alone"), (1.0, 0.5), math.log(0.1), 1.0, 2.0, 0.2)
+TRUST = Calibration(("blunt", "alone"), (1.0, 0.5), math.log(0.1), 1.0, 2.0, 0.2)
 
 
 def test_the_interval_is_so_many_spreads_of_the_log() -> None:
@@ -183,7 +183,7 @@ def test_only_weights_with_a_record_give_an_interval() -> None:
     box = [(20, 10, 30, 20)]
     assert Counter(Leaning(1.0), "red", device="cpu").count(squares(), box).interval is None
     wide = replace(TRUST, base=math.log(0.3))
-    counter = Counter(Leaning(1.0, trust=TRUST, trust_full=wide), "red", device="cpu")
+    counter = Counter(Leaning(1.0, calibration=TRUST, calibration_full=wide), "red", device="cpu")
     fast, full = (counter.count(squares(), box, trust=how) for how in ("fast", "full"))
     assert fast.interval == pytest.approx(TRUST.interval(fast.count, fast.signs))
     assert full.interval == pytest.approx(wide.interval(full.count, full.signs))

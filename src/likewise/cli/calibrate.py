@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from likewise.engine.calibration import Case
     from likewise.inference import InferenceConfig
     from likewise.predict import Counter, NamedCounter
-    from likewise.types import Trust
+    from likewise.types import Calibration
 
 
 def calibrate(
@@ -53,7 +53,7 @@ def calibrate(
             where it is not given.
         settle: First choose, on the same pictures, which peaks of the density count as one thing each.
     """
-    from likewise.engine.calibration import fit_trust
+    from likewise.engine.calibration import fit_calibration
     from likewise.predict import NamedCounter, load_counter
     from likewise.predict.uncertainty import AGAIN, SIGNS
     from likewise.weights import save_checkpoint
@@ -72,13 +72,13 @@ def calibrate(
     elif settle or margin is not None or object_size is not None:
         raise LikewiseError(f"{model} counts through another counter; settle, margin and object size are that one's")
     cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
-    inference = replace(counter.inference, trust=fit_trust(cases, tuple(SIGNS)))
+    inference = replace(counter.inference, calibration=fit_calibration(cases, tuple(SIGNS)))
     if full:
-        inference = replace(inference, trust_full=fit_trust(cases, (*SIGNS, *AGAIN)))
+        inference = replace(inference, calibration_full=fit_calibration(cases, (*SIGNS, *AGAIN)))
     network: Any = counter.model  # of any method
     network.config = replace(network.config, inference=inference)
     save_checkpoint(output, network)
-    for name, trust in (("fast", inference.trust), ("full", inference.trust_full)):
+    for name, trust in (("fast", inference.calibration), ("full", inference.calibration_full)):
         if trust is not None:
             _show(name, trust)
     print(f"{printable(output)}, learnt from {len(cases)} pictures of {len(data)} sets")
@@ -92,7 +92,7 @@ def _check_enough(data: Sequence[str], limit: int | None, exemplars: int | None)
     check_enough(sum(size if limit is None else min(size, limit) for size in sizes), len(set(data)))
 
 
-def _show(name: str, trust: Trust) -> None:
+def _show(name: str, trust: Calibration) -> None:
     told = ", ".join(f"{s} {w:g}" for s, w in zip(trust.signs, trust.weights, strict=True) if w)
     print(f"{name}: base {trust.base:g}, {told or 'no sign tells anything'}")
     print(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")

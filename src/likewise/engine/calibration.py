@@ -31,7 +31,7 @@ from likewise.engine.count_eval import CountReport
 from likewise.errors import LikewiseError
 from likewise.predict import Counter
 from likewise.predict.localize import find_peaks, snap_peaks
-from likewise.types import Prompt, Trust
+from likewise.types import Calibration, Prompt
 
 Array = NDArray[np.float64]
 #: What is counted as one: more than the first, less than the second; None: sums as they are.
@@ -70,7 +70,7 @@ def cases_of(group: str, report: CountReport) -> list[Case]:
     return [Case(group, p.truth, p.count, dict(p.signs)) for p in report.per_image]
 
 
-def fit_trust(cases: Sequence[Case], names: Sequence[str]) -> Trust:
+def fit_calibration(cases: Sequence[Case], names: Sequence[str]) -> Calibration:
     """What signs say of how far off counts are.
 
     Args:
@@ -88,7 +88,7 @@ def fit_trust(cases: Sequence[Case], names: Sequence[str]) -> Trust:
     base, weights = _fit(signs, _size(errors), says, PRICE)
     ratios = errors / np.exp(_left_out(signs, errors, groups))
     outside = (1 - COVERAGE) / 2
-    return Trust(
+    return Calibration(
         signs=tuple(names),
         weights=tuple(round(w, 4) for w in weights.tolist()),
         base=round(base, 4),

@@ -271,7 +271,7 @@ class PlainReader:
 def _with_interval(result: CountResult, diagnostics: CountDiagnostics, calibrated: InferenceConfig) -> CountResult:
     """The result with what its signs, and the record of errors of some weights, make of it."""
     signs = signs_of(diagnostics)
-    known = calibrated.trust_full if diagnostics.again else calibrated.trust
+    known = calibrated.calibration_full if diagnostics.again else calibrated.calibration
     interval = None if known is None else known.interval(result.count, signs)
     return replace(result, interval=interval, warnings=warnings_of(diagnostics, signs, known), signs=signs)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likewise.types import Box, Trust
+from likewise.types import Box, Calibration
 
 #: Name of a sign, and what it is.
 SIGNS = {
@@ -125,7 +125,9 @@ def signs_of(diagnostics: CountDiagnostics) -> dict[str, float]:
     return found | {name: _apart(diagnostics.total, other) for name, other in diagnostics.again.items()}
 
 
-def warnings_of(diagnostics: CountDiagnostics, signs: Mapping[str, float], trust: Trust | None) -> tuple[str, ...]:
+def warnings_of(
+    diagnostics: CountDiagnostics, signs: Mapping[str, float], trust: Calibration | None
+) -> tuple[str, ...]:
     """What speaks against a count, in sentences that say what to do; none where nothing does."""
     odd = [*_of_examples(diagnostics, signs), *_of_density(diagnostics, signs)]
     if diagnostics.alike_count is None:

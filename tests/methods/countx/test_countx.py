@@ -258,7 +258,8 @@ def flat(config):
     """A config of today as versions wrote it that had one for both networks."""
     values = asdict(config)
     values |= values.pop("inference")
-    values["settle"] = values.pop("snap_peaks")
+    for old, new in (("settle", "snap_peaks"), ("trust", "calibration"), ("trust_full", "calibration_full")):
+        values[old] = values.pop(new)
     values["by_example"] = values.pop("counted_by")
     if isinstance(config, LiteConfig):
         assert values.pop("boxes") == (values["by_example"] != "")
