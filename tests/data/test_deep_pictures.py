@@ -561,6 +561,24 @@ def test_any_damage_to_a_file_gives_a_picture_or_a_clear_error(
             assert found.ndim == (3 if read is read_image else 2)
 
 
+def test_a_chain_of_pages_is_followed_neither_in_circles_nor_for_ever(tmp_path: Path) -> None:
+    path = tiff(tmp_path, NARROW[..., 0], photometric="minisblack")
+    content = path.read_bytes()
+    first = struct.unpack("<I", content[4:8])[0]
+    tags = struct.unpack("<H", content[first : first + 2])[0]
+    after = first + 2 + 12 * tags
+    path.write_bytes(content[:after] + content[4:8] + content[after + 4 :])
+    with contextlib.suppress(LikewiseError):
+        assert read_image(path).shape == (60, 90, 3)
+    page = content[first:after]
+    pages, at = b"", len(content)
+    for _ in range(1001):
+        pages += page + struct.pack("<I", at + len(pages) + len(page) + 4)
+    path.write_bytes(content[:after] + struct.pack("<I", at) + content[after + 4 :] + pages + page + bytes(4))
+    with pytest.raises(LikewiseError, match="more than 1000 pages"):
+        read_image(path)
+
+
 def test_jpeg_2000_of_16_bit_colours_is_refused(tmp_path: Path) -> None:
     """Pillow neither writes it nor keeps more than a byte of it: here the header says 12 bits."""
     content = bytearray(_saved(Image.fromarray(PHOTO), "JPEG2000"))

@@ -8,7 +8,9 @@ picture are not counted, and three or four samples a pixel are its colours.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import struct
 import sys
 import zlib
 from collections.abc import Callable
@@ -32,6 +34,8 @@ _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _ALPHA = (1, 2)
 #: Compressions whose output is bounded before it is made; any other is left to Pillow.
 _STORED, _DEFLATED = (COMPRESSION.NONE, COMPRESSION.PACKBITS), (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
+#: A file with more pages is refused before all of them are looked at; a page with more tags is damaged.
+MOST_PAGES, MOST_TAGS = 1000, 1000
 _DNG_VERSION, _ORIENTATION = 50706, 274
 
 # it reports what it makes of odd tags; whether the picture can be read is all that matters here
@@ -74,7 +78,12 @@ def read_tiff(path: Path) -> TiffPicture | None:
     Raises:
         LikewiseError: it holds several planes, channels or pages, or a camera's raw data.
     """
+    pages = _pages(path)
+    if pages > MOST_PAGES:
+        raise LikewiseError(f"{path} holds more than {MOST_PAGES} pages; {_SAVE}")
     try:
+        if not pages:
+            return None
         with TiffFile(path) as file:
             if _DNG_VERSION in file.pages.first.tags:
                 raise LikewiseError(f"{path} is a camera's raw data (DNG); develop it to TIFF or JPEG")
@@ -85,6 +94,32 @@ def read_tiff(path: Path) -> TiffPicture | None:
         raise
     except Exception:  # noqa: BLE001  # tifffile raises nearly anything on broken tags
         return None
+
+
+def _pages(path: Path) -> int:
+    """How many pages a TIFF's chain of directories has, counted up to `MOST_PAGES` + 1; 0: the chain is broken.
+
+    tifffile follows any chain, and reads all tags of every page: of one damaged byte there may be millions.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        big = head[2:4] in (b"+\0", b"\0+")
+        number, place, size = ("Q", "Q", 20) if big else ("H", "I", 12)
+        try:
+            (at,) = struct.unpack_from(order + place, head, 8 if big else 4)
+            seen: set[int] = set()
+            while at and len(seen) <= MOST_PAGES:
+                file.seek(at)
+                (tags,) = struct.unpack(order + number, file.read(struct.calcsize(order + number)))
+                if at in seen or not 0 < tags <= MOST_TAGS:
+                    return 0
+                seen.add(at)
+                file.seek(tags * size, os.SEEK_CUR)
+                (at,) = struct.unpack(order + place, file.read(struct.calcsize(order + place)))
+        except (struct.error, OSError, OverflowError, ValueError):
+            return 0
+    return len(seen)
 
 
 def _only_series(file: TiffFile, path: Path) -> TiffPageSeries:
