@@ -20,7 +20,10 @@ PACKAGE = REPOSITORY / "src" / "likewise"
 
 #: The floor of every module and subpackage at the top of the package; imports never point to a higher one.
 FLOORS = {
-    **dict.fromkeys(("errors", "lazy", "moved", "types", "boxes", "preprocess", "results", "draw", "ops", "native"), 0),
+    **dict.fromkeys(
+        ("errors", "field_types", "lazy", "moved", "types", "boxes", "preprocess", "results", "draw", "ops", "native"),
+        0,
+    ),
     **dict.fromkeys(("inference", "vocabulary", "nn", "data", "metrics", "weights", "foreign"), 1),
     **dict.fromkeys(("methods",), 2),
     **dict.fromkeys(("registry", "predict", "convert", "engine", "__init__"), 3),

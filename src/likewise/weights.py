@@ -14,7 +14,6 @@ import json
 import math
 import re
 import threading
-import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from likewise.errors import LikewiseError, nearest
+from likewise.field_types import fits, type_name
 from likewise.foreign.published import look_into_foreign, named_briefly
 from likewise.types import Task
 
@@ -151,6 +151,14 @@ def save_checkpoint(
         model: whose weights.
         half: see above.
         notes: what else its metadata says, by name.
+
+    Example:
+        >>> import tempfile
+        >>> from likewise.registry import preset
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = save_checkpoint(Path(folder) / "mine.safetensors", preset("spdcn-lite").build(), half=True)
+        ...     read_checkpoint(path).method
+        'spdcn'
     """
     state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
     metadata = {**(notes or {}), "method": model.method, "config": json.dumps(dataclasses.asdict(model.config))}
@@ -166,6 +174,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         LikewiseError: the file is missing, no safetensors, or carries no config.
+
+    Example:
+        >>> read_checkpoint(ASSETS / "spdcn-lite.safetensors").config["trunk"]
+        'mobilenetv2'
     """
     if not path.is_file():
         raise LikewiseError(f"no checkpoint at {path}")
@@ -255,6 +267,10 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
     Raises:
         LikewiseError: an unknown key (the nearest valid one is named), a value of another kind than the field's, or a
             network that is no longer built.
+
+    Example:
+        >>> config_from(WeightCard, {"licence": "CC0", "data": "coins"}).licence
+        'CC0'
     """
     hints = typing.get_type_hints(cls)
     known = dataclasses.fields(typing.cast(Any, cls))
@@ -265,8 +281,8 @@ def config_from(cls: type[T], values: Mapping[str, Any]) -> T:
             raise LikewiseError(f"{cls.__name__} has no field {key!r}{nearest(key, names)}")
     typed = {key: _typed(hints[key], value) for key, value in values.items()}
     for key, value in typed.items():
-        if not _fits(hints[key], value):
-            raise LikewiseError(f"{cls.__name__}: {key} = {value!r:.60}, expected {_kind(hints[key])}")
+        if not fits(hints[key], value):
+            raise LikewiseError(f"{cls.__name__}: {key} = {value!r:.60}, expected {type_name(hints[key])}")
     absent = {field.name: field.metadata["absent"] for field in known if "absent" in field.metadata}
     return cls(**{**absent, **typed})
 
@@ -358,25 +374,6 @@ def _typed(hint: Any, value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise LikewiseError(f"a config holds {value}; expected finite numbers")
     return value
-
-
-def _fits(hint: Any, value: Any) -> bool:
-    """Whether a value is of the kind that a config's field is declared as."""
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(part, value) for part in parts)
-    if origin is typing.Literal:
-        return value in parts
-    if origin is tuple and isinstance(value, tuple):
-        kinds = parts[:1] * len(value) if parts[1:] == (...,) else parts
-        return len(kinds) == len(value) and all(map(_fits, kinds, value))
-    if hint in (int, float):
-        return isinstance(value, (int, hint)) and not isinstance(value, bool)
-    return not isinstance(hint, type) or isinstance(value, hint)
-
-
-def _kind(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
