@@ -1,9 +1,11 @@
 """likewise: show it one, it finds the rest.
 
 >>> import likewise as lw
->>> counter = lw.load("spdcn-lite")  # doctest: +SKIP
->>> counter.count("coins.png", exemplars=[(81, 39, 120, 74)]).count  # doctest: +SKIP
-24.0
+>>> from skimage import data
+>>> counter = lw.load("spdcn-lite")
+>>> result = counter.count(data.coins(), exemplars=[(81, 39, 120, 74), (189, 170, 237, 217), (305, 16, 364, 73)])
+>>> round(result.count)
+24
 """
 
 from __future__ import annotations

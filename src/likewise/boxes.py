@@ -40,7 +40,12 @@ def box_areas(boxes: Array) -> Array:
 
 
 def box_sizes(boxes: Array) -> Array:
-    """sqrt(width x height): (..., 4) -> (...)."""
+    """sqrt(width x height): (..., 4) -> (...).
+
+    Example:
+        >>> box_sizes(np.array([[10.0, 10.0, 50.0, 20.0]]))
+        array([20.])
+    """
     return box_areas(boxes) ** 0.5
 
 
@@ -84,7 +89,12 @@ def centred_boxes(centres: Array, sides: Array) -> Array:
 
 
 def clip_boxes(boxes: Array, size: tuple[float, float]) -> Array:
-    """Boxes (..., 4) cut to a picture of this (width, height); one outside of it keeps no area."""
+    """Boxes (..., 4) cut to a picture of this (width, height); one outside of it keeps no area.
+
+    Example:
+        >>> clip_boxes(np.array([[-5.0, 10.0, 50.0, 120.0]]), (40, 100))
+        array([[  0.,  10.,  40., 100.]])
+    """
     if isinstance(boxes, np.ndarray):
         return np.clip(boxes, 0, np.tile(np.asarray(size, dtype=boxes.dtype), 2))
     return boxes.clamp(min=0).minimum(boxes.new_tensor(size).repeat(2))
@@ -111,12 +121,22 @@ def mask_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
 
 
 def xyxy_to_xywh(box: Sequence[Number]) -> tuple[Number, Number, Number, Number]:
-    """A box by its corners as x, y, width, height."""
+    """A box by its corners as x, y, width, height.
+
+    Example:
+        >>> xyxy_to_xywh((81, 39, 120, 74))
+        (81, 39, 39, 35)
+    """
     x0, y0, x1, y1 = box
     return x0, y0, x1 - x0, y1 - y0
 
 
 def xywh_to_xyxy(box: Sequence[Number]) -> tuple[Number, Number, Number, Number]:
-    """A box given by x, y, width, height as its corners."""
+    """A box given by x, y, width, height as its corners.
+
+    Example:
+        >>> xywh_to_xyxy((81, 39, 39, 35))
+        (81, 39, 120, 74)
+    """
     x, y, width, height = box
     return x, y, x + width, y + height

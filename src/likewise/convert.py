@@ -32,6 +32,15 @@ def convert(method: str, checkpoint: Path, out: Path, say: Callable[[str], objec
         LikewiseError: an unknown method (the nearest is named), a file that is missing, unreadable or of another
             method (the names that do not fit are named), or an ``out`` that could not be loaded again. Nothing is
             written then.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     published = Path(folder) / "published.pth"
+        ...     torch.save(preset("spdcn-lite").build().state_dict(), published)
+        ...     convert("spdcn-lite", published, Path(folder) / "mine.safetensors").name
+        'mine.safetensors'
     """
     if out.suffix != ".safetensors":
         raise LikewiseError(

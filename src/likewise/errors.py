@@ -7,7 +7,15 @@ from collections.abc import Iterable
 
 
 class LikewiseError(ValueError):
-    """An error the caller can mend: says what was wrong, what was expected and the nearest valid thing."""
+    """An error the caller can mend: says what was wrong, what was expected and the nearest valid thing.
+
+    Example:
+        >>> import likewise as lw
+        >>> lw.load("spdcn-light")
+        Traceback (most recent call last):
+            ...
+        likewise.errors.LikewiseError: no model named 'spdcn-light'; did you mean 'spdcn-lite'?
+    """
 
 
 def nearest(name: str, valid: Iterable[str], *, listed: int = 8) -> str:

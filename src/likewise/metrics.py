@@ -25,12 +25,21 @@ def mae(counts: Sequence[float], truths: Sequence[float]) -> float:
 
     Raises:
         LikewiseError: nothing to average, or lengths that differ. So do the other metrics.
+
+    Example:
+        >>> mae([9, 23], [10, 20])
+        2.0
     """
     return _mean([abs(c - n) for c, n in _pairs(counts, truths)])
 
 
 def rmse(counts: Sequence[float], truths: Sequence[float]) -> float:
-    """Root of the mean squared error, sqrt(mean (c - n)^2); arguments as `mae`."""
+    """Root of the mean squared error, sqrt(mean (c - n)^2); arguments as `mae`.
+
+    Example:
+        >>> rmse([11, 27], [10, 20])
+        5.0
+    """
     return math.sqrt(_mean([(c - n) ** 2 for c, n in _pairs(counts, truths)]))
 
 
@@ -38,12 +47,21 @@ def nae(counts: Sequence[float], truths: Sequence[float]) -> float:
     """Normalised absolute error, mean |c - n| / n, a fraction; arguments as `mae`.
 
     Pictures without a single object have no relative error and are left out; NaN where no other is left.
+
+    Example:
+        >>> nae([9, 23], [10, 20])
+        0.125
     """
     return _mean_or_nan([abs(c - n) / n for c, n in _pairs(counts, truths) if n > 0])
 
 
 def sre(counts: Sequence[float], truths: Sequence[float]) -> float:
-    """Squared relative error, sqrt(mean (c - n)^2 / n); arguments and empty pictures as `nae`."""
+    """Squared relative error, sqrt(mean (c - n)^2 / n); arguments and empty pictures as `nae`.
+
+    Example:
+        >>> sre([12, 18], [9, 4])
+        5.0
+    """
     return math.sqrt(_mean_or_nan([(c - n) ** 2 / n for c, n in _pairs(counts, truths) if n > 0]))
 
 
@@ -54,6 +72,12 @@ class CountErrors:
     Attributes:
         counts: predicted.
         truths: true.
+
+    Example:
+        >>> errors = CountErrors()
+        >>> errors.add(count=9, truth=10)
+        >>> errors.summary()["mae"]
+        1.0
     """
 
     counts: list[float] = field(default_factory=list)
@@ -104,6 +128,13 @@ class Ranks:
 
     Attributes:
         ranks: of each picture's class: how many classes were found more probable.
+
+    Example:
+        >>> ranks = Ranks()
+        >>> ranks.add(0)
+        >>> ranks.add(3)
+        >>> ranks.summary()
+        {'top1': 0.5, 'top5': 1.0}
     """
 
     ranks: list[int] = field(default_factory=list)
@@ -138,6 +169,13 @@ class Overlaps:
 
     Attributes:
         counts: of each class, by name: pixels in mask and truth, in the mask alone, in the truth alone, in neither.
+
+    Example:
+        >>> overlaps, mask = Overlaps(), np.array([[True, True, False, False]])
+        >>> overlaps.add("coin", mask, np.uint8([[0, 1, 1, 1]]))
+        0.25
+        >>> overlaps.miou
+        0.25
     """
 
     counts: dict[str, list[int]] = field(default_factory=dict)

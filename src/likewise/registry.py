@@ -42,7 +42,12 @@ FORMER_METHODS = {("countx", "image_tower", "mobilenetv2"): "countx-lite"}
 
 
 def model_names() -> list[str]:
-    """Names of all presets, in the order of the table."""
+    """Names of all presets, in the order of the table.
+
+    Example:
+        >>> [name for name in model_names() if name.endswith("-lite")]
+        ['spdcn-lite', 'countx-lite', 'fwb-lite', 's3n-lite']
+    """
     return list(MODELS)
 
 
@@ -51,6 +56,11 @@ def preset(name: str) -> Preset:
 
     Raises:
         LikewiseError: no such model; the nearest names are given.
+
+    Example:
+        >>> found = preset("spdcn-lite")
+        >>> found.task, found.prompts, found.card.licence
+        ('count', ('exemplars', 'negatives'), 'Apache-2.0')
     """
     found: Preset = _look_up(MODELS, name, "model")
     return found

@@ -52,6 +52,10 @@ class Prompt:
     Raises:
         LikewiseError: a box without four finite numbers, with swapped corners or of zero area; a polygon
             with fewer than three corners; a text that is blank, several or not in one line.
+
+    Example:
+        >>> Prompt(exemplars=((81, 39, 120, 74),), text="coins").to_dict()
+        {'exemplars': [[81.0, 39.0, 120.0, 74.0]], 'text': 'coins'}
     """
 
     exemplars: tuple[Box, ...] = ()

@@ -87,6 +87,14 @@ def open_counting(
     Raises:
         LikewiseError: a folder of none of these layouts, and what the layout's own reader refuses; several classes
             asked for of FSC-147, its prompts of another layout, or a category other than cars of CARPK.
+
+    Example:
+        >>> import tempfile
+        >>> from likewise.scenes import SceneConfig, write_scenes
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_scenes(SceneConfig(side=(64, 96), objects=(3, 9), emoji=False), 1, folder)
+        ...     type(open_counting(folder)).__name__
+        'CountingFolder'
     """
     path = Path(root)
     choice = CountChoice(category, prompts, exemplars)
@@ -106,6 +114,15 @@ def open_labelled(root: str | Path, split: str | None = None, fold: int | None =
 
     Raises:
         LikewiseError: a folder of none of these layouts, and what the layout's own reader refuses.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     written = (Path(name) / "index.json").write_text('{"images": [{"image": "1.jpg", "split": "val", '
+        ...         '"label": "1.png", "class_fraction": {"7": 0.5}}]}')
+        ...     written = (Path(name) / "folds.json").write_text('{"folds": [{"novel": [{"id": 7, "name": "coin"}]}]}')
+        ...     open_labelled(name).classes
+        {7: 'coin'}
     """
     path = Path(root)
     return layout_of(path, "segment", SEGMENTATION).open(path, split or "val", fold, part)
@@ -124,6 +141,16 @@ def open_named(root: str | Path, split: str | None = None) -> NamedPictures:
     Raises:
         LikewiseError: a folder of none of these layouts, a file that is missing or broken, an unknown split (the known
             are named), or no picture.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     for label in ("apple", "pear"):
+        ...         (Path(name) / label).mkdir()
+        ...         Image.new("RGB", (4, 4)).save(Path(name) / label / "1.png")
+        ...     open_named(name).labels
+        ('apple', 'pear')
     """
     path = Path(root)
     return layout_of(path, "recognize", RECOGNITION).open(path, split)

@@ -81,6 +81,10 @@ class TrainConfig:
 
     Raises:
         LikewiseError: a number outside its range.
+
+    Example:
+        >>> TrainConfig(steps=100, schedule="poly", power=1.0).rate(50)  # half of the learning rate in the middle
+        0.5
     """
 
     steps: int = 10_000

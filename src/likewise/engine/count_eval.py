@@ -148,6 +148,14 @@ def evaluate(
 
     Raises:
         LikewiseError: a limit or a number of exemplars below 1, or both kinds of prompt for a counter of one.
+
+    Example:
+        >>> import likewise as lw
+        >>> from likewise.scenes import SceneConfig, SyntheticScenes
+        >>> scenes = SyntheticScenes(SceneConfig(side=(96, 128), objects=(6, 12), settings=("paper",), emoji=False), 2)
+        >>> report = evaluate(lw.load("spdcn-lite"), scenes)
+        >>> report.summary()["images"], report.errors
+        (2, ())
     """
     for name, value in (("limit", limit), ("exemplars", exemplars)):
         if value is not None and value < 1:

@@ -95,6 +95,18 @@ def evaluate(
 
     Raises:
         LikewiseError: a limit below 1, or a class of the data set that the recogniser does not know.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import likewise as lw
+        >>> from PIL import Image
+        >>> recognizer = lw.load("s3n-lite")
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     Image.new("RGB", (90, 90), "green").save(Path(name) / "1.png")
+        ...     report = evaluate(recognizer, NamedPictures(Path(name), ["1.png"], [0], recognizer.labels))
+        >>> report.summary()["images"], report.errors
+        (1, ())
     """
     if limit is not None and limit < 1:
         raise LikewiseError(f"limit = {limit}: expected at least 1")

@@ -107,6 +107,15 @@ def evaluate(
 
     Raises:
         LikewiseError: no episode could be segmented; the first reason is given.
+
+    Example:
+        >>> import likewise as lw
+        >>> from likewise.scenes import SceneConfig
+        >>> from likewise.scenes.episodes import SceneMasks
+        >>> scenes = SceneMasks(SceneConfig(side=(96, 128), objects=(6, 12), settings=("paper",), emoji=False), 1)
+        >>> report = evaluate(lw.load("fwb-lite"), Episodes(scenes, length=1))
+        >>> report.summary()["images"], report.errors
+        (1, ())
     """
     memory = Memory() if memory is None else memory
     done: list[Segmented] = []

@@ -65,6 +65,19 @@ def train(
             that is not finite; a metric for the best weights that is not measured.
         KeyboardInterrupt: ctrl-C; the step was finished and saved.
         SystemExit: the same for a termination signal.
+
+    Example:
+        >>> import tempfile
+        >>> from likewise.data.counting.transforms import Crop, TrainCrop
+        >>> from likewise.data.infinite import MixedDataset
+        >>> from likewise.registry import preset
+        >>> from likewise.scenes import SceneConfig, SyntheticScenes
+        >>> scenes = SyntheticScenes(SceneConfig(side=(96, 128), objects=(6, 12), settings=("paper",), emoji=False), 1)
+        >>> crops = MixedDataset([scenes], transform=TrainCrop(Crop(size=64)))
+        >>> config = TrainConfig(steps=1, batch_size=1, workers=0, accelerator="cpu", progress=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     train(preset("spdcn-lite").build(), crops, None, config, folder).name
+        'model.safetensors'
     """
     folder = Path(out_dir)
     last = _prepared(folder, config, resume)

@@ -36,6 +36,12 @@ class DeformableConv2d(nn.Conv2d):
 
     Raises:
         LikewiseError: a subclass with a computation of its own, which cannot be reproduced here.
+
+    Example:
+        >>> conv = nn.Conv2d(3, 8, kernel_size=3, padding=1)
+        >>> layer, image = DeformableConv2d(conv), torch.rand(1, 3, 16, 16)
+        >>> torch.allclose(layer(image), conv(image), atol=1e-5)  # until it is trained
+        True
     """
 
     def __init__(

@@ -73,6 +73,12 @@ class DeformRoIPool(_Pooling):
 
     Raises:
         LikewiseError: classes that do not divide the channels.
+
+    Example:
+        >>> import torch
+        >>> layer = DeformRoIPool(channels=4, output_size=3)
+        >>> layer(torch.rand(1, 4, 16, 16), [torch.tensor([[2.0, 2.0, 12.0, 12.0]])]).shape
+        torch.Size([1, 4, 3, 3])
     """
 
     def __init__(
@@ -115,6 +121,12 @@ class DeformPSRoIPool(_Pooling):
 
     Raises:
         LikewiseError: classes that do not divide the scores.
+
+    Example:
+        >>> import torch
+        >>> layer = DeformPSRoIPool(channels=4, out_channels=5, output_size=3)
+        >>> layer(torch.rand(1, 4, 16, 16), [torch.tensor([[2.0, 2.0, 12.0, 12.0]])]).shape
+        torch.Size([1, 5, 3, 3])
     """
 
     def __init__(

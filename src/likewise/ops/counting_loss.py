@@ -99,6 +99,12 @@ def generalized_loss(
 
     Raises:
         LikewiseError: shapes that do not fit together, or a negative density.
+
+    Example:
+        >>> point = torch.tensor([[16.5, 16.5]])
+        >>> once = gaussian_density(point, 2.0, (33, 33))[None, None]
+        >>> bool(generalized_loss(once, [point]) < generalized_loss(2 * once, [point]))
+        True
     """
     settings = TransportSettings(solver, stride, blur, reach, tau, factor, scaling, tol)
     return generalized_terms(density, points, exemplar_sizes=exemplar_sizes, settings=settings)["total"]
@@ -173,6 +179,12 @@ def bayesian_loss(
 
     Raises:
         LikewiseError: shapes that do not fit together, or a sigma that is not positive.
+
+    Example:
+        >>> density = torch.zeros(1, 1, 9, 9)
+        >>> density[0, 0, 4, 4] = 0.25  # a quarter of the one object that there is
+        >>> bayesian_loss(density, [torch.tensor([[4.5, 4.5]])])
+        tensor([0.7500])
     """
     if not sigma > 0:
         raise LikewiseError(f"sigma = {sigma}: expected a positive number of pixels")
@@ -204,6 +216,12 @@ def l2_loss(
 
     Raises:
         LikewiseError: shapes that do not fit together, a point outside the map, a sigma that is not positive.
+
+    Example:
+        >>> points = torch.tensor([[4.5, 4.5]])
+        >>> density = gaussian_density(points, 2.0, (9, 9))[None, None]
+        >>> l2_loss(density, [points], sigma=2.0)
+        tensor([0.])
     """
     maps = _maps(density, points)
     sigmas: Sequence[float | Tensor] = [sigma] * len(maps) if isinstance(sigma, int | float) else sigma

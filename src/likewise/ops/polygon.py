@@ -23,6 +23,12 @@ def polygon_coverage(corners: Tensor, height: int, width: int) -> Tensor:
         corners: (M, 2) with M >= 3; they may lie outside the map.
         height: of the map.
         width: of the map.
+
+    Example:
+        >>> triangle = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+        >>> polygon_coverage(triangle, 2, 2)
+        tensor([[1.0000, 0.5000],
+                [0.5000, 0.0000]])
     """
     corners = corners.double()
     start, end = corners, corners.roll(-1, 0)
@@ -78,7 +84,13 @@ def _heights_of_crossings(start: Tensor, end: Tensor) -> Tensor:
 
 
 def inside_polygon(points: Tensor, corners: Tensor) -> Tensor:
-    """Which of the points (N, 2) lie inside the polygon (M, 2): (N,) bool."""
+    """Which of the points (N, 2) lie inside the polygon (M, 2): (N,) bool.
+
+    Example:
+        >>> triangle = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+        >>> inside_polygon(torch.tensor([[0.5, 0.5], [1.5, 1.5]]), triangle)
+        tensor([ True, False])
+    """
     ends, exists = _crossings(corners.double(), points[:, 1].double())
     return ((ends < points[:, :1].double()) & exists).sum(1) % 2 == 1
 

@@ -20,6 +20,10 @@ def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str
     """A mask (h, w) as COCO's run lengths: column by column, the first run outside.
 
     They are a list, or ``compressed`` into a string (see `decode_rle`), which is a fifth as long in JSON.
+
+    Example:
+        >>> encode_rle(np.array([[False, True], [False, True]]))
+        {'size': [2, 2], 'counts': [2, 2]}
     """
     flat = np.concatenate([[False], mask.T.ravel()])
     edges = np.flatnonzero(flat[1:] != flat[:-1])
@@ -39,6 +43,11 @@ def decode_rle(segmentation: Mapping[str, Any]) -> NDArray[np.bool_]:
 
     Raises:
         LikewiseError: the runs are not as long as the mask has pixels.
+
+    Example:
+        >>> decode_rle({"size": [2, 2], "counts": [2, 2]})
+        array([[False,  True],
+               [False,  True]])
     """
     height, width = segmentation["size"]
     counts = segmentation["counts"]

@@ -34,6 +34,11 @@ def attention_bumps(cells: Tensor, weight: Tensor, width: Tensor, shape: tuple[i
 
     Returns:
         (B, H, W): at each place the sum over its picture's cells of weight x exp(-distance^2 / (2 width^2)).
+
+    Example:
+        >>> bumps = attention_bumps(torch.tensor([[0, 1, 2]]), torch.tensor([0.5]), torch.tensor([1.0]), (1, 4, 5))
+        >>> bumps.shape, bumps[0, 1, 2].item(), bool(bumps.argmax() == 7)
+        (torch.Size([1, 4, 5]), 0.5, True)
     """
     # the least width is far below a cell, and its square far above what a float can hold
     halved = 0.5 / width.clamp_min(1e-3).square()
@@ -59,6 +64,11 @@ def saliency_grid(saliency: Tensor, *, reach: int = 30, fwhm: float = 13.0) -> T
 
     Returns:
         (B, H, W, 2) x and y in [-1, 1]; the same saliency everywhere gives evenly spaced places.
+
+    Example:
+        >>> grid = saliency_grid(torch.ones(1, 3, 3))  # alike everywhere: evenly spaced
+        >>> grid[0, 1, :, 0].round(decimals=3).tolist()
+        [-1.0, 0.0, 1.0]
     """
     rows, rows_placed = _kernels(saliency.shape[1], reach, fwhm, saliency)
     columns, columns_placed = _kernels(saliency.shape[2], reach, fwhm, saliency)
@@ -98,6 +108,11 @@ def sample_by_saliency(
 
     Raises:
         ValueError: shapes that do not fit.
+
+    Example:
+        >>> image = torch.rand(1, 3, 32, 32)
+        >>> torch.allclose(sample_by_saliency(image, torch.ones(1, 7, 7)), image, atol=1e-3)
+        True
     """
     if image.ndim != 4 or saliency.ndim != 3 or len(image) != len(saliency):
         raise ValueError(f"expected (B, C, h, w) and (B, H, W), got {tuple(image.shape)} and {tuple(saliency.shape)}")

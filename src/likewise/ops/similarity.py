@@ -31,6 +31,12 @@ def pool_boxes(
 
     Returns:
         B tensors (K_i, C, size, size), in float32.
+
+    Example:
+        >>> features = torch.rand(1, 16, 8, 8)  # of a picture of 64 x 64 pixels
+        >>> (crops,) = pool_boxes(features, [torch.tensor([[8.0, 8.0, 24.0, 24.0]])], size=3, scale=1 / 8)
+        >>> crops.shape
+        torch.Size([1, 16, 3, 3])
     """
     counts = [len(b) for b in boxes]
     # RoIAlign has no half-precision CPU kernel, and coordinates deserve float32 anyway.
@@ -44,6 +50,11 @@ def masked_pool(features: Tensor, mask: Tensor) -> Tensor:
     """Average features where a mask is set: (B, C, h, w), (B, 1, H, W) -> (B, C).
 
     The mask is brought to the features' grid by nearest neighbour; a mask that is empty there pools to zero.
+
+    Example:
+        >>> features = torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
+        >>> masked_pool(features, torch.tensor([[[[1, 1], [0, 0]]]]))
+        tensor([[2.]])
     """
     small = F.interpolate(mask.to(features.dtype), features.shape[-2:], mode="nearest")
     return (features * small).sum((2, 3)) / small.sum((2, 3)).clamp_min(1)
@@ -54,6 +65,11 @@ def cosine_similarity_map(features: Tensor, vectors: Tensor, eps: float = 1e-8) 
 
     A place or a vector of zero length has similarity 0. Computed in float32 at least, under autocast too: half
     precision has three digits, too few to rank near-twins.
+
+    Example:
+        >>> features = torch.tensor([[3.0, 0.0], [4.0, 2.0]]).view(1, 2, 1, 2)  # two places with two channels
+        >>> cosine_similarity_map(features, torch.tensor([[[0.0, 1.0]]]))
+        tensor([[[[0.8000, 1.0000]]]])
     """
     compute = torch.promote_types(features.dtype, torch.float32)
     with torch.autocast(features.device.type, enabled=False):
@@ -74,6 +90,11 @@ def similarity_to_examples(
     Returns:
         (B, 2, h, w): mean, maximum; with negatives (B, 4, h, w): then the maximum over the negatives, and how much
         larger the examples' maximum is. These two are 0 where a picture has no negatives.
+
+    Example:
+        >>> features, examples = torch.rand(1, 16, 8, 8), [torch.rand(3, 16)]
+        >>> similarity_to_examples(features, examples).shape
+        torch.Size([1, 2, 8, 8])
     """
     against = [v[:0] for v in examples] if negatives is None else negatives
     both = [torch.cat([v, n]) for v, n in zip(examples, against, strict=True)]
@@ -95,6 +116,12 @@ def correlate_kernels(features: Tensor, kernels: Tensor) -> Tensor:
     """Slide each picture's own kernel over it, channel by channel: (B, C, h, w), (B, C, k, k), k odd -> (B, C, h, w).
 
     The depth-wise cross-correlation of tracking (SiamRPN++, Li et al., CVPR 2019), with zeros outside.
+
+    Example:
+        >>> kernel = torch.zeros(1, 1, 3, 3)
+        >>> kernel[0, 0, 1, 1] = 2.0
+        >>> correlate_kernels(torch.tensor([[[[1.0, 3.0]]]]), kernel)
+        tensor([[[[2., 6.]]]])
     """
     batch, channels, height, width = features.shape
     flat = features.reshape(1, batch * channels, height, width)

@@ -71,6 +71,11 @@ class Counter(PromptedCounter):
         scale_steps: pictures are rescaled by the exemplars' size in so many steps an octave, so that other boxes of
             about that size find the picture prepared (`likewise.predict.Session`); 0: exactly, which is what scores
             are measured with.
+
+    Example:
+        >>> counter = Counter.load("spdcn-lite")
+        >>> counter.prompts
+        ('exemplars', 'negatives')
     """
 
     def __init__(
@@ -115,7 +120,12 @@ class Counter(PromptedCounter):
         return self.inference.preprocess
 
     def summed(self) -> Counter:
-        """The same, but that its counts are plain sums of the density: no peak of about one is snapped to one."""
+        """The same, but that its counts are plain sums of the density: no peak of about one is snapped to one.
+
+        Example:
+            >>> Counter.load("spdcn-lite").summed().inference.snap_peaks is None
+            True
+        """
         return self.using(replace(self.inference, snap_peaks=None))
 
     def using(self, inference: InferenceConfig) -> Counter:
@@ -199,6 +209,14 @@ class Counter(PromptedCounter):
 
         Raises:
             LikewiseError: no pairs, an unreadable picture, or a box that does not fit its picture.
+
+        Example:
+            >>> from skimage import data
+            >>> coins, counter = data.coins(), Counter.load("spdcn-lite")
+            >>> boxes = [(81, 39, 120, 74), (189, 170, 237, 217), (305, 16, 364, 73)]
+            >>> coin = counter.encode_exemplars([(coins, box) for box in boxes])
+            >>> round(counter.count(coins[:, ::-1], like=coin).count)  # of the mirror image
+            24
         """
         if len(like) == 0:
             raise LikewiseError("nothing to go by; expected like=[(picture, (x0, y0, x1, y1)), ...]")

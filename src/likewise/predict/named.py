@@ -53,6 +53,16 @@ class NamedCounter(PromptedCounter):
 
     Attributes:
         inference: how the finder's weights are used; its records of errors give the intervals.
+
+    Example:
+        >>> import likewise as lw
+        >>> from skimage import data
+        >>> counter = lw.load("countx-lite")
+        >>> result = counter.count(data.coins(), text="coins")
+        >>> 20 < result.count < 28, len(result.found)
+        (True, 3)
+        >>> counter.summed().prompts
+        ('text',)
     """
 
     kept_bytes = KEPT_BYTES  # the picture may be asked about twice

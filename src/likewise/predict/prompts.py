@@ -111,6 +111,14 @@ class PromptedCounter(ABC):
         Raises:
             LikewiseError: an unreadable picture; a box outside it, of zero area or with swapped corners; a kind
                 of prompt that the model does not take, or nothing to go by; a region outside the picture.
+
+        Example:
+            >>> import likewise as lw
+            >>> from skimage import data
+            >>> boxes = [(81, 39, 120, 74), (189, 170, 237, 217), (305, 16, 364, 73)]
+            >>> result = lw.load("spdcn-lite").count(data.coins(), boxes)
+            >>> round(result.count)
+            24
         """
         start = time.perf_counter()
         if trust not in ("fast", "full"):

@@ -32,6 +32,13 @@ class Recognizer:
             device.
         name: for results.
         device: None: a GPU where there is one, else the CPU.
+
+    Example:
+        >>> from skimage import data
+        >>> recognizer = Recognizer.load("s3n-lite")
+        >>> result = recognizer.recognize(data.coffee())
+        >>> len(recognizer.labels), result.label in recognizer.labels
+        (81, True)
     """
 
     task: Task = "recognize"

@@ -76,6 +76,14 @@ class Segmenter:
             device.
         name: for results.
         device: None: a GPU where there is one, else the CPU.
+
+    Example:
+        >>> from skimage import data
+        >>> segmenter = Segmenter.load("fwb-lite")
+        >>> coins = segmenter.encode(data.coins()[:110])
+        >>> coin = segmenter.set_support([(coins, (81, 39, 120, 74))])
+        >>> segmenter.segment(coins, coin).mask.shape
+        (110, 384)
     """
 
     task: Task = "segment"
@@ -113,6 +121,13 @@ class Segmenter:
         Raises:
             LikewiseError: an unreadable picture or mask; a mask of another size than its picture, or an empty one; a
                 box or click outside the picture; no support.
+
+        Example:
+            >>> from skimage import data
+            >>> coins = data.coins()[:110, :260]
+            >>> result = Segmenter.load("fwb-lite").segment(coins, [(coins, (81, 39, 120, 74))])
+            >>> bool(result.mask[56, 100]), bool(result.mask[5, 5])  # on the coin, and beside all coins
+            (True, False)
         """
         start = time.perf_counter()
         held = support if isinstance(support, Support) else self.set_support(support)

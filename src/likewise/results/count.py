@@ -60,6 +60,21 @@ class CountResult:
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.
+
+    Example:
+        >>> import tempfile
+        >>> import likewise as lw
+        >>> from skimage import data
+        >>> result = lw.load("spdcn-lite").count(data.coins(), [(81, 39, 120, 74)])
+        >>> round(result.count), result.density.shape
+        (24, (303, 384))
+        >>> result.to_dict()["model"], len(result.to_coco()["images"])
+        ('spdcn-lite', 1)
+        >>> result.plot().width
+        900
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.save(folder, "coins", formats=["coco"]).name
+        'coins_count.png'
     """
 
     grid: np.ndarray

@@ -63,6 +63,10 @@ def format_of(task: Task, name: str) -> Format:
 
     Raises:
         LikewiseError: there is none of that name.
+
+    Example:
+        >>> format_of("count", "coco").file
+        'annotations.json'
     """
     if name not in FORMATS[task]:
         instead = nearest(name, FORMATS[task]) or "; export a table (CSV)"

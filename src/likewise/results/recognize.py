@@ -45,6 +45,30 @@ class RecognizeResult:
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.
+
+    Example:
+        >>> import tempfile
+        >>> nothing, picture = np.zeros(0, np.float32), np.zeros((40, 40, 3), np.uint8)
+        >>> result = RecognizeResult(
+        ...     labels=("ant", "bee"),
+        ...     probabilities=np.float32([0.25, 0.75]),
+        ...     peaks=nothing.reshape(0, 2),
+        ...     scores=nothing,
+        ...     response=np.zeros((7, 7), np.float32),
+        ...     seen=(0, 0, 40, 40),
+        ...     magnified=(),
+        ...     size=(40, 40),
+        ...     model="by hand",
+        ...     seconds=0.0,
+        ...     image=picture,
+        ... )
+        >>> result.label, result.probability, result.top(1)
+        ('bee', 0.75, [('bee', 0.75)])
+        >>> result.to_dict()["top"]
+        [['bee', 0.75], ['ant', 0.25]]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.save(folder, "insect").name, result.plot().mode
+        ('insect_recognize.png', 'RGB')
     """
 
     labels: tuple[str, ...]

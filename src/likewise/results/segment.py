@@ -44,6 +44,20 @@ class SegmentResult:
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.
+
+    Example:
+        >>> import tempfile
+        >>> grid = np.float32([[0, 0, 1, 1], [0, 0, 0, 0]])  # as a model would score it
+        >>> result = SegmentResult(grid, (400, 200), "by hand", 0.0, np.zeros((200, 400, 3), np.uint8))
+        >>> result.mask.shape, 0.2 < result.area < 0.3, result.boxes.tolist()
+        ((200, 400), True, [[200.0, 0.0, 400.0, 100.0]])
+        >>> result.to_dict()["model"], len(result.to_coco()["annotations"])
+        ('by hand', 1)
+        >>> result.plot().width
+        900
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.save(folder, "half").name
+        'half_segment.png'
     """
 
     grid: np.ndarray

@@ -37,6 +37,10 @@ class SceneConfig:
 
     Raises:
         LikewiseError: an unknown split or an empty range.
+
+    Example:
+        >>> SceneConfig.preset("two-kinds").two_kinds, SceneConfig(side=(64, 96)).split
+        (True, 'train')
     """
 
     seed: int = 0

@@ -21,6 +21,11 @@ class SyntheticScenes(Dataset[CountSample]):
         config: what scenes to make.
         count: how many.
         start: index of the first.
+
+    Example:
+        >>> scenes = SyntheticScenes(SceneConfig(side=(64, 96), objects=(3, 9), emoji=False), 1)
+        >>> scenes[0].image.dtype, scenes[0].count > 0
+        (torch.uint8, True)
     """
 
     def __init__(self, config: SceneConfig, count: int, start: int = 0) -> None:

@@ -114,6 +114,11 @@ def make_scene(config: SceneConfig, index: int) -> Scene:
 
     Raises:
         RuntimeError: no attempt left enough of the target to see (a config that asks for the impossible).
+
+    Example:
+        >>> scene = make_scene(SceneConfig(side=(64, 96), objects=(3, 9), emoji=False), 0)
+        >>> scene.image.shape[:2] == scene.owner.shape, len(scene.objects) > 0
+        (True, True)
     """
     needed = 4 if config.two_kinds else 1
     for attempt in range(_TRIES):

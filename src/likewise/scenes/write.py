@@ -52,6 +52,12 @@ def write_scenes(
 
     Raises:
         LikewiseError: ``count`` or ``workers`` below 1; the folder holds scenes of another config.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_scenes(SceneConfig(side=(64, 96), objects=(3, 9), emoji=False), 2, folder).name
+        'annotations.json'
     """
     if count < 1 or workers < 1:
         raise LikewiseError(f"count = {count}, workers = {workers}: expected at least 1 of each")

@@ -44,6 +44,15 @@ class NamedPictures(Dataset[NamedSample]):
 
     Raises:
         LikewiseError: no picture at all, or fewer than two classes. Reading one sample: a missing or broken picture.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     Image.new("RGB", (4, 4)).save(Path(name) / "1.png")
+        ...     pictures = NamedPictures(Path(name), files=["1.png"], targets=[1], labels=["apple", "pear"])
+        ...     pictures.labels[pictures[0].target]
+        'pear'
     """
 
     def __init__(self, root: Path, files: Sequence[str], targets: Sequence[int], labels: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ PROMPT = "cars"
 
 
 class CARPK(Dataset[CountSample]):
-    """The pictures of CARPK, or of PUCPR+, each with the box of every car; a point is the centre of its box.
+    r"""The pictures of CARPK, or of PUCPR+, each with the box of every car; a point is the centre of its box.
 
     Convention: the files' integers are taken as they stand, as the edges x0, y0, x1, y1 of a box in pixels. Where a box
     reaches over the picture's border it is cut there; no car is left out.
@@ -48,6 +48,19 @@ class CARPK(Dataset[CountSample]):
         LikewiseError: a folder, list, annotation or picture is missing; an unknown split; a line of an annotation that
             is not five integers with x0 < x1 and y0 < y1, named by file and line; ``exemplars`` below 0. Reading one
             sample: a broken picture, or a box that lies outside it.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     root = Path(name)
+        ...     for folder in ("Images", "Annotations", "ImageSets"):
+        ...         (root / folder).mkdir()
+        ...     Image.new("RGB", (90, 60)).save(root / "Images" / "1.png")
+        ...     written = (root / "Annotations" / "1.txt").write_text("10 10 20 20 1\n40 30 50 45 1\n")
+        ...     written = (root / "ImageSets" / "test.txt").write_text("1\n")
+        ...     CARPK(root, "test", exemplars=1)[0].count
+        2.0
     """
 
     def __init__(self, root: str | Path, split: str | None = None, *, exemplars: int = 0) -> None:

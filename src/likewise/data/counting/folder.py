@@ -69,6 +69,15 @@ class CountingFolder(Dataset[CountSample]):
         LikewiseError: the file is missing, is not JSON or lacks what is needed; an unknown split or category; a
             selection without a single sample. Reading one sample: a missing or broken picture, a picture of
             another size than its record says, an exemplar outside the picture.
+
+    Example:
+        >>> import tempfile
+        >>> from likewise.scenes import SceneConfig, write_scenes
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_scenes(SceneConfig(side=(64, 96), objects=(3, 9), emoji=False), 2, folder)
+        ...     scenes = CountingFolder(folder)
+        ...     len(scenes), scenes[0].count == len(scenes[0].points)
+        (2, True)
     """
 
     def __init__(

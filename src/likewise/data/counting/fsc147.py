@@ -29,7 +29,7 @@ IMAGES = "images_384_VarV2"
 
 
 class FSC147(Dataset[CountSample]):
-    """The pictures of FSC-147 with their points and three exemplars each.
+    r"""The pictures of FSC-147 with their points and three exemplars each.
 
     Boxes are published for the exemplars alone: each is given to the point nearest to its centre, all other objects
     have unknown boxes.
@@ -44,6 +44,20 @@ class FSC147(Dataset[CountSample]):
     Raises:
         LikewiseError: a file is missing or not JSON; an unknown split or class; nothing left. Reading one sample: a
             missing or broken picture.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> box = [[0, 0], [0, 4], [4, 4], [4, 0]]
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     root, record = Path(name), {"points": [[2, 2], [6, 6]], "box_examples_coordinates": [box]}
+        ...     (root / IMAGES).mkdir()
+        ...     Image.new("RGB", (9, 9)).save(root / IMAGES / "1.jpg")
+        ...     files = {ANNOTATIONS: {"1.jpg": record}, SPLITS: {"train": [], "val": ["1.jpg"], "test": []}}
+        ...     written = [(root / file).write_text(json.dumps(content)) for file, content in files.items()]
+        ...     written = (root / CLASSES).write_text("1.jpg\tcoins")
+        ...     FSC147(root, "val")[0].count
+        2.0
     """
 
     def __init__(

@@ -69,6 +69,13 @@ class CountSample:
 
     Raises:
         LikewiseError: a tensor of another shape or type.
+
+    Example:
+        >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
+        >>> picture = torch.zeros(3, 40, 40, dtype=torch.uint8)
+        >>> sample = CountSample(picture, (boxes[:, :2] + boxes[:, 2:]) / 2, boxes, exemplars=boxes[:1], prompt="coins")
+        >>> sample.count, sample.size
+        (2.0, (40, 40))
     """
 
     image: Tensor

@@ -39,6 +39,17 @@ class Coco20i:
 
     Raises:
         LikewiseError: a file is missing or is not JSON; an unknown split or fold.
+
+    Example:
+        >>> import tempfile
+        >>> note = {"image_id": 1, "category_id": 5, "segmentation": [[0, 0, 4, 0, 4, 4, 0, 4]], "iscrowd": 0}
+        >>> content = {"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [note]}
+        >>> content["categories"] = [{"id": 5, "name": "airplane"}]
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     (Path(name) / "annotations").mkdir()
+        ...     written = (Path(name) / "annotations" / "instances_val2014.json").write_text(json.dumps(content))
+        ...     Coco20i(name, "val").pictures
+        {5: (0,)}
     """
 
     folds = FOLDS

@@ -60,6 +60,14 @@ class Episodes(Dataset[Episode]):
 
     Raises:
         LikewiseError: no class has two pictures; ``shots`` below 1.
+
+    Example:
+        >>> from likewise.scenes import SceneConfig
+        >>> from likewise.scenes.episodes import SceneMasks
+        >>> scenes = SceneMasks(SceneConfig(side=(96, 128), objects=(6, 12), settings=("paper",), emoji=False), 1)
+        >>> episode = Episodes(scenes, shots=1, length=10)[0]
+        >>> episode.image.shape[1:] == episode.mask.shape, len(episode.support)
+        (True, 1)
     """
 
     def __init__(self, labelled: Labelled, shots: int = 1, seed: int = 0, length: int | None = None) -> None:

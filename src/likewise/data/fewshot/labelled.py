@@ -77,6 +77,19 @@ class LabelFolder:
 
     Raises:
         LikewiseError: a file is missing or is no JSON, an unknown split or fold, a part without a fold.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     root, record = Path(name), {"image": "1.png", "label": "1_label.png", "class_fraction": {"7": 0.25}}
+        ...     Image.new("RGB", (4, 4)).save(root / "1.png")
+        ...     Image.fromarray(np.repeat(np.uint8([[7, 0, 0, 0]]), 4, axis=0)).save(root / "1_label.png")
+        ...     written = (root / "index.json").write_text(json.dumps({"images": [record]}))
+        ...     written = (root / "folds.json").write_text('{"folds": [{"novel": [{"id": 7, "name": "coin"}]}]}')
+        ...     labelled = LabelFolder(root)
+        ...     labelled.classes, labelled.read(0, kind=7)[1][0].tolist()
+        ({7: 'coin'}, [1, 0, 0, 0])
     """
 
     def __init__(

@@ -40,6 +40,20 @@ class Pascal5i:
 
     Raises:
         LikewiseError: a folder or list is missing; an unknown split or fold.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     voc = Path(name) / "VOC2012"
+        ...     for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        ...         (voc / folder).mkdir(parents=True)
+        ...     Image.new("RGB", (4, 4)).save(voc / "JPEGImages" / "1.jpg")
+        ...     Image.new("L", (4, 4), 3).save(voc / "SegmentationClass" / "1.png")  # birds all over
+        ...     written = (voc / "ImageSets" / "Segmentation" / "val.txt").write_text("1")
+        ...     fold = Pascal5i(name, "val", fold=0, part="novel")
+        ...     fold.classes[3], fold.pictures[3]
+        ('bird', (0,))
     """
 
     folds = FOLDS

@@ -91,7 +91,14 @@ class Config:
 
 
 class CounTX(nn.Module):
-    """The counter: pictures and names or descriptions in, a density whose sum is the count out."""
+    """The counter: pictures and names or descriptions in, a density whose sum is the count out.
+
+    Example:
+        >>> import torch
+        >>> with torch.device("meta"):  # weights that take no memory
+        ...     CounTX(Config()).prompts
+        ('text',)
+    """
 
     method = "countx"
     task = "count"

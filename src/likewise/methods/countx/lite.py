@@ -120,7 +120,13 @@ class CounTXLiteOutput(NamedTuple):
 
 
 class CounTXLite(nn.Module):
-    """The counter: pictures and names of known things in, a density whose sum is the count out."""
+    """The counter: pictures and names of known things in, a density whose sum is the count out.
+
+    Example:
+        >>> network = COUNTX_LITE.build().eval()
+        >>> network(torch.rand(1, 3, 64, 96), PromptBatch(text=("coins",))).density.shape
+        torch.Size([1, 1, 64, 96])
+    """
 
     method = "countx-lite"
     task = "count"

@@ -71,6 +71,11 @@ def deformable(
     Raises:
         LikewiseError: too few stages, no such module, none with a spatial convolution, or one that is deformable
             already or computes more than an ordinary convolution. Nothing is changed then.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+        >>> type(deformable(network, "2")[2]).__name__
+        'DeformableConv2d'
     """
     modules = dict(model.named_modules())
     names = _last_stages(model, stages) if isinstance(stages, int) else _named(modules, stages)
@@ -132,6 +137,11 @@ def parameter_groups(
     Returns:
         Groups with ``params`` and ``lr``: the rest, and the others where there are any. Frozen parameters are left
         out.
+
+    Example:
+        >>> network = deformable(nn.Sequential(nn.Conv2d(3, 8, 3)), "0")
+        >>> [group["lr"] for group in parameter_groups(network, lr=0.5, offset_factor=0.5)]
+        [0.5, 0.25]
     """
     branches = [layer.offsets for layer in model.modules() if isinstance(layer, DeformableConv2d)]
     linears = [layer.offset for layer in model.modules() if isinstance(layer, DeformRoIPool)]
@@ -189,6 +199,12 @@ def sampling_places(
 
     Raises:
         LikewiseError: a point outside the picture, no such layer, or fewer layers on the way than asked for.
+
+    Example:
+        >>> network = deformable(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1)), "0")
+        >>> found = sampling_places(network, torch.rand(3, 32, 32), at=(16.5, 16.5))
+        >>> found.unit, found.places[0].shape
+        ((16.5, 16.5), (9, 2))
     """
     x, size = _as_input(image, prepare)
     if not (0 <= at[0] <= size[1] and 0 <= at[1] <= size[0]):
@@ -238,6 +254,11 @@ def plot_sampling(
 
     Raises:
         LikewiseError: as `sampling_places`.
+
+    Example:
+        >>> network = deformable(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1)), "0")
+        >>> plot_sampling(network, np.zeros((100, 200, 3), np.uint8), at=(60, 40), layers=1).size
+        (900, 450)
     """
     pixels = read_image(image)
     found = sampling_places(model, pixels, at, layers, layer=layer, prepare=prepare)

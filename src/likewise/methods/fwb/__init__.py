@@ -91,7 +91,14 @@ class Config:
 
 
 class FWB(nn.Module):
-    """The segmenter: pictures and examples in, two logits a pixel (background, thing) out."""
+    """The segmenter: pictures and examples in, two logits a pixel (background, thing) out.
+
+    Example:
+        >>> network, (image, example) = FWB_LITE.build().eval(), torch.rand(2, 1, 3, 64, 96)
+        >>> support = SupportBatch(images=((example[0],),), masks=((torch.ones(64, 96, dtype=torch.bool),),))
+        >>> network(image, support).shape
+        torch.Size([1, 2, 64, 96])
+    """
 
     method = "fwb"
     task = "segment"

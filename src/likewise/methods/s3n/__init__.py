@@ -136,7 +136,13 @@ class S3NOutput(NamedTuple):
 
 
 class S3N(nn.Module):
-    """The recogniser: pictures in, logits of their classes out, and why."""
+    """The recogniser: pictures in, logits of their classes out, and why.
+
+    Example:
+        >>> network = S3N_LITE.build().eval()
+        >>> network(torch.rand(1, 3, 128, 128)).logits.shape
+        torch.Size([1, 81])
+    """
 
     method = "s3n"
     task = "recognize"

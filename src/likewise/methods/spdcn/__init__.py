@@ -115,7 +115,13 @@ class Config:
 
 
 class SPDCN(nn.Module):
-    """The counter: pictures and exemplar boxes in, a density whose sum is the count out."""
+    """The counter: pictures and exemplar boxes in, a density whose sum is the count out.
+
+    Example:
+        >>> network, box = SPDCN_LITE.build().eval(), torch.tensor([[8.0, 8.0, 24.0, 24.0]])
+        >>> network(torch.rand(1, 3, 64, 96), PromptBatch(exemplars=(box,))).shape
+        torch.Size([1, 1, 64, 96])
+    """
 
     method = "spdcn"
     task = "count"

@@ -198,6 +198,11 @@ class VLCounter(nn.Module):
     """The counter: pictures and names in, a density whose sum is the count out.
 
     The towers of CLIP are frozen; ``bfloat16()`` makes everything run in that (docs/counting_by_name.md).
+
+    Example:
+        >>> with torch.device("meta"):  # weights that take no memory
+        ...     VLCounter(Config()).prompts
+        ('text',)
     """
 
     method = "vlcounter"

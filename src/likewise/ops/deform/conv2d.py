@@ -99,6 +99,14 @@ def deform_conv2d(
 
     Raises:
         ValueError: shapes that do not belong together, the message names both; or "native" where it cannot run.
+
+    Example:
+        >>> image, kernel = torch.arange(12.0).view(1, 1, 3, 4), torch.ones(1, 1, 1, 1)
+        >>> right = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 3, 4)  # every sample one pixel to the right
+        >>> deform_conv2d(image, right, kernel)[0, 0]
+        tensor([[ 1.,  2.,  3.,  0.],
+                [ 5.,  6.,  7.,  0.],
+                [ 9., 10., 11.,  0.]])
     """
     stride, padding = pair(stride, "stride", least=1), pair(padding, "padding", least=0)
     dilation = pair(dilation, "dilation", least=1)
@@ -122,7 +130,13 @@ def deform_conv2d(
 
 
 class DeformConv2d(nn.Module):
-    """Weights for `deform_conv2d`; the offsets (and the mask) come with every call. See :func:`deform_conv2d`."""
+    """Weights for `deform_conv2d`; the offsets (and the mask) come with every call. See :func:`deform_conv2d`.
+
+    Example:
+        >>> layer = DeformConv2d(3, 8, kernel_size=3, padding=1)
+        >>> layer(torch.rand(1, 3, 16, 16), offset=torch.zeros(1, 18, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(
         self,

@@ -64,6 +64,15 @@ def deform_conv3d(
 
     Raises:
         ValueError: shapes that do not belong together; the message names both.
+
+    Example:
+        >>> volume, kernel = torch.arange(8.0).view(1, 1, 2, 2, 2), torch.ones(1, 1, 1, 1, 1)
+        >>> deeper = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1, 1).expand(1, 3, 2, 2, 2)  # each a layer deeper
+        >>> deform_conv3d(volume, deeper, kernel)[0, 0]
+        tensor([[[4., 5.],
+                 [6., 7.]],
+                [[0., 0.],
+                 [0., 0.]]])
     """
     if input.dim() != 5 or offset.dim() != 5 or weight.dim() != 5:
         shapes = [tuple(t.shape) for t in (input, offset, weight)]
@@ -88,7 +97,13 @@ def deform_conv3d(
 
 
 class DeformConv3d(nn.Module):
-    """Weights for `deform_conv3d`; the offsets (and the mask) come with every call. See :func:`deform_conv3d`."""
+    """Weights for `deform_conv3d`; the offsets (and the mask) come with every call. See :func:`deform_conv3d`.
+
+    Example:
+        >>> layer = DeformConv3d(2, 4, kernel_size=3, padding=1)
+        >>> layer(torch.rand(1, 2, 4, 8, 8), offset=torch.zeros(1, 81, 4, 8, 8)).shape
+        torch.Size([1, 4, 4, 8, 8])
+    """
 
     def __init__(
         self,

@@ -80,6 +80,13 @@ def deform_roi_pool(
     Raises:
         ValueError: shapes that do not belong together, a region of a picture that is not in the batch, or a setting
             that is not positive.
+
+    Example:
+        >>> features = torch.arange(8.0).expand(1, 1, 8, 8)  # each is the number of its column
+        >>> region = torch.tensor([[0.0, 2.0, 2.0, 5.0, 5.0]])
+        >>> deform_roi_pool(features, region, None, output_size=2, samples_per_part=1)[0, 0]
+        tensor([[2.5000, 4.5000],
+                [2.5000, 4.5000]])
     """
     shape = pair(output_size, "output_size", least=1)
     grid = _Bins(shape, spatial_scale, samples_per_part, gamma, position_sensitive, sample_at)

@@ -24,6 +24,11 @@ def dots_map(points: Tensor, size: tuple[int, int]) -> Tensor:
 
     Raises:
         LikewiseError: a point outside the map.
+
+    Example:
+        >>> dots_map(torch.tensor([[0.5, 0.5], [2.9, 1.0]]), (2, 3))
+        tensor([[1., 0., 0.],
+                [0., 0., 1.]])
     """
     _check_inside(points, size)
     height, width = size
@@ -48,6 +53,11 @@ def gaussian_density(points: Tensor, sigma: float | Tensor, size: tuple[int, int
 
     Raises:
         LikewiseError: a point outside the map; a sigma that is not positive.
+
+    Example:
+        >>> density = gaussian_density(torch.tensor([[1.0, 1.0], [7.5, 3.5]]), 2.0, (6, 10))
+        >>> density.shape, round(density.sum().item(), 4)
+        (torch.Size([6, 10]), 2.0)
     """
     _check_inside(points, size)
     spread = torch.as_tensor(sigma, dtype=points.dtype, device=points.device).expand(len(points))
@@ -69,6 +79,10 @@ def resize_density(density: Tensor, size: tuple[int, int]) -> Tensor:
 
     Returns:
         (..., h, w) with the same sum for each map.
+
+    Example:
+        >>> resize_density(torch.tensor([[4.0, 0.0], [0.0, 8.0]]), (1, 4))
+        tensor([[2., 2., 4., 4.]])
     """
     rows = _resize_last(density.transpose(-1, -2), size[0]).transpose(-1, -2)
     return _resize_last(rows, size[1])

@@ -39,6 +39,13 @@ def density_peaks(density: Tensor, *, radius: float, threshold: float) -> tuple[
 
     Raises:
         ValueError: a map that is not (H, W), or a radius or threshold that is not positive.
+
+    Example:
+        >>> density = torch.zeros(7, 7)
+        >>> density[2, 3] = 1.0
+        >>> points, scores = density_peaks(density, radius=2.0, threshold=0.5)
+        >>> points, scores
+        (tensor([[3.5000, 2.5000]]), tensor([1.]))
     """
     if density.ndim != 2 or not radius > 0 or not threshold > 0:
         shape = tuple(density.shape)

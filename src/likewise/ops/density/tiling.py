@@ -35,6 +35,10 @@ def tile_spans(length: int, tile: int, overlap: int, multiple: int = 1) -> list[
 
     Raises:
         ValueError: a length, tile or multiple below one, or an overlap outside 0 .. tile - 1.
+
+    Example:
+        >>> tile_spans(100, tile=60, overlap=20)
+        [(0, 60), (40, 100)]
     """
     if length < 1 or tile < 1 or multiple < 1 or not 0 <= overlap < tile:
         numbers = f"{length=}, {tile=}, {overlap=}, {multiple=}"
@@ -74,6 +78,13 @@ class Blend:
 
     Attributes:
         boxes: the tiles to `add`, row by row.
+
+    Example:
+        >>> blend = Blend(8, 20, tile=12, overlap=4)
+        >>> for y0, x0, y1, x1 in blend.boxes:
+        ...     blend.add((y0, x0, y1, x1), torch.ones(y1 - y0, x1 - x0))  # every tile sees the same
+        >>> len(blend.boxes), round(blend.result().sum().item(), 3)
+        (2, 160.0)
     """
 
     def __init__(self, height: int, width: int, tile: int, overlap: int, *, cell: int = 1, multiple: int = 1) -> None:

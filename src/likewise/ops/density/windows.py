@@ -78,6 +78,10 @@ def cut_windows(image: Tensor, window: int, stride: int) -> Tensor:
 
     Returns:
         (B, N, C, window, window).
+
+    Example:
+        >>> cut_windows(torch.rand(1, 3, 8, 20), window=8, stride=6).shape
+        torch.Size([1, 3, 3, 8, 8])
     """
     rows, columns = (window_spans(length, window, stride) for length in image.shape[2:])
     return torch.stack([image[:, :, y0:y1, x0:x1] for y0, y1 in rows for x0, x1 in columns], dim=1)
@@ -97,6 +101,12 @@ def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: 
 
     Raises:
         ValueError: another number of windows than the size and stride give.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 8, 20)
+        >>> blended = blend_windows(cut_windows(picture, 8, 6), (8, 20), stride=6)
+        >>> torch.allclose(blended, picture)
+        True
     """
     window = densities.shape[-1]
     rows, columns = (window_spans(length, window, stride) for length in size)

@@ -31,6 +31,10 @@ class GridCost:
     Args:
         x: coordinates of the rows' grid along its first (H,) and second axis (W,), in units of length; M = H W.
         y: the same of the columns' grid (H',) and (W',); None: the same grid. N = H' W'.
+
+    Example:
+        >>> GridCost((torch.arange(2.0), torch.arange(2.0))).matrix()[0]  # from the first place to all four
+        tensor([0., 1., 1., 2.])
     """
 
     def __init__(self, x: Sequence[Tensor], y: Sequence[Tensor] | None = None) -> None:

@@ -49,6 +49,12 @@ class PointCost:
         y: (N, d) places of the columns.
         power: 1 for the Euclidean distance, 2 for its square.
         unit: length that counts as 1, one for all axes or (d,).
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 0.0]])
+        >>> PointCost(x, y).matrix()
+        tensor([[0.],
+                [5.]])
     """
 
     def __init__(self, x: Tensor, y: Tensor, *, power: Literal[1, 2] = 1, unit: float | Tensor = 1.0) -> None:
