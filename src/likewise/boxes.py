@@ -105,6 +105,24 @@ def scale_boxes(boxes: Array, factors: Array) -> Array:
     return boxes * (np.tile(factors, 2) if isinstance(factors, np.ndarray) else factors.repeat(2))
 
 
+def boxes_to_pixels(boxes: Tensor, size: tuple[float, float]) -> Tensor:
+    """Boxes (N, 4) in a picture of this (width, height) with corners on whole pixels; none becomes empty."""
+    import torch
+
+    low, high = boxes.round().view(-1, 2, 2).unbind(1)
+    low = low.minimum(boxes.new_tensor(size) - 1)
+    return torch.cat((low, high.maximum(low + 1)), dim=1)
+
+
+def points_to_pixels(points: Tensor, size: tuple[float, float]) -> Tensor:
+    """Points x y (N, 2) as pixels (N, 2) int64, column and row, of a picture of this (width, height).
+
+    Coordinates are rounded, halves to the even one, and taken as indices, as programs do that mark dots in a map; so
+    what lies in the right or the lower half of a pixel goes to the next, and the last pixel takes what lies beyond.
+    """
+    return points.round().long().clamp(min=0).minimum(points.new_tensor(size).long() - 1)
+
+
 def shared_areas(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.floating]:
     """The area that boxes (..., 4) share with others, one by one, broadcast; NaN where a box is."""
     sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])

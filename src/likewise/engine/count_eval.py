@@ -11,10 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from likewise.data.counting.canvas import first_in_pixel
 from likewise.data.counting.collate import collate
+from likewise.data.counting.geometry import to_bytes
 from likewise.data.counting.sample import CountSample
 from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
 from likewise.metrics import CountErrors
+from likewise.preprocess.rules import Preprocess
+from likewise.preprocess.scaled_view import View
 from likewise.types import CountBatch
 
 
@@ -132,13 +137,15 @@ def evaluate(
     """Count every sample of a data set.
 
     A sample is prompted with its exemplars; where it has none, or the counter takes none, with its name.
-    A picture that cannot be read or counted is reported, not fatal.
+    A picture that cannot be read or counted is reported, not fatal. A counter whose published numbers were measured
+    in a way of its own (`likewise.inference.EvalProtocol`) is measured in that way.
 
     Args:
         counter: what counts.
         dataset: samples in the caller's pixels, such as a `CountingFolder`.
         limit: only this many samples, the first ones.
-        exemplars: at most this many of a sample's exemplars, the first ones; None: all.
+        exemplars: at most this many of a sample's exemplars, the first ones; None: as many as the counter's published
+            numbers are of, or all.
         both: give exemplars and name, to a counter that takes both.
         trust: how hard the counter looks for signs that a count is off; None: as it does anyway.
         progress: called after each sample with how many are done and how many there are.
@@ -162,6 +169,7 @@ def evaluate(
             raise LikewiseError(f"{name} = {value}: expected at least 1")
     if both and not {"exemplars", "text"} <= set(takes(counter)):
         raise LikewiseError(f"both: this counter takes {', '.join(takes(counter))} only")
+    exemplars = exemplars or rules_of(counter).evaluation.exemplars or None
     total = len(dataset)  # type: ignore[arg-type]  # map-style sets have a length
     total = total if limit is None else min(limit, total)
     counted: list[Counted] = []
@@ -188,7 +196,7 @@ def _counted(
     return Counted(
         sample.name,
         sample.prompt,
-        sample.count,
+        true_count(counter, sample),
         float(result.count),
         float(result.seconds),
         low,
@@ -196,6 +204,24 @@ def _counted(
         tuple(getattr(result, "warnings", ())),
         dict(getattr(result, "signs", {})),
     )
+
+
+def true_count(counter: Counts, sample: CountSample) -> float:
+    """The objects of a sample, as the counter's published numbers were measured."""
+    rules = rules_of(counter)
+    if not rules.evaluation.merge_points or sample.truth is not None or not len(sample.points):
+        return sample.count
+    seen = rules.preprocess
+    if not seen.canvas or seen.fit is None:
+        return float(len(first_in_pixel(sample.points, sample.size)))
+    view = View.on_canvas(to_bytes(sample.image), seen.fit, seen.multiple)
+    return float(len(first_in_pixel(view.to_view(sample.points.tolist()), (view.height, view.width))))
+
+
+def rules_of(counter: Counts) -> InferenceConfig:
+    """How a counter's weights are used; nothing out of the ordinary where it does not say."""
+    rules = getattr(counter, "inference", None)
+    return rules if isinstance(rules, InferenceConfig) else InferenceConfig(Preprocess())
 
 
 def takes(counter: Counts) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,8 @@ from likewise.ops.transport.point_cost import PointCost
 
 #: The unit of distance, in pixels, without exemplar sizes: the middle of the range that sizes give.
 FIXED_SCALE = 2.0
+#: Whether points are taken where they are, or as the pixels that hold them.
+Dots = Literal["exact", "pixels"]
 #: Steps after which the converging solver hands back what it has; a training step must end.
 MAX_ITERATIONS = 300
 
@@ -47,6 +50,8 @@ class TransportSettings:
         factor: pixels per unit of distance, and weight of one object.
         scaling: ratio of successive epsilons; None: the solver's own.
         tol: where "log" stops: largest relative error of the mass that any point receives.
+        dots: "pixels": as published, points are the pixels that hold them, and two in one pixel are one; "exact": they
+            are where they are as far as the solver can see (the reference knows indices of pixels only), and all count.
     """
 
     solver: Solver = "log"
@@ -57,6 +62,7 @@ class TransportSettings:
     factor: float = 128.0
     scaling: float | None = None
     tol: float = 3e-4
+    dots: Dots = "exact"
 
     def __post_init__(self) -> None:
         if self.stride < 1 or (self.stride > 1 and self.solver == "reference"):
@@ -78,6 +84,7 @@ def generalized_loss(
     factor: float = 128.0,
     scaling: float | None = None,
     tol: float = 3e-4,
+    dots: Dots = "exact",
 ) -> Tensor:
     """The generalised loss of each picture: ``generalized_terms(...)["total"]``, which see.
 
@@ -93,6 +100,7 @@ def generalized_loss(
         factor: see `TransportSettings`.
         scaling: see `TransportSettings`.
         tol: see `TransportSettings`.
+        dots: see `TransportSettings`.
 
     Returns:
         (B,) losses.
@@ -106,7 +114,7 @@ def generalized_loss(
         >>> bool(generalized_loss(once, [point]) < generalized_loss(2 * once, [point]))
         True
     """
-    settings = TransportSettings(solver, stride, blur, reach, tau, factor, scaling, tol)
+    settings = TransportSettings(solver, stride, blur, reach, tau, factor, scaling, tol, dots)
     return generalized_terms(density, points, exemplar_sizes=exemplar_sizes, settings=settings)["total"]
 
 
@@ -150,6 +158,8 @@ def generalized_terms(
     if float(density.detach().amin()) < 0:
         raise LikewiseError(f"the density goes down to {float(density.amin()):g}; expected values >= 0")
     units = _units(exemplar_sizes, maps)
+    if settings.dots == "pixels":
+        points = [held_by(dots, (maps.shape[1], maps.shape[2])) for dots in points]
     with torch.autocast(density.device.type, enabled=False):
         pictures = [
             _picture_terms(settings.factor * picture, dots.detach().to(maps), unit, settings)
@@ -237,6 +247,15 @@ def l2_loss(
         return (factor * (cells - torch.stack(bumps))).square().mean((1, 2))
 
 
+def held_by(points: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middles of the pixels of a map of this (height, width) that hold points (N, 2): each once, whatever it holds.
+
+    Points beyond the border belong to the nearest pixel.
+    """
+    limit = points.new_tensor([size[1] - 1.0, size[0] - 1.0])
+    return points.detach().floor().clamp(min=0).minimum(limit).unique(dim=0) + 0.5
+
+
 def _picture_terms(mass: Tensor, dots: Tensor, unit: Tensor, settings: TransportSettings) -> dict[str, Tensor]:
     """The terms of one picture from its factor-scaled density (H, W), points (N, 2) x y, and s' (height, width)."""
     total = float(mass.detach().sum())
@@ -289,7 +308,7 @@ def _cost(
     # The reference works on the indices of pixels (a point is the pixel that holds it) and rounds the
     # indices down after their division by s', so that neighbours share a place; only the first epsilon is
     # taken from the indices themselves, as the diagonal of the box round pixels and points. Two points in one pixel
-    # are one point there, since it reads a map of dots; here they stay two, so that the count is right.
+    # are one point there, since it reads a map of dots; here they stay two, unless they were merged before.
     cells, dots = cells.floor(), dots.floor()
     corners = torch.cat([cells, dots])
     diameter = float((corners.amax(0) - corners.amin(0)).norm())

@@ -2,7 +2,9 @@
 
 Convention
 ----------
-Boxes and regions are in the caller's pixels; the density that comes out is on a grid, in objects per cell.
+Boxes and regions are in the caller's pixels; the density that comes out is on a grid over the picture, in objects per
+cell. Where a network sees the picture on a canvas, what it finds beside the picture counts, as was published, and lies
+in the nearest cell of the picture.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from likewise.boxes import mean_side
+from likewise.boxes import boxes_to_pixels, mean_side
 from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
+from likewise.ops.density.maps import fold_border
 from likewise.ops.density.tiling import Blend, TileBox
 from likewise.ops.polygon import polygon_coverage
 from likewise.predict.prepared_image import PreparedImage
@@ -64,7 +67,16 @@ class ScaledImage:
 
     def on_grid(self, places: Sequence[Sequence[float]]) -> Tensor:
         """Points (K, 2) or boxes (K, 4) of the picture in cells of its density; none: (0, 4)."""
-        return self.view.to_view(places) / self.cell if places else torch.zeros(0, 4)
+        if not places:
+            return torch.zeros(0, 4)
+        corner = torch.tensor(self.view.corner[::-1])
+        return ((self.view.to_view(places).unflatten(-1, (-1, 2)) - corner) / self.cell).flatten(-2)
+
+    @property
+    def part(self) -> TileBox:
+        """Where the picture lies in the density of its view, in cells."""
+        y0, x0, y1, x1 = self.view.part
+        return y0 // self.cell, x0 // self.cell, y1 // self.cell, x1 // self.cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +92,7 @@ class Answer:
     """What the network makes of a picture.
 
     Attributes:
-        whole: (h, w), the density on its grid, also where nothing was asked about.
+        whole: (h, w), the density on its grid over the picture, also where nothing was asked about.
         covered: (h, w), the share of each cell that lies in the region; None: there is none.
         corners: (M, 2), the region on the grid.
         alike: how alike the exemplars look, where that is known.
@@ -126,6 +138,10 @@ class Densities:
         """
         side = mean_side(boxes) + self.inference.margin if boxes else None
         rules = self.inference.preprocess
+        if rules.canvas and rules.fit:
+            cell = self.model.cell
+            view = View.on_canvas(image.pixels, rules.fit, rules.multiple, zoom=zoom, cell=cell)
+            return ScaledImage(image, view, cell)
         scale = zoom * network_scale(rules, side, image.width, image.height, self.scale_steps)
         own = self.model.cell
         cell = own * max(1, math.ceil(math.sqrt(image.width * image.height / MAX_GRID) * scale / own))
@@ -141,7 +157,7 @@ class Densities:
             grid, mean_cosine = self._density(scaled, prompt, references, None)
             return Answer(grid, None, None, mean_cosine)
         corners = scaled.on_grid(prompt.region)
-        covered = polygon_coverage(corners, scaled.view.height // scaled.cell, scaled.view.width // scaled.cell)
+        covered = polygon_coverage(corners, *(side // scaled.cell for side in scaled.view.sides))
         if not covered.any():
             size = f"{scaled.image.width} x {scaled.image.height}"
             raise LikewiseError(f"region {prompt.region} lies outside the picture, which is {size} pixels")
@@ -155,7 +171,7 @@ class Densities:
         """
         if not prompt.exemplars and not prompt.negatives:
             return []
-        boxes = scaled.view.to_view(exemplars)
+        boxes = self._in_view(scaled.view, exemplars)
         size = torch.stack([boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]], dim=1).mean(0, keepdim=True)
         found: list[ExemplarFeatures] = []
         for window, batch in self._windows(scaled.view, prompt):
@@ -168,8 +184,13 @@ class Densities:
 
     def _is_whole(self, view: View) -> bool:
         """Whether the view is small enough for one look."""
-        tile = self.inference.preprocess.tile
-        return tile == 0 or max(view.width, view.height) <= tile
+        rules = self.inference.preprocess
+        return rules.canvas or rules.tile == 0 or max(view.width, view.height) <= rules.tile
+
+    def _in_view(self, view: View, boxes: Sequence[Box]) -> Tensor:
+        """Boxes of the picture as the network is shown them, in the view's pixels: (K, 4)."""
+        placed = view.to_view(boxes)
+        return boxes_to_pixels(placed, (view.width, view.height)) if self.inference.whole_boxes else placed
 
     def _density(
         self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, wanted: Tensor | None
@@ -187,7 +208,7 @@ class Densities:
             if wanted is None or wanted[top : -(-(y1 + NEAR) // cell), left : -(-(x1 + NEAR) // cell)].any():
                 density = query.density(self.tile(scaled, (y0, x0, y1, x1)))
                 blend.add((y0, x0, y1, x1), self._checked(density, y1 - y0, x1 - x0))
-        return blend.result(), query.features[0].mean_cosine() if query.features else None
+        return fold_border(blend.result(), scaled.part), query.features[0].mean_cosine() if query.features else None
 
     def _query(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars) -> TileQuery:
         """What is asked of the network about each tile."""
@@ -215,7 +236,7 @@ class Densities:
 
     def _windows(self, view: View, prompt: Prompt) -> list[tuple[TileBox, PromptBatch]]:
         """Windows of the view that together show every box of the prompt once, with the prompt as seen in each."""
-        boxes = view.to_view([*prompt.exemplars, *prompt.negatives])
+        boxes = self._in_view(view, [*prompt.exemplars, *prompt.negatives])
         positive = torch.arange(len(boxes)) < len(prompt.exemplars)
         text = None if prompt.text is None else (prompt.text,)
         found: list[tuple[TileBox, PromptBatch]] = []

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import nms
 
+from likewise.errors import LikewiseError
 from likewise.predict.counter import Counter, Reading
 from likewise.predict.densities import Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import CLEAR, find_peaks
@@ -196,6 +197,8 @@ class NamedReader:
 
 def propose_exemplars(densities: Densities, finder: TextFinder, image: PreparedImage, text: str) -> TextMatches:
     """Look for what a text names, at the scale at which the finder sees pictures."""
+    if densities.inference.preprocess.canvas:
+        raise LikewiseError(f"{densities.name} is shown pictures on a canvas, on which names are not looked for")
     scaled = densities.scaled(image, ())
     view = scaled.view
     places = finder.find(densities.tile(scaled, (0, 0, view.height, view.width)), finder.encode((text,)))

@@ -47,7 +47,7 @@ class PreparedImage:
         self.source = source_of(image)
         self._most = kept_bytes
         self._preview: NDArray[np.uint8] | None = None
-        self._prepared: OrderedDict[tuple[Preparable, int, int, TileBox], Prepared] = OrderedDict()
+        self._prepared: OrderedDict[tuple[Preparable, TileBox, TileBox], Prepared] = OrderedDict()
 
     @property
     def width(self) -> int:
@@ -80,7 +80,7 @@ class PreparedImage:
         """
         if self._most == 0:
             return view.tensor(box).to(device)
-        key = (network, view.width, view.height, box)
+        key = (network, view.part, box)  # views of one canvas differ by where the picture lies
         if key not in self._prepared:
             self._prepared[key] = network.prepare(view.tensor(box).to(device))
         self._prepared.move_to_end(key)

@@ -5,9 +5,10 @@ Authors' code carries no licence: everything here is written from the paper's ma
 loaded through `convert_keys`. Licence of this code and of the bundled weights: Apache-2.0.
 
 Deviations, each a field of `Config` or said here: any number of exemplars >= 1 (the original insists on three), any
-size of picture (padded at the bottom and right, cut afterwards), density returned in objects per pixel (the
-original returns 128 times that). ``spdcn-lite`` is the same network with other numbers on a MobileNetV2 trunk,
-whose narrow stages are followed by scale-prior blocks as residuals rather than having convolutions replaced.
+size of picture (``forward`` pads at the bottom and right and cuts afterwards; counters of the preset lay pictures on
+the published canvas), density returned in objects per pixel (the original returns 128 times that). ``spdcn-lite`` is
+the same network with other numbers on a MobileNetV2 trunk, whose narrow stages are followed by scale-prior blocks as
+residuals rather than having convolutions replaced.
 
 Shapes: B batch, K exemplars of a picture, C channels, h w the grid of stride 8.
 """
@@ -25,8 +26,9 @@ from torch import Tensor, nn
 
 from likewise.boxes import mean_exemplar_sizes
 from likewise.errors import LikewiseError
-from likewise.inference import FLAT_FIELDS, InferenceConfig
+from likewise.inference import FLAT_FIELDS, EvalProtocol, InferenceConfig
 from likewise.methods.spdcn.block_count import block_count_error
+from likewise.methods.spdcn.decoder import density_decoder
 from likewise.methods.spdcn.scale_prior import ImageOrStem, ScalePrior, ScalePriorTrunk, StemFeatures
 from likewise.methods.spdcn.similarity_features import (
     ExemplarFeatures,
@@ -37,7 +39,7 @@ from likewise.methods.spdcn.similarity_features import (
     with_levels,
 )
 from likewise.nn.trunks import TrunkName, at_grid, channels_at_stride
-from likewise.ops.counting_loss import bayesian_loss, generalized_loss, l2_loss
+from likewise.ops.counting_loss import Dots, TransportSettings, bayesian_loss, generalized_terms, l2_loss
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
@@ -67,15 +69,20 @@ class Config:
         evidence_channels: width of the product and the correlation as the decoder sees them.
         negatives: whether boxes of look-alikes may be shown too; their similarity joins the evidence.
         decoder: (channels, pixel shuffle) of each 3x3 convolution before the last.
+        decoder_std: the decoder's weights start at random with this standard deviation and its biases at 0; None: with
+            that of He et al., and biases as PyTorch draws them.
         density_factor: the last convolution gives this many times the objects in a cell.
         loss: how a density is compared with points; see `likewise.ops.counting_loss`.
         scale_sensitive: whether the generalised loss's unit of distance grows with the exemplars.
         loss_solver: transport solver of the generalised loss.
         reach: strength of the generalised loss's marginal terms; the published 0.5 is paid for with a tenth of the
             count (docs/losses.md), 5 with a hundredth.
+        dots: the points of the generalised loss: "pixels" they are the pixels that hold them, two in one are one;
+            "exact": as they are, and all count. See `TransportSettings`.
         loss_stride: the generalised and the L2 loss see the density summed over squares of this many pixels.
         sigma: of the L2 target's Gaussians, in object sizes (sqrt(width x height)).
         count_weight: weight of |count - truth| / (truth + 3), a term the paper does not have.
+        vector_decay: whether weight decay acts on one-dimensional parameters too (biases, norms).
         block_weight: weight of the same, added up over squares whose side is ``block`` pixels.
         inference: how the weights are used: pictures, boxes and densities round the network.
     """
@@ -91,19 +98,26 @@ class Config:
     evidence_channels: int = 0
     negatives: bool = False
     decoder: tuple[tuple[int, int], ...] = ((256, 1), (256, 8))
+    decoder_std: float | None = field(default=0.005, metadata={"absent": None})
     density_factor: float = 128.0
     loss: Literal["generalized", "l2", "bayesian"] = "generalized"
     scale_sensitive: bool = True
     loss_solver: Literal["reference", "log"] = "reference"
     reach: float = 0.5
+    dots: Dots = field(default="pixels", metadata={"absent": "exact"})
     loss_stride: int = 1
     sigma: float = 0.12
     count_weight: float = 0.0
     block_weight: float = 0.0
     block: int = 32
+    vector_decay: bool = field(default=False, metadata={"absent": True})
     inference: InferenceConfig = field(
         default=InferenceConfig(
-            Preprocess(mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), tile=0)
+            Preprocess(
+                mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), canvas=True, tile=0
+            ),
+            whole_boxes=True,
+            evaluation=EvalProtocol(exemplars=3, merge_points=True),
         )
     )
     OLD_FIELDS: ClassVar[OldFields] = FLAT_FIELDS
@@ -147,7 +161,7 @@ class SPDCN(nn.Module):
             self.correlation = nn.Conv2d(config.channels, config.evidence_channels, 1)
             # two maps of similarity at each depth, the class features' and the joined stages', two more of negatives
             decoded += 2 * config.evidence_channels + (4 if config.negatives else 2) * (1 + len(joined))
-        self.decoder = _decoder(decoded, config)
+        self.decoder = density_decoder(decoded, config.decoder, config.decoder_std)
 
     @property
     def cell(self) -> int:
@@ -202,12 +216,18 @@ class SPDCN(nn.Module):
         return {**terms, "total": total}
 
     def parameter_groups(self, lr: float) -> list[dict[str, object]]:
-        """Optimiser groups: a pretrained MobileNetV2 trunk learns at a tenth of the rate of what is new."""
-        slow = {id(p) for p in self.trunk.stages.parameters()} if self.trunk.residual else set()
-        new = [p for p in self.parameters() if id(p) not in slow]
-        groups: list[dict[str, object]] = [{"params": new, "lr": lr}]
-        if slow:
-            groups.append({"params": list(self.trunk.stages.parameters()), "lr": 0.1 * lr})
+        """Optimiser groups: a pretrained MobileNetV2 trunk learns at a tenth of the rate of what is new.
+
+        As published, one-dimensional parameters are apart, and do not decay.
+        """
+        slow = list(self.trunk.stages.parameters()) if self.trunk.residual else []
+        new = [p for p in self.parameters() if id(p) not in set(map(id, slow))]
+        groups: list[dict[str, object]] = []
+        for parameters, rate in ((new, lr), (slow, 0.1 * lr)):
+            vectors = [] if self.config.vector_decay else [p for p in parameters if p.dim() == 1]
+            others = [p for p in parameters if id(p) not in set(map(id, vectors))]
+            groups += [{"params": others, "lr": rate}] if others else []
+            groups += [{"params": vectors, "lr": rate, "weight_decay": 0.0}] if vectors else []
         return groups
 
     def load_trunk(self, state: Mapping[str, Tensor]) -> None:
@@ -266,9 +286,8 @@ def _map_term(config: Config, density: Tensor, batch: CountBatch) -> Tensor:
     stride = config.loss_stride
     if config.loss == "generalized":
         sizes = mean_exemplar_sizes(batch.prompt.exemplars) if config.scale_sensitive else None
-        return generalized_loss(
-            density, batch.points, exemplar_sizes=sizes, solver=config.loss_solver, stride=stride, reach=config.reach
-        )
+        settings = TransportSettings(config.loss_solver, stride, reach=config.reach, dots=config.dots)
+        return generalized_terms(density, batch.points, exemplar_sizes=sizes, settings=settings)["total"]
     if config.loss == "bayesian":
         return bayesian_loss(density, batch.points)
     sigmas = [config.sigma * sizes for sizes in batch.sizes]
@@ -288,21 +307,6 @@ _RENAMES = (
     (r"decoder\.decoder\.(\d+)\.conv\.", r"decoder.\1.0."),
     (r"decoder\.decoder\.3\.", "decoder.2."),
 )
-
-
-def _decoder(channels: int, config: Config) -> nn.Sequential:
-    """3x3 convolutions, each with ReLU and the pixel shuffle it asks for; the last gives one channel."""
-    layers = []
-    for out, shuffle in config.decoder:
-        layers.append(nn.Sequential(_conv3(channels, out), nn.ReLU(inplace=True), nn.PixelShuffle(shuffle)))
-        channels = out // shuffle**2
-    return nn.Sequential(*layers, _conv3(channels, 1))
-
-
-def _conv3(channels: int, out: int) -> nn.Conv2d:
-    conv = nn.Conv2d(channels, out, 3, padding=1)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    return conv
 
 
 def _exemplars(prompt: PromptBatch) -> tuple[Tensor, ...]:
@@ -342,10 +346,13 @@ SPDCN_LITE = Preset(
         evidence_channels=32,
         negatives=True,
         decoder=((96, 1), (96, 2), (64, 2)),
+        decoder_std=None,
         loss="l2",
+        dots="exact",
         loss_stride=2,
         count_weight=0.5,
         block_weight=0.5,
+        vector_decay=True,
         inference=InferenceConfig(
             Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024), snap_peaks=(0.4, 1.5)
         ),

@@ -88,6 +88,25 @@ def resize_density(density: Tensor, size: tuple[int, int]) -> Tensor:
     return _resize_last(rows, size[1])
 
 
+def fold_border(density: Tensor, part: tuple[int, int, int, int]) -> Tensor:
+    """A part of a map with what lies beside it added to its nearest cells.
+
+    Args:
+        density: (H, W).
+        part: (y0, x0, y1, x1), half-open, in cells.
+
+    Returns:
+        (y1 - y0, x1 - x0), of the same sum.
+    """
+    y0, x0, y1, x1 = part
+    if (y0, x0, y1, x1) == (0, 0, *density.shape):
+        return density
+    rows, columns = (torch.arange(n, device=density.device) for n in density.shape)
+    rows, columns = rows.clamp(y0, y1 - 1) - y0, columns.clamp(x0, x1 - 1) - x0
+    across = density.new_zeros(len(rows), x1 - x0).index_add_(1, columns, density)
+    return across.new_zeros(y1 - y0, x1 - x0).index_add_(0, rows, across)
+
+
 def _bumps(centres: Tensor, spread: Tensor, length: int) -> Tensor:
     """(N, length): a normalised Gaussian along one axis for every centre."""
     pixels = torch.arange(length, dtype=centres.dtype, device=centres.device) + 0.5
