@@ -69,3 +69,27 @@ def test_tensors_are_rgb_from_zero_to_one() -> None:
 )
 def test_the_scale_of_a_picture_of_1000_by_1000(preprocess: Preprocess, side: float | None, scale: float) -> None:
     assert network_scale(preprocess, side, 1000, 1000) == pytest.approx(scale)
+
+
+@pytest.mark.parametrize(("size", "zoom"), [((97, 131), 1.0), ((40, 300), 1.0), ((200, 60), 0.8), ((97, 131), 0.5)])
+def test_a_canvas_is_black_round_the_picture_and_its_pieces_fit(size: tuple[int, int], zoom: float) -> None:
+    pixels = noise(*size)
+    view = View.on_canvas(pixels, (96, 192), 16, zoom=zoom)
+    top, left, bottom, right = view.part
+    assert (view.height, view.width) == (96, 192)
+    assert (top, left) == ((96 - bottom + top) // 2, (192 - right + left) // 2)
+    expected = np.zeros((96, 192, 3), np.uint8)
+    small = Image.fromarray(pixels).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    expected[top:bottom, left:right] = np.asarray(small)
+    assert np.array_equal(view.cut(), expected)
+    for y0, x0, y1, x1 in ((0, 0, 50, 70), (30, 60, 96, 192), (0, 0, 1, 1), (40, 90, 60, 110)):
+        assert np.abs(view.cut((y0, x0, y1, x1)).astype(int) - expected[y0:y1, x0:x1]).max() <= 1
+    corners = [(0.0, 0.0, float(size[1]), float(size[0]))]
+    torch.testing.assert_close(view.to_view(corners), torch.tensor([[left, top, right, bottom]]).float())
+    sides = [side / length for side, length in zip(view.sides, size, strict=True)]
+    assert view.scale == pytest.approx((sides[0] * sides[1]) ** 0.5)
+
+
+def test_cells_of_a_density_fit_the_picture_on_a_canvas() -> None:
+    view = View.on_canvas(noise(50, 50), (100, 100), 12, cell=8)
+    assert all(edge % 8 == 0 for edge in view.part)

@@ -61,3 +61,29 @@ def test_the_canvas_moves_dots_with_the_picture(data_dir: Path):
         centre = ((columns + 0.5) * window).sum() / window.sum(), ((rows + 0.5) * window).sum() / window.sum()
         assert centre[0].item() == pytest.approx(x, abs=0.05)
         assert centre[1].item() == pytest.approx(y, abs=0.05)
+
+
+def test_on_whole_pixels_boxes_are_rounded_and_dots_of_one_pixel_are_one():
+    """Twice as large as the canvas, so that every coordinate is halved."""
+    points = torch.tensor([[10.0, 12.0], [11.9, 12.4], [8.9, 12.0], [1151.9, 767.9], [0.0, 0.0]])
+    boxes = torch.arange(20.0).view(5, 4)
+    exemplars = torch.tensor([[20.8, 31.0, 60.9, 77.1], [1151.2, 0.0, 1152.0, 0.4], [1.0, 1.0, 9.0, 9.0]])
+    sample = CountSample(
+        torch.zeros(3, 768, 1152, dtype=torch.uint8),
+        points,
+        boxes,
+        exemplars,
+        visible=torch.arange(5.0),
+        kinds=torch.arange(5),
+    )
+    out = FSC147Canvas(to_pixels=True, exemplars=2)(sample)
+    # 5 and 5.95 are apart, 4.45 goes down to 4; the last pixel takes what rounds beyond it
+    assert out.points.tolist() == [[5.5, 6.5], [6.5, 6.5], [4.5, 6.5], [575.5, 383.5], [0.5, 0.5]]
+    assert out.exemplars.tolist() == [[10, 16, 30, 39], [575, 0, 576, 1]]
+    merged = FSC147Canvas(to_pixels=True)(
+        CountSample(sample.image, points * torch.tensor([0.1, 1.0]), boxes, exemplars, visible=sample.visible)
+    )
+    assert merged.points.tolist() == [[0.5, 6.5], [1.5, 6.5], [58.5, 383.5], [0.5, 0.5]]
+    assert merged.visible is not None
+    assert merged.visible.tolist() == [0, 1, 3, 4]
+    torch.testing.assert_close(merged.boxes, boxes[[0, 1, 3, 4]] / 2)

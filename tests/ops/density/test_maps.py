@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from likewise.errors import LikewiseError
-from likewise.ops.density.maps import dots_map, gaussian_density, resize_density
+from likewise.ops.density.maps import dots_map, fold_border, gaussian_density, resize_density
 
 
 def overlap_resized(density: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -116,3 +116,14 @@ def test_resize_moves_mass_no_further_than_its_pixel():
     inside = torch.zeros(12, 4)
     inside[4:6, 2] = 1.5
     torch.testing.assert_close(resized, inside)
+
+
+@pytest.mark.parametrize("part", [(2, 3, 6, 8), (0, 0, 7, 9), (0, 4, 7, 5), (6, 8, 7, 9)])
+def test_what_lies_beside_a_part_goes_to_its_nearest_cell(part: tuple[int, int, int, int]):
+    density = torch.rand(7, 9)
+    y0, x0, y1, x1 = part
+    expected = torch.zeros(y1 - y0, x1 - x0)
+    for i in range(7):
+        for j in range(9):
+            expected[min(max(i, y0), y1 - 1) - y0, min(max(j, x0), x1 - 1) - x0] += density[i, j]
+    torch.testing.assert_close(fold_border(density, part), expected)
