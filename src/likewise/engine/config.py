@@ -20,7 +20,7 @@ METRICS: dict[str, Literal["higher", "lower"]] = {
 }
 #: Most of a run's steps over which the learning rate may rise: a tenth.
 WARMUP_SHARE = 10
-Schedule = Literal["constant", "cosine", "exponential", "multistep", "poly"]
+Schedule = Literal["constant", "cosine", "exponential", "multistep", "poly", "half-cosine"]
 
 #: What may be different when a run is continued: it changes how long and where a run goes on, not what is learnt.
 MAY_CHANGE = (
@@ -53,7 +53,8 @@ class TrainConfig:
         warmup: steps over which the learning rate rises from 0, a tenth of the run's at most.
         schedule: "constant"; "cosine", down to `final` of it at the last step; "exponential", times `decay` every
             `decay_every` steps; "multistep", times `decay` at each of the `milestones`; "poly", times
-            (1 - step / steps) ^ `power`.
+            (1 - step / steps) ^ `power`; "half-cosine", which is 0 at the first step and falls, down to `final` of it at
+            the run's end, only after the warm-up (Masked Autoencoders, He et al., CVPR 2022).
         final: see `schedule`.
         decay: see `schedule`.
         decay_every: see `schedule`.
@@ -136,15 +137,19 @@ class TrainConfig:
 
     def rate(self, step: int) -> float:
         """The factor on every learning rate at a step, counted from 0."""
-        rise = min(1.0, (step + 1) / (min(self.warmup, self.steps // WARMUP_SHARE) + 1))
-        return rise * self._fall(step)
+        warmup = min(self.warmup, self.steps // WARMUP_SHARE)
+        if self.schedule == "half-cosine":
+            return step / warmup if step < warmup else self._half_cosine((step - warmup) / (self.steps - warmup))
+        return min(1.0, (step + 1) / (warmup + 1)) * self._fall(step)
+
+    def _half_cosine(self, done: float) -> float:
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
     def _fall(self, step: int) -> float:
         if self.schedule == "exponential":
             return self.decay ** (step // self.decay_every)
         if self.schedule == "cosine":
-            done = min(1.0, step / max(self.steps - 1, 1))
-            return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
+            return self._half_cosine(step / max(self.steps - 1, 1))
         if self.schedule == "multistep":
             return self.decay ** sum(step / self.steps >= share for share in self.milestones)
         if self.schedule == "poly":

@@ -211,6 +211,7 @@ def l2_loss(
     sigma: float | Sequence[Tensor] = 4.0,
     factor: float = 128.0,
     stride: int = 1,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Mean squared difference to Gaussian bumps on the points, in units of 1 / factor objects.
 
@@ -220,6 +221,8 @@ def l2_loss(
         sigma: standard deviation of the bumps in pixels, one for all or B tensors (N_i,).
         factor: density and target are multiplied by this before they are compared.
         stride: both are compared as sums over squares of this many pixels, of which H and W are multiples.
+        weight: of each square's difference, (H / stride, W / stride) or with B in front; the mean is over all squares,
+            whatever they weigh. None: 1.
 
     Returns:
         (B,) losses.
@@ -244,7 +247,8 @@ def l2_loss(
             gaussian_density(dots.detach().to(maps) / stride, spread / stride, size)
             for dots, spread in zip(points, sigmas, strict=True)
         ]
-        return (factor * (cells - torch.stack(bumps))).square().mean((1, 2))
+        squares = (factor * (cells - torch.stack(bumps))).square()
+        return (squares if weight is None else squares * weight).mean((1, 2))
 
 
 def held_by(points: Tensor, size: tuple[int, int]) -> Tensor:

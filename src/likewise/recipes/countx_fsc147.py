@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +10,11 @@ import torch
 
 from likewise.data.counting.countr_augment import Augmentation, AugmentedDataset
 from likewise.data.counting.fsc147 import FSC147
-from likewise.engine.config import TrainConfig
+from likewise.engine.config import Schedule, TrainConfig
+from likewise.engine.published import Setting, default
 from likewise.engine.train import train
+from likewise.methods.countx import Config, CounTX
+from likewise.ops.density.windows import WindowBlend
 from likewise.registry import preset
 
 #: Batches of 8 in the 3 659 training pictures.
@@ -20,7 +23,7 @@ EPOCH = 457
 
 @dataclass(frozen=True, kw_only=True)
 class CountxFsc147(TrainConfig):
-    """Settings as published (Amini-Naieni et al., BMVC 2023).
+    """Settings as published (Amini-Naieni et al., BMVC 2023), as far as they were.
 
     Attributes:
         data: the FSC-147 folder, with FSC-147-D.json.
@@ -28,6 +31,7 @@ class CountxFsc147(TrainConfig):
         pretrained: start from LAION's CLIP, downloaded on first use; without it the network starts from nothing, which
             is not what was published.
         prompts: what is asked for: FSC-147-D's descriptions ("the strawberries"), or the classes' names.
+        blend: how the windows of a validated picture are put together; it stays with the weights.
         train_split: what is trained on.
         val_split: what is validated on.
     """
@@ -36,6 +40,7 @@ class CountxFsc147(TrainConfig):
     out: Path = Path("runs/countx-fsc147")
     pretrained: bool = True
     prompts: Literal["texts", "classes"] = "texts"
+    blend: WindowBlend = "paper"
     train_split: str = "train"
     val_split: str = "val"
     steps: int = 1000 * EPOCH
@@ -45,15 +50,57 @@ class CountxFsc147(TrainConfig):
     weight_decay: float = 0.05
     beta2: float = 0.95
     warmup: int = 10 * EPOCH
-    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
+    schedule: Schedule = "half-cosine"
     final: float = 0.0
     workers: int = 4
     checkpoint_every: int = EPOCH
     val_every: int = EPOCH
 
 
+_PAPER, _CODE = "Amini-Naieni et al., BMVC 2023", "the authors' repository"
+_COUNTR = "CounTR (Liu et al., BMVC 2022), whose augmentation it is"
+
+
+def _rate(epoch: float) -> float:
+    """The factor on the rate in an epoch of 1000."""
+    return CountxFsc147(data=Path()).rate(round(EPOCH * epoch))
+
+
+def _decay_of_vectors() -> float:
+    return CountxFsc147.weight_decay if Config().decay_vectors else 0.0
+
+
+PUBLISHED = (
+    Setting("optimiser", "adamw", _CODE, default(CountxFsc147, "optimizer")),
+    Setting("second beta", 0.95, _CODE, default(CountxFsc147, "beta2")),
+    Setting("rate", 6.25e-6, _CODE, default(CountxFsc147, "lr")),
+    Setting("weight decay", 0.05, _CODE, default(CountxFsc147, "weight_decay")),
+    Setting("weight decay of one-dimensional parameters", 0.0, _CODE, _decay_of_vectors),
+    Setting("pictures a batch", 8, _CODE, default(CountxFsc147, "batch_size")),
+    Setting("epochs", 1000, _CODE, lambda: CountxFsc147.steps / EPOCH),
+    Setting("rate's factor at the first step", 0.0, _CODE, lambda: _rate(0)),
+    Setting("rate's factor after 5 epochs", 0.5, f"{_CODE}: 10 epochs of warm-up", lambda: _rate(5)),
+    Setting("rate's factor after 10 epochs", 1.0, _CODE, lambda: _rate(10)),
+    Setting("rate's factor after 505 epochs", 0.5, f"{_CODE}: half a cosine", lambda: _rate(505)),
+    Setting("share of the pixels in the loss", 0.8, _CODE, lambda: Config().loss_share),
+    Setting("density's unit", 60.0, _CODE, lambda: Config().density_factor),
+    Setting("bumps stand at the dot's", "pixel", _CODE, lambda: Config().dots),
+    Setting("pixels a side", 384, _CODE, lambda: Config().window),
+    Setting("pixels a side that CLIP sees", 224, _PAPER, lambda: Config().clip.image_size),
+    Setting("smallest share in mosaics, below 70 objects", 0.65, _CODE, default(Augmentation, "sparse_piece")),
+    Setting("objects from which mosaics are of one picture", 70, _CODE, default(Augmentation, "crowded")),
+    Setting("brightness", 0.25, _COUNTR, default(Augmentation, "brightness")),
+    Setting("contrast", 0.15, _COUNTR, default(Augmentation, "contrast")),
+    Setting("saturation", 0.15, _COUNTR, default(Augmentation, "saturation")),
+    Setting("hue", 0.15, _COUNTR, default(Augmentation, "hue")),
+    Setting("prompts", "texts", _PAPER, default(CountxFsc147, "prompts")),
+    Setting("windows' stride in validation", 128, _CODE, lambda: Config().stride),
+    Setting("windows' blend in validation", "paper", _CODE, default(CountxFsc147, "blend")),
+)
+
+
 def countx_fsc147(config: CountxFsc147) -> Path:
-    """Train CounTX on FSC-147's train split as its authors did, validating on val every epoch.
+    """Train CounTX on FSC-147's train split with the published settings, validating on val every epoch.
 
     Command: likewise train countx-fsc147 --data FSC147 --out runs/countx-fsc147
     Time: not measured.
@@ -63,13 +110,13 @@ def countx_fsc147(config: CountxFsc147) -> Path:
     Published numbers are of the epoch with the best validation MAE, whose weights are ``best.safetensors``.
 
     Pictures are augmented as CounTR's are (`likewise.data.counting.countr_augment`); CLIP's text tower stays as it is.
-    How the rate falls after the warm-up is not published: a cosine here.
+    What was published and what this does: likewise train countx-fsc147 --published, and docs/methods/countx.md.
     """
     torch.manual_seed(config.seed)  # of the weights that are not pretrained
     found = preset("countx")
-    model = found.build()
+    model = CounTX(replace(found.config, blend=config.blend))
     if config.pretrained:
-        model.load_clip()  # type: ignore[operator]  # every CounTX has it
+        model.load_clip()
     learnt = FSC147(config.data, config.train_split, prompts=config.prompts)
     data = AugmentedDataset(learnt, config.seed, Augmentation(side=found.config.window))
     val = FSC147(config.data, config.val_split, prompts=config.prompts)

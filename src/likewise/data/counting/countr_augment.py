@@ -1,4 +1,6 @@
-"""CounTR's augmentation, which CounTX is trained with: noise, colours, blur, affine maps, flips, crops and mosaics.
+"""CounTR's augmentation: noise, colours, blur, affine maps, flips, crops and mosaics.
+
+CounTX is trained with all of it, VLCounter with all but the mosaics.
 
 Source: Liu et al., "CounTR: Transformer-based Generalised Visual Counting", BMVC 2022, section 3.3. The geometry is
 `torchvision.transforms.v2`'s, on pictures and key points alike.
@@ -34,7 +36,8 @@ class Augmentation:
         vary: probability of noise, colours, blur, an affine map and a flip instead; otherwise there is a crop only.
         crowded: pictures with at least so many objects are put together from pieces of themselves, others from pieces
             of four pictures.
-        piece: smallest share of `side` that a piece of a mosaic shows.
+        piece: smallest share of `side` that a piece of a crowded picture's mosaic shows.
+        sparse_piece: likewise of the others' mosaics.
         seam: pixels over which neighbouring pieces fade into each other.
         noise: standard deviation of the noise, of values in [0, 1].
         brightness: largest change of each: the factor is 1 +- this.
@@ -53,6 +56,7 @@ class Augmentation:
     vary: float = 0.15
     crowded: int = 70
     piece: float = 0.4
+    sparse_piece: float = 0.65
     seam: int = 16
     noise: float = 0.1
     brightness: float = 0.25
@@ -162,13 +166,14 @@ def fitted_view(sample: CountSample, side: int) -> View:
 
 
 def varied(view: View, how: Augmentation, rng: np.random.Generator) -> View:
-    """Noise, other colours, blur, an affine map and, half the time, a mirror image."""
+    """Noise, other colours, changed in any order, blur, an affine map and, half the time, a mirror image."""
     values = view.image.float() / 255
     values = (values + torch.from_numpy(rng.standard_normal(values.shape, np.float32)) * how.noise).clamp(0, 1)
     factors = 1 + rng.uniform(-1, 1, 3) * (how.brightness, how.contrast, how.saturation)
-    for change, factor in zip((TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation), factors, strict=True):
-        values = change(values, float(factor))
-    values = TF.adjust_hue(values, float(rng.uniform(-how.hue, how.hue)))
+    changes = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
+    amounts = (*factors, rng.uniform(-how.hue, how.hue))
+    for index in rng.permutation(4):
+        values = changes[index](values, float(amounts[index]))
     values = TF.gaussian_blur(values, list(how.blur), [float(rng.uniform(0.1, 2.0))])
     view = replace(view, image=(values * 255).round().to(torch.uint8))
     view = _moved(view, how, rng)
@@ -197,10 +202,12 @@ def mosaic(sample: CountSample, others: list[CountSample], how: Augmentation, rn
     spans = [(0, half + fade), (half - fade, how.side)]
     weights = blend_weights(spans, 2 * fade)
     canvas, found, exemplars = torch.zeros(3, how.side, how.side), [], sample.exemplars
+    smallest = how.piece if len(sample.points) >= how.crowded else how.sparse_piece
     order = rng.permutation(4)
     for place, source in zip(order, (sample, *others), strict=True):
         (y0, y1), (x0, x1) = spans[place // 2], spans[place % 2]
-        piece = _piece(source, half + fade, how, rng).sample(source)
+        shown = round(how.side * float(rng.uniform(smallest, 1.0)))
+        piece = _piece(source, half + fade, shown, how.side, rng).sample(source)
         canvas[:, y0:y1, x0:x1] += weights[place // 2][:, None] * weights[place % 2] * piece.image
         points = piece.points + torch.tensor([x0, y0])
         exemplars = piece.exemplars if source is sample else exemplars
@@ -213,10 +220,9 @@ def mosaic(sample: CountSample, others: list[CountSample], how: Augmentation, rn
     return replace(sample, image=image, points=points, boxes=unknown, exemplars=exemplars, visible=None, others=None)
 
 
-def _piece(sample: CountSample, side: int, how: Augmentation, rng: np.random.Generator) -> View:
-    view = fitted_view(sample, how.side)
-    shown = round(how.side * float(rng.uniform(how.piece, 1.0)))
-    return _random_crop(view, shown, rng).resized((side, side))
+def _piece(sample: CountSample, side: int, shown: int, whole: int, rng: np.random.Generator) -> View:
+    """A square of ``shown`` pixels of a picture whose shorter side is ``whole`` pixels, at another size."""
+    return _random_crop(fitted_view(sample, whole), shown, rng).resized((side, side))
 
 
 def _random_crop(view: View, side: int, rng: np.random.Generator) -> View:

@@ -6,7 +6,8 @@ through `convert_keys`. Licence of this code: Apache-2.0.
 
 Left out because nothing depends on it: queries, keys and their norm in the cross-attention to the one text token
 (`likewise.methods.countx.interaction`), CLIP's class token after the last block. Deviations: a picture of any size and
-shape is scaled until its shorter side is one window, and windows overlap in a weighted average (``blend``).
+shape is scaled until its shorter side is one window, and windows overlap in a weighted average (``blend``;
+`CounTX.protocols` has the published one). What is as published and what is not: docs/methods/countx.md.
 ``countx-lite``, a smaller network after the same idea, is `likewise.methods.countx.lite`.
 
 Shapes: B pictures, N windows, C = ``width`` channels, h w grid of image features.
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,7 +31,8 @@ from likewise.methods.countx.interaction import EPS, InteractionLayer, sincos_po
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
 from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
-from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
+from likewise.ops.density.maps import DotPlace, placed
+from likewise.ops.density.windows import WindowBlend, Windows, check_window_rules, density_of_windows, windows_of
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
 from likewise.weights import OldFields, Preset, RemovedField, WeightCard, renamed
@@ -50,8 +53,13 @@ class Config:
         decoder_grid: features are interpolated to this many places a side before the decoder.
         stride: distance in pixels of the windows over a larger picture.
         blend: how overlapping windows are put together; "paper" as published (see `likewise.ops.density.windows`).
+        size: (height, width) that every picture is brought to, whatever its shape; None: its shorter side becomes a
+            window.
         density_factor: the decoder gives this many times the objects in a pixel.
         sigma: of the target's Gaussians, in pixels.
+        dots: where they stand: "pixel", at the centre of the pixel that holds a dot, as published, or "exact".
+        loss_share: while training, this share of the pixels is compared, drawn for each batch; 1: all are.
+        decay_vectors: whether weight decay pulls on biases, norms and other parameters of one dimension too.
         inference: how the weights are used: pictures and densities round the network.
     """
 
@@ -65,8 +73,12 @@ class Config:
     decoder_grid: int = 24
     stride: int = 128
     blend: WindowBlend = "average"
+    size: tuple[int, int] | None = None
     density_factor: float = 60.0
     sigma: float = 1.0
+    dots: DotPlace = field(default="pixel", metadata={"absent": "exact"})
+    loss_share: float = field(default=0.8, metadata={"absent": 1.0})
+    decay_vectors: bool = field(default=False, metadata={"absent": True})
     inference: InferenceConfig = field(
         default=InferenceConfig(Preprocess(mean=CLIP_MEAN, std=CLIP_STD, fit=(2048, 2048), tile=0))
     )
@@ -89,6 +101,11 @@ class Config:
         "match_weight": RemovedField(),
     }
 
+    def __post_init__(self) -> None:
+        if not 0 < self.loss_share <= 1:
+            raise LikewiseError(f"loss_share = {self.loss_share}: expected above 0, at most 1")
+        check_window_rules(self.size, None, self.window)
+
 
 class CounTX(nn.Module):
     """The counter: pictures and names or descriptions in, a density whose sum is the count out.
@@ -103,6 +120,11 @@ class CounTX(nn.Module):
     method = "countx"
     task = "count"
     prompts = ("text",)
+    #: What of `Config` the published evaluation of a set has otherwise.
+    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "fsc147": {"blend": "paper"},
+        "carpk": {"blend": "paper"},
+    }
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -159,7 +181,10 @@ class CounTX(nn.Module):
             seen = F.interpolate(windows, (side, side), mode="bicubic", antialias=True)
             return self._see(config.inference.preprocess.normalised(seen))
 
-        return windows_of(image, window=config.window, multiple=config.clip.patch, stride=config.stride).through(see)
+        windows = windows_of(
+            image, window=config.window, multiple=config.clip.patch, stride=config.stride, size=config.size
+        )
+        return windows.through(see)
 
     def count(self, image: Tensor | Windows, text: Tensor) -> Tensor:
         """The density (B, 1, H, W) as in `forward`, of what encoded texts (B, C) describe."""
@@ -175,18 +200,33 @@ class CounTX(nn.Module):
             text: (N, C) of `encode`.
 
         Returns:
-            60 x density (N, 1, 16 g, 16 g) with g the ``decoder_grid``, float32.
+            60 x density (N, 1, 16 g, 16 g) with g the ``decoder_grid``, float32 or better.
         """
-        return doubled(self._read(self._see(windows), text)).float()
+        return self._grown(self._read(self._see(windows), text))
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
-        """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total"."""
-        total = l2_loss(density, batch.points, sigma=self.config.sigma, factor=self.config.density_factor)
+        """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total".
+
+        In training the squared differences of the pixels that are not drawn count as 0 in the mean over all pixels.
+        """
+        config = self.config
+        points = [placed(dots, config.dots) for dots in batch.points]
+        drawn = self.training and config.loss_share < 1
+        weight = (
+            (torch.rand(density.shape[2:], device=density.device) < config.loss_share).to(density) if drawn else None
+        )
+        total = l2_loss(density, points, sigma=config.sigma, factor=config.density_factor, weight=weight)
         return {"density": total, "total": total}
 
     def parameter_groups(self, lr: float) -> list[dict[str, object]]:
-        """Optimiser groups: all but CLIP's text tower learns at the same rate."""
-        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
+        """Optimiser groups: all but CLIP's text tower learns at the same rate; see `Config.decay_vectors`."""
+        learnt = [p for p in self.parameters() if p.requires_grad]
+        if self.config.decay_vectors:
+            return [{"params": learnt, "lr": lr}]
+        return [
+            {"params": [p for p in learnt if p.ndim > 1], "lr": lr},
+            {"params": [p for p in learnt if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
+        ]
 
     def load_clip(self) -> None:
         """Start from LAION's CLIP, as published; downloaded on first use (`likewise.nn.clip.load_published`)."""
@@ -210,7 +250,13 @@ class CounTX(nn.Module):
 
     def _answer(self, features: Tensor, text: Tensor) -> Tensor:
         """The density of windows as CLIP sees them."""
-        return doubled(self._read(features, text)).float() / self.config.density_factor
+        return self._grown(self._read(features, text)) / self.config.density_factor
+
+    @staticmethod
+    def _grown(raw: Tensor) -> Tensor:
+        """The decoder's output at twice as many places a side, float32 or better."""
+        large = doubled(raw)
+        return large.to(torch.promote_types(large.dtype, torch.float32))
 
 
 def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

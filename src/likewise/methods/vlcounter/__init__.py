@@ -8,8 +8,9 @@ Quirks of the original that are kept, each a field of `Config`: the class embedd
 rank-aware loss lets cells outside a set contribute exp(0). Left out because nothing depends on them: the fourth
 intermediate map, the deep prompts of the last block (which passes on values only), its queries, keys and MLP, and the
 last decoder stage's norm. Deviations: a picture of any size and shape is scaled until its shorter side is one window
-(the original counts nothing in what is narrower than a window) and windows overlap in a weighted average (``blend``);
-the last decoder stage's 1x1 convolution comes before its interpolation, with which it commutes.
+(the original counts nothing in what is narrower than a window) and windows overlap in a weighted average (``blend``;
+`VLCounter.protocols` has the published one); the last decoder stage's 1x1 convolution comes before its interpolation,
+with which it commutes. What is as published and what is not: docs/methods/vlcounter.md.
 
 Shapes: B pictures, N windows, F = 512 features, g = 24 patches a side, D = 64 decoder channels.
 """
@@ -27,13 +28,14 @@ from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
 from likewise.inference import FLAT_FIELDS, InferenceConfig
+from likewise.methods.vlcounter.decoder import Decoder
 from likewise.methods.vlcounter.prompts import sentences
 from likewise.methods.vlcounter.rank_loss import rank_loss
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, load_published
 from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
-from likewise.ops.density.maps import gaussian_density
-from likewise.ops.density.windows import WindowBlend, Windows, density_of_windows, windows_of
+from likewise.ops.density.maps import DotPlace, gaussian_density, placed
+from likewise.ops.density.windows import WindowBlend, Windows, check_window_rules, density_of_windows, windows_of
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
 from likewise.weights import OldFields, Preset, WeightCard
@@ -49,7 +51,8 @@ class Config:
         tuning: "semantic": prompt tokens conditioned on the name (SPT); "visual": without it (VPT, the ablation's
             control); "none": CLIP as it is.
         prompt_tokens: visual prompt tokens a block.
-        prompt_dropout: on the prompts, while training.
+        prompt_init: prompt tokens begin within this of 0.
+        prompt_dropout: while training, on the projected prompts and on the projected name, each by itself.
         affine: the learnable affine transform (LAT) of the similarity map.
         skips: the segment-aware skip connections (SaSC) from intermediate blocks into the decoder.
         skip_blocks: those blocks, counted from 0, in the order of the decoder's stages.
@@ -57,21 +60,27 @@ class Config:
         channels: width of similarity and decoder.
         stride: distance in pixels of the windows over a larger picture.
         blend: how overlapping windows are put together; "paper" as published (see `likewise.ops.density.windows`).
+        size: (height, width) that every picture is brought to, whatever its shape, as published for CARPK; None: its
+            shorter side becomes a window.
+        square_limit: one object is taken off for each square of 16 x 16 pixels that holds more than this, as published
+            for CARPK; None: none is (`likewise.ops.density.windows.without_doubles`).
         density_factor: the last convolution gives this many times the objects in a pixel.
         sigma: of the target's Gaussians, in pixels.
+        dots: where they stand: "pixel", at the centre of the pixel that holds a dot, as published, or "exact".
         rank_weight: of the rank-aware contrastive loss.
         rank_form: "reference" as the original computes it, "clean" over the cells of each set only.
         rank_temperature: of the clean form.
         inference: how the weights are used: pictures and densities round the network.
 
     Raises:
-        LikewiseError: a patch of another size.
+        LikewiseError: a patch of another size, a picture's size below a window, a limit below 1.
     """
 
     clip: ClipConfig = field(default=ClipConfig(image_size=384, quick_gelu=True))
     class_twice: bool = True
     tuning: Literal["semantic", "visual", "none"] = "semantic"
     prompt_tokens: int = 10
+    prompt_init: float = field(default=0.0625, metadata={"absent": 0.1})
     prompt_dropout: float = 0.1
     affine: bool = True
     skips: bool = True
@@ -80,8 +89,11 @@ class Config:
     channels: int = 64
     stride: int = 128
     blend: WindowBlend = "average"
+    size: tuple[int, int] | None = None
+    square_limit: float | None = None
     density_factor: float = 60.0
     sigma: float = 3.0
+    dots: DotPlace = field(default="pixel", metadata={"absent": "exact"})
     rank_weight: float = 1e-6
     rank_form: Literal["reference", "clean"] = "reference"
     rank_temperature: float = 1.0
@@ -93,6 +105,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.clip.patch != 16:
             raise LikewiseError(f"clip.patch = {self.clip.patch}: expected 16, the decoder doubles a patch four times")
+        check_window_rules(self.size, self.square_limit, self.clip.image_size)
 
 
 #: What each row of the paper's ablation leaves out of `Config`'s defaults; the rank loss goes with the affine map.
@@ -128,58 +141,21 @@ class PromptTuning(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         width, blocks = config.clip.image_width, config.clip.image_layers - 1
-        self.tokens = nn.Parameter(torch.empty(blocks, config.prompt_tokens, width).uniform_(-0.1, 0.1))
+        self.tokens = nn.Parameter(torch.empty(blocks, config.prompt_tokens, width))
+        nn.init.uniform_(self.tokens, -config.prompt_init, config.prompt_init)
         self.prompt_proj = nn.Linear(width, width)
         self.text_proj = nn.Linear(config.clip.features, width) if config.tuning == "semantic" else None
         self.prompt_norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(config.prompt_dropout)
+        self.prompt_dropout = nn.Dropout(config.prompt_dropout)
+        self.text_dropout = nn.Dropout(config.prompt_dropout)
 
     def forward(self, text: Tensor) -> list[Tensor]:
         """(N, P, C) tokens for each block, from the name's features (N, F)."""
-        tokens = self.prompt_proj(self.tokens)[:, None].expand(-1, len(text), -1, -1)
+        tokens = self.prompt_dropout(self.prompt_proj(self.tokens)[:, None].expand(-1, len(text), -1, -1))
         if self.text_proj is not None:
-            tokens = tokens + self.text_proj(text)[None, :, None]
-        return list(self.dropout(tokens))
-
-
-class Stage(nn.Module):
-    """Convolution, GroupNorm(8), GELU, then ``scale`` times as many pixels a side."""
-
-    def __init__(self, channels: int, out: int, kernel: int, scale: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, out, kernel, padding=kernel // 2)
-        self.gn = nn.GroupNorm(8, out)
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, out, scale h, scale w)."""
-        return _larger(F.gelu(self.gn(self.conv(x))), self.scale)
-
-
-class Decoder(nn.Module):
-    """Similarity and features of g x g patches to density, four times doubled; with SaSC, past the similarity."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        channels = config.channels
-        self.stages = nn.ModuleList(Stage(channels + (k == 0), channels, 3, 2) for k in range(4))
-        self.last = nn.Conv2d(channels, 1, 1)
-        scales = (2, 4, 8) if config.skips else ()
-        self.skips = nn.ModuleList(Stage(config.clip.image_width, channels, 1, scale) for scale in scales)
-
-    def forward(self, features: Tensor, similarity: Tensor, maps: list[Tensor]) -> Tensor:
-        """(N, 1, 16 g, 16 g) from (N, D, g, g), (N, 1, g, g) and a map (N, C, g, g) a skip."""
-        x = self.stages[0](torch.cat([features, similarity], dim=1))
-        for k, stage in enumerate(list(self.stages)[1:]):
-            if len(self.skips):
-                skip = self.skips[k](maps[k])
-                x = x + skip * F.interpolate(similarity, skip.shape[-2:], mode="nearest")
-            x = stage(x) if k < 2 else self._end(stage, x)
-        return x
-
-    def _end(self, stage: nn.Module, x: Tensor) -> Tensor:
-        """The fourth stage with the fifth's one-channel convolution moved before its interpolation."""
-        return _larger(self.last(F.gelu(stage.gn(stage.conv(x)))), 2)  # type: ignore[operator]  # a Stage
+            # drawn for each block anew, and for all of its tokens at once
+            tokens = tokens + self.text_dropout(self.text_proj(text).expand(len(tokens), -1, -1))[:, :, None]
+        return list(tokens)
 
 
 class VLCounterOutput(NamedTuple):
@@ -208,6 +184,11 @@ class VLCounter(nn.Module):
     method = "vlcounter"
     task = "count"
     prompts = ("text",)
+    #: What of `Config` the published evaluation of a set has otherwise.
+    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "fsc147": {"blend": "paper"},
+        "carpk": {"blend": "paper", "size": (384, 683), "square_limit": 1.224},
+    }
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -221,7 +202,7 @@ class VLCounter(nn.Module):
             side = self.window // config.clip.patch
             self.affine_weight = nn.Parameter(torch.ones(1, 1, side, side))
             self.affine_bias = nn.Parameter(torch.zeros(1, 1, side, side))
-        self.decoder = Decoder(config)
+        self.decoder = Decoder(config.channels, config.clip.image_width if config.skips else None)
 
     @property
     def cell(self) -> int:
@@ -260,7 +241,8 @@ class VLCounter(nn.Module):
 
         That is little: CLIP's image tower is told the name, through the prompt tokens.
         """
-        return windows_of(image, window=self.window, multiple=self.config.clip.patch, stride=self.config.stride)
+        config = self.config
+        return windows_of(image, window=self.window, multiple=config.clip.patch, stride=config.stride, size=config.size)
 
     def count(self, image: Tensor | Windows, text: Tensor) -> Tensor:
         """The density (B, 1, H, W) as in `forward`, of what features (B, F) describe."""
@@ -275,7 +257,9 @@ class VLCounter(nn.Module):
             kept.append(similarity)
             return density / config.density_factor
 
-        density = density_of_windows(windows, text, look, stride=config.stride, blend=config.blend)
+        density = density_of_windows(
+            windows, text, look, stride=config.stride, blend=config.blend, square_limit=config.square_limit
+        )
         alone = len(windows.content) == windows.shape[0]
         return VLCounterOutput(density, torch.cat(kept) if alone else None)
 
@@ -287,7 +271,7 @@ class VLCounter(nn.Module):
             text: (N, F), normalised.
 
         Returns:
-            60 x density (N, 1, S, S) and the similarity map (N, 1, g, g), both float32.
+            60 x density (N, 1, S, S) and the similarity map (N, 1, g, g), both float32 or better.
         """
         tower, text = self.clip.image, text.to(self.clip.image.dtype)
         grid = (windows.shape[2] // self.config.clip.patch, windows.shape[3] // self.config.clip.patch)
@@ -303,7 +287,8 @@ class VLCounter(nn.Module):
             similarity = self.affine_weight * similarity + self.affine_bias
         maps = [as_map(F.normalize(kept[block], dim=-1), grid) for block in blocks]
         density: Tensor = self.decoder(as_map(features, grid), similarity, maps)
-        return density.float(), similarity.float()
+        full = torch.promote_types(density.dtype, torch.float32)
+        return density.to(full), similarity.to(full)
 
     def loss(self, output: VLCounterOutput, batch: CountBatch) -> dict[str, Tensor]:
         """What separates an output from a batch's points: terms (B,) by name, and "total".
@@ -311,11 +296,12 @@ class VLCounter(nn.Module):
         The rank-aware term is of pictures of one window each, and of training: in validation it is left out.
         """
         config, (density, similarity) = self.config, output
-        total = l2_loss(density, batch.points, sigma=config.sigma, factor=config.density_factor)
+        points = [placed(dots, config.dots) for dots in batch.points]
+        total = l2_loss(density, points, sigma=config.sigma, factor=config.density_factor)
         terms = {"density": total}
         if config.rank_weight and self.training and similarity is not None:
             size = (density.shape[2], density.shape[3])
-            truth = torch.stack([gaussian_density(p.to(density), config.sigma, size) for p in batch.points])
+            truth = torch.stack([gaussian_density(p.to(density), config.sigma, size) for p in points])
             terms["rank"] = rank_loss(similarity, truth[:, None], config.rank_form, config.rank_temperature)
             total = total + config.rank_weight * terms["rank"]
         return {**terms, "total": total}
@@ -332,10 +318,6 @@ class VLCounter(nn.Module):
 def mean_feature(features: Tensor) -> Tensor:
     """One direction (B, F) of several sentences' features (B, S, F): normalised, averaged, normalised."""
     return F.normalize(F.normalize(features, dim=-1).mean(1), dim=-1)
-
-
-def _larger(x: Tensor, scale: int) -> Tensor:
-    return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=True)
 
 
 def convert_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ TEMPLATES = (
     "a photo of a number of {} in the scene.",
     "there are a number of {} in the scene.",
 )
-#: The control of the ablation: the same sentences about one thing.
+#: The control of the ablation. That there are fifteen is published; how they read here is ours, after the plural ones.
 SINGULAR_TEMPLATES = (
     "a photo of a {}.",
     "a photo of a small {}.",
@@ -33,15 +33,26 @@ SINGULAR_TEMPLATES = (
     "a {} in the scene.",
     "a photo of a {} in the scene.",
     "there is a {} in the scene.",
+    "there is the {} in the scene.",
+    "there is a small {} in the scene.",
+    "there is a medium {} in the scene.",
+    "there is a large {} in the scene.",
 )
 
-#: Words that inflect would take for plurals: of "bu", "len", "ga" and "iri".
-SINGULAR_ENDINGS = r"(us|lens|\bgas|\biris)$"
+#: Words whose s belongs to the singular; inflect would take them for plurals, of "bu", "len" or "atla".
+SINGULAR_ENDINGS = re.compile(
+    r"((?<!\bem)(?<!\bgn)(?<!\bmen)(?<!\bgur)us|lens|\bgas|\bbias|\balias|atlas|canvas|christmas|pancreas|\biris|\bibis|"
+    r"tennis|mantis|clematis|pelvis|basis|oasis|crisis|thesis|ysis|rhinoceros|thermos|cosmos|chaos)$"
+)
+#: Plurals that inflect does not know.
+PLURALS = frozenset({"cacti", "cattle", "octopi"})
+#: What follows such a word tells more of the thing, and is in whatever number it is.
+PREPOSITIONS = r"\s+(?=(?:of|in|with|on|at|from|for|without|under|inside|beside)\s)"
 
 
 @functools.lru_cache(maxsize=4096)
 def sentences(name: str, *, plural: bool = True) -> tuple[str, ...]:
-    """The eleven sentences about a thing.
+    """The sentences about a thing, eleven of many or fifteen of one.
 
     Args:
         name: "strawberry", "strawberries" or "the strawberries": an article in front is left out.
@@ -57,29 +68,51 @@ def pluralize(name: str) -> str:
 
     >>> pluralize("sea shell"), pluralize("sea shells"), pluralize("glass"), pluralize("sheep")
     ('sea shells', 'sea shells', 'glasses', 'sheep')
-    >>> pluralize("bus"), pluralize("kiwis"), pluralize("C3")
-    ('buses', 'kiwis', 'C3')
+    >>> pluralize("bus"), pluralize("kiwis"), pluralize("flamingos"), pluralize("C3")
+    ('buses', 'kiwis', 'flamingos', 'C3')
+    >>> pluralize("strawberry covered in chocolate"), pluralize("bags of rice")
+    ('strawberries covered in chocolate', 'bags of rice')
     """
-    return name if _is_plural(name) else str(_engine().plural_noun(name) or name)
+    before, head, after = _parted(name)
+    return name if _is_plural(head) else f"{before}{_engine().plural_noun(head) or head}{after}"
 
 
 def singularize(name: str) -> str:
     """A name in the singular; one that is there already stays as it is.
 
-    >>> singularize("sea shells"), singularize("sea shell"), singularize("glass")
-    ('sea shell', 'sea shell', 'glass')
+    >>> singularize("sea shells"), singularize("sea shell"), singularize("glass"), singularize("bags of rice")
+    ('sea shell', 'sea shell', 'glass', 'bag of rice')
     """
-    return str(_engine().singular_noun(name) or name) if _is_plural(name) else name
+    before, head, after = _parted(name)
+    return f"{before}{_engine().singular_noun(head) or head}{after}" if _is_plural(head) else name
 
 
-def _is_plural(name: str) -> bool:
-    """Whether taking the plural away and forming it again gives the name back, or the name has no plural (a number)."""
-    if not name[-1:].isalpha():
+def _parted(name: str) -> tuple[str, str, str]:
+    """A name's head, the word that says what it is and in which number, and what stands before and after it."""
+    whole, *rest = re.split(PREPOSITIONS, name, maxsplit=1)
+    # "strawberries covered in chocolate", but neither "a seed in a pot" nor "red on white"
+    described = re.fullmatch(r"(.*\S)(\s+\S*(?:[^e\s]ed|ing))", whole) if rest else None
+    phrase = described[1] if described else whole
+    if described and described[2].endswith("ing") and not _is_plural(phrase.split()[-1]):
+        phrase = whole  # an onion ring, not people standing
+    before, head = re.fullmatch(r"(.*?)(\S*)", phrase).groups()  # type: ignore[union-attr]  # anything matches
+    return before, head, name[len(phrase) :]
+
+
+def _is_plural(word: str) -> bool:
+    """Whether a word is in the plural, or has none (a number).
+
+    It is where taking the plural away and forming it again gives the word back: as inflect forms it, or by one of the
+    regular endings, since there are flamingos beside flamingoes, and fishes beside fish.
+    """
+    plain = word.lower()
+    if not word[-1:].isalpha() or plain in PLURALS:
         return True
-    if re.search(SINGULAR_ENDINGS, name, flags=re.IGNORECASE):
+    if SINGULAR_ENDINGS.search(plain):
         return False
-    singular = _engine().singular_noun(name)
-    return bool(singular) and _engine().plural_noun(singular) == name
+    singular = str(_engine().singular_noun(plain) or "")
+    regular = {f"{singular}s", f"{singular}es", f"{singular.removesuffix('y')}ies"}
+    return bool(singular) and plain in {_engine().plural_noun(singular), *regular}
 
 
 @functools.cache

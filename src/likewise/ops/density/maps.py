@@ -6,10 +6,20 @@ x from 0 to W and pixel (row, column) holds the points with floor(y) = row and f
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from likewise.errors import LikewiseError
+
+#: Where the bump of a dot stands: at the dot, or at the centre of the pixel that holds it.
+DotPlace = Literal["exact", "pixel"]
+
+
+def placed(points: Tensor, place: DotPlace) -> Tensor:
+    """Points (N, 2) x y where their bumps are to stand; two in one pixel stay two."""
+    return points.floor() + 0.5 if place == "pixel" else points
 
 
 def dots_map(points: Tensor, size: tuple[int, int]) -> Tensor:

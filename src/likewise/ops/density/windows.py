@@ -14,12 +14,14 @@ becomes (running value + new window) / 2, so that of three windows over a pixel 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.errors import LikewiseError
 from likewise.ops.density.maps import resize_density
 from likewise.ops.density.tiling import Span, blend_weights
 
@@ -29,6 +31,8 @@ WindowBlend = Literal["average", "paper"]
 TOGETHER = 8
 #: A picture's longer side is not enlarged beyond this.
 LONGEST = 8192
+#: Side in pixels of the squares that `without_doubles` looks at: a patch of the published networks.
+SQUARE = 16
 
 
 class Windows(NamedTuple):
@@ -124,8 +128,8 @@ def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: 
 def fitted(image: Tensor, window: int, multiple: int) -> tuple[Tensor, tuple[int, int]]:
     """Pictures at the scale at which their shorter side is one window.
 
-    Both sides become multiples of ``multiple``. A strip is not enlarged beyond `LONGEST`; its edge is then drawn out
-    at the bottom or right to fill the window.
+    Both sides are rounded down to multiples of ``multiple``, as in the evaluation of VLCounter and CounTX as published.
+    A strip is not enlarged beyond `LONGEST`; its edge is then drawn out at the bottom or right to fill the window.
 
     Args:
         image: (B, C, H, W).
@@ -136,15 +140,17 @@ def fitted(image: Tensor, window: int, multiple: int) -> tuple[Tensor, tuple[int
         (B, C, H', W') with neither side below ``window``, and the size (h, w) of the picture in it.
     """
     sides = image.shape[2:]
-    scale = min(window / min(sides), max(1.0, LONGEST / max(sides)))
-    height, width = (max(1, round(side * scale / multiple)) * multiple for side in sides)
-    if (height, width) != tuple(sides):
-        image = F.interpolate(image, (height, width), mode="bilinear", antialias=True)
+    # exact, since rounding errors would take a whole multiple from a side that is one
+    scale = min(Fraction(window, min(sides)), max(Fraction(1), Fraction(LONGEST, max(sides))))
+    height, width = (max(1, int(side * scale / multiple)) * multiple for side in sides)
+    image = _at_size(image, (height, width))
     missing = (0, max(0, window - width), 0, max(0, window - height))
     return F.pad(image, missing, mode="replicate") if any(missing) else image, (height, width)
 
 
-def windows_of(image: Tensor, *, window: int, multiple: int, stride: int) -> Windows:
+def windows_of(
+    image: Tensor, *, window: int, multiple: int, stride: int, size: tuple[int, int] | None = None
+) -> Windows:
     """Pictures (B, 3, H, W) of any size and shape, fitted and cut into windows that a network can look at.
 
     Args:
@@ -152,14 +158,62 @@ def windows_of(image: Tensor, *, window: int, multiple: int, stride: int) -> Win
         window: side of a window in pixels.
         multiple: see `fitted`.
         stride: distance of windows in pixels.
+        size: (height, width) that every picture is brought to instead, whatever its shape.
+
+    Raises:
+        ValueError: a size that is smaller than a window.
     """
-    seen, inside = fitted(image, window, multiple)
+    seen, inside = fitted(image, window, multiple) if size is None else (_at_size(image, size), size)
     cut = cut_windows(seen, window, stride).flatten(0, 1)
     return Windows(cut, image.shape, (seen.shape[2], seen.shape[3]), inside)
 
 
+def check_window_rules(size: tuple[int, int] | None, square_limit: float | None, window: int) -> None:
+    """See that pictures can be brought to a size, and squares be limited so; None of either is no rule.
+
+    Raises:
+        LikewiseError: a size below a window, or a limit below one object.
+    """
+    if size is not None and min(size) < window:
+        raise LikewiseError(f"size = {size}: expected a height and a width of at least a window, {window} pixels")
+    if square_limit is not None and square_limit < 1:
+        raise LikewiseError(f"square_limit = {square_limit}: expected at least 1 object, or None")
+
+
+def _at_size(image: Tensor, size: tuple[int, int]) -> Tensor:
+    if size == tuple(image.shape[2:]):
+        return image
+    return F.interpolate(image, size, mode="bilinear", antialias=True)
+
+
+def without_doubles(density: Tensor, limit: float) -> Tensor:
+    """A density with one object less in every square of 16 x 16 pixels that holds more than ``limit``.
+
+    It is how VLCounter is evaluated on CARPK, where such a square shows a part of one car, counted twice. What is left
+    of the square's mass stays where it was, so that the sum is the published count: the sum before, less the number of
+    such squares.
+
+    Args:
+        density: (B, 1, H, W) objects per pixel; squares at the far edges may be cut.
+        limit: objects; at least 1, so that no square is left with less than nothing.
+
+    Returns:
+        (B, 1, H, W).
+    """
+    held = F.avg_pool2d(density, SQUARE, ceil_mode=True, divisor_override=1)
+    kept = torch.where(held > limit, 1 - 1 / held.clamp(min=limit), 1.0)
+    spread = kept.repeat_interleave(SQUARE, 2).repeat_interleave(SQUARE, 3)
+    return density * spread[:, :, : density.shape[2], : density.shape[3]]
+
+
 def density_of_windows(
-    windows: Windows, texts: Tensor, look: Callable[[Tensor, Tensor], Tensor], *, stride: int, blend: WindowBlend
+    windows: Windows,
+    texts: Tensor,
+    look: Callable[[Tensor, Tensor], Tensor],
+    *,
+    stride: int,
+    blend: WindowBlend,
+    square_limit: float | None = None,
 ) -> Tensor:
     """The density of whole pictures from a network that sees windows of one size.
 
@@ -169,6 +223,7 @@ def density_of_windows(
         look: from some windows' content (N, ...) and a text for each (N, C) to their densities (N, 1, window, window).
         stride: distance of windows in pixels.
         blend: see `blend_windows`.
+        square_limit: what a square of the picture, as it is cut, may hold: see `without_doubles`; None: anything.
 
     Returns:
         (B, 1, H, W) objects per pixel.
@@ -177,8 +232,9 @@ def density_of_windows(
     each = len(windows.content) // pictures
     groups = zip(windows.content.split(TOGETHER), texts.repeat_interleave(each, 0).split(TOGETHER), strict=True)
     densities = torch.cat([look(some, asked) for some, asked in groups]).unflatten(0, (pictures, each))
-    whole = blend_windows(densities, windows.fitted, stride, blend)
-    return resize_density(whole[:, :, :height, :width], (windows.shape[2], windows.shape[3]))
+    whole = blend_windows(densities, windows.fitted, stride, blend)[:, :, :height, :width]
+    kept = whole if square_limit is None else without_doubles(whole, square_limit)
+    return resize_density(kept, (windows.shape[2], windows.shape[3]))
 
 
 def _weights(spans: list[Span], overlap: int, blend: WindowBlend) -> list[Tensor]:
