@@ -566,6 +566,9 @@ def test_steps_and_powers_of_the_published_schedules():
 
 
 def test_schedules():
+    half = TrainConfig(steps=110, final=0.1, warmup=10, schedule="half-cosine")
+    assert [half.rate(s) for s in (0, 5, 9, 10, 60, 110)] == pytest.approx([0, 0.5, 0.9, 1, 0.55, 0.1])
+    assert TrainConfig(steps=9, warmup=10, schedule="half-cosine").rate(0) == 1
     cosine = TrainConfig(steps=101, final=0.1, warmup=4)
     assert cosine.rate(0) == pytest.approx(0.2, rel=1e-3)
     assert cosine.rate(50) == pytest.approx(0.55)

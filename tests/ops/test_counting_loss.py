@@ -180,6 +180,17 @@ def test_the_bayesian_loss_pixel_by_pixel(background: float | None):
     assert bayesian_loss(density, [points], sigma=2.5, background=background).item() == pytest.approx(wanted)
 
 
+def test_l2_leaves_out_what_weighs_nothing_but_divides_by_all_squares():
+    density = torch.rand(2, 1, 6, 8, dtype=torch.float64)
+    none = [torch.zeros(0, 2), torch.zeros(0, 2)]
+    weight = (torch.rand(6, 8) < 0.5).double()
+    expected = [
+        sum(float(d * w) ** 2 for d, w in zip(x.flatten(), weight.flatten(), strict=True)) / 48 for x in density
+    ]
+    assert l2_loss(density, none, factor=1.0, weight=weight).tolist() == pytest.approx(expected)
+    assert torch.equal(l2_loss(density, none, weight=torch.ones(6, 8)), l2_loss(density, none))
+
+
 def test_l2_on_squares_compares_their_sums():
     density, points = scene(height=12, width=20)
     cells = density.view(6, 2, 10, 2).sum((1, 3))

@@ -106,6 +106,12 @@ def test_countx_fsc147_is_as_published(tmp_path):
     assert (settings.lr, settings.weight_decay, settings.beta2, settings.batch_size) == (6.25e-6, 0.05, 0.95, 8)
     epoch = 3659 // 8
     assert (settings.steps, settings.warmup) == (1000 * epoch, 10 * epoch)
+    # by fractions of an epoch: up in a line, then down half a cosine over what is left
+    for at in (0, 0.25, 3, 9.5):
+        assert settings.rate(round(at * epoch)) == pytest.approx(at / 10, abs=1e-4)
+    for at in (10, 10.5, 100, 505, 999.5):
+        expected = (1 + math.cos(math.pi * (at - 10) / 990)) / 2
+        assert settings.rate(round(at * epoch)) == pytest.approx(expected, abs=1e-5)
     config = countx_fsc147.preset("countx").config
     assert (config.width, config.layers, config.heads, config.window, config.density_factor) == (512, 2, 16, 384, 60)
 
@@ -119,8 +125,8 @@ def test_countx_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch, prom
             asked.extend(texts)
             return super().encode(texts)
 
-    small = type("Preset", (), {"config": SMALL, "build": lambda self: Listening(SMALL)})()
-    monkeypatch.setattr(countx_fsc147, "preset", lambda name: small)
+    monkeypatch.setattr(countx_fsc147, "preset", lambda name: type("Preset", (), {"config": SMALL}))
+    monkeypatch.setattr(countx_fsc147, "CounTX", Listening)
     data = data_dir / "fsc147" / "mini"
     settings = countx_fsc147.CountxFsc147(data=data, out=tmp_path, pretrained=False, prompts=prompts, **QUICK)
     path = countx_fsc147.countx_fsc147(settings)

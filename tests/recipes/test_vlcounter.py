@@ -33,8 +33,9 @@ def test_vlcounter_fsc147_is_as_published():
     assert (settings.lr, settings.weight_decay, settings.batch_size, settings.seed) == (1e-4, 1e-2, 1, 42)
     assert settings.steps == 300 * 3659
     assert settings.rate(0) == settings.rate(settings.steps - 1) == 1
-    assert published.WINDOW.size == 384
-    assert settings.row == "M5"
+    shown = published.augmentation(settings)
+    assert (shown.side, shown.vary, shown.mosaic) == (384, 0.4, 0.0)
+    assert (settings.row, settings.blend) == ("M5", "paper")
 
 
 def test_vlcounter_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch):
@@ -45,3 +46,4 @@ def test_vlcounter_fsc147_runs_on_the_fixture(data_dir, tmp_path, monkeypatch):
     path = published.vlcounter_fsc147(settings)
     assert math.isfinite(load(path).count(torch.zeros(3, 60, 40, dtype=torch.uint8), text="nuclei").count)
     assert (tmp_path / "val.csv").read_text().startswith("step,loss,mae")
+    assert load(path).model.config.blend == "paper"

@@ -17,7 +17,10 @@ from likewise.lazy import resolve
 
 #: Task -> what measures it, and the options that are for it alone.
 MEASURES = {
-    "count": ("likewise.cli.eval_count:measure", ("category", "exemplars", "both", "prompts", "trust", "sum")),
+    "count": (
+        "likewise.cli.eval_count:measure",
+        ("category", "exemplars", "both", "prompts", "trust", "sum", "protocol"),
+    ),
     "recognize": ("likewise.cli.eval_recognize:measure", ()),
     "segment": ("likewise.cli.eval_segment:measure", ("shots", "fold", "seed")),
 }
@@ -38,6 +41,7 @@ def evaluate(
     both: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     trust: Literal["fast", "full"] | None = None,
     plain: Annotated[bool, Parameter(name="--sum", negative="", show_default=False)] = False,
+    protocol: str | None = None,
     suite: Literal["generalisation"] | None = None,
     shots: int | None = None,
     fold: int | None = None,
@@ -60,6 +64,8 @@ def evaluate(
         both: Counting: prompt with exemplars and name at once, where the model takes both.
         trust: Counting: judge by what counting works out anyway, or also by looking twice more. [default: fast]
         plain: Counting: sum the density as it is, where the weights take each clear peak for one thing.
+        protocol: Counting: read pictures as in the published evaluation of a set, fsc147 or carpk, for a model that has
+            one. [default: as the model does anyway]
         suite: Counting: all sets of a suite, in the folders of DATA; limit is of each. generalisation: what was never
             trained on, with template matching beside it.
         shots: Segmenting: examples an episode. [default: 1]
@@ -76,7 +82,7 @@ def evaluate(
         raise LikewiseError(f"--limit {limit}: expected at least 1")
     loaded = load(model)
     given = {"category": category, "exemplars": exemplars, "prompts": prompts, "both": both or None}
-    given |= {"trust": trust, "sum": plain or None}
+    given |= {"trust": trust, "sum": plain or None, "protocol": protocol}
     given |= {"shots": shots, "fold": fold, "seed": seed}
     given["suite"] = suite
     where, own = SUITE if suite and loaded.task == "count" else MEASURES[loaded.task]
@@ -88,6 +94,8 @@ def evaluate(
             raise LikewiseError(f"--{option} is not for {whom}")
     if given.pop("sum"):
         loaded = loaded.summed()  # type: ignore[union-attr]  # only counters take the option
+    if asked := given.pop("protocol"):
+        loaded = resolve("likewise.predict.published_protocol:under_protocol")(loaded, asked)
     chosen = {option: given[option] for option in own if given.get(option) is not None}
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:
         measured = resolve(where)(loaded, data, split=split, limit=limit, progress=advance, **chosen)

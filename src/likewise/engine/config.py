@@ -53,8 +53,8 @@ class TrainConfig:
         warmup: steps over which the learning rate rises from 0, a tenth of the run's at most.
         schedule: "constant"; "cosine", down to `final` of it at the last step; "exponential", times `decay` every
             `decay_every` steps; "multistep", times `decay` at each of the `milestones`; "poly", times
-            (1 - step / steps) ^ `power`; "half-cosine", which is 0 at the first step and falls, down to `final` of it at
-            the run's end, only after the warm-up (Masked Autoencoders, He et al., CVPR 2022).
+            (1 - step / steps) ^ `power`; "half-cosine", which rises from 0 at the first step and falls, down to `final`
+            of it at the run's end, only after the warm-up (Masked Autoencoders, He et al., CVPR 2022).
         final: see `schedule`.
         decay: see `schedule`.
         decay_every: see `schedule`.

@@ -50,7 +50,7 @@ class TextTower(nn.Module):
         self.register_load_state_dict_post_hook(lambda module, keys: module.forget())
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Features (N, F), float32 and not normalised, of strings.
+        """Features (N, F), float32 or better and not normalised, of strings.
 
         Raises:
             LikewiseError: a text with more than 75 tokens.
@@ -70,7 +70,7 @@ class TextTower(nn.Module):
         return out
 
     def encode_ids(self, ids: Tensor) -> Tensor:
-        """Features (N, F), float32 and not normalised, of token ids (N, T); the largest id of a row ends its text."""
+        """Features (N, F), not normalised, float32 or better, of token ids (N, T); a row's largest id ends its text."""
         ends = ids.argmax(dim=1)
         ids = ids[:, : int(ends.max()) + 1]
         x = self.token_embedding(ids) + self.positional_embedding[: ids.shape[1]]
@@ -80,7 +80,8 @@ class TextTower(nn.Module):
         place = torch.arange(ids.shape[1], device=ids.device)
         seen = (place <= ends[:, None])[:, None, None]
         x = attend(last, x, self.heads, queries=x[torch.arange(len(x), device=x.device), ends][:, None], mask=seen)
-        return (self.ln_final(x[:, 0]) @ self.text_projection).float()
+        features = self.ln_final(x[:, 0]) @ self.text_projection
+        return features.to(torch.promote_types(features.dtype, torch.float32))
 
     def forget(self) -> None:
         """Drop the kept features."""

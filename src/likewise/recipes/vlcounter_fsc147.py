@@ -61,7 +61,7 @@ def augmentation(config: VlcounterFsc147) -> Augmentation:
     return Augmentation(side=384, mosaic=0.0, vary=config.varied)
 
 
-_PAPER, _CODE = "Kang et al., AAAI 2024", "the authors' repository"
+_PAPER, _CODE = "Kang et al., AAAI 2024, and its repository", "the authors' repository"
 
 
 def _shown() -> Augmentation:
@@ -72,24 +72,24 @@ PUBLISHED = (
     Setting("optimiser", "adamw", _PAPER, default(VlcounterFsc147, "optimizer")),
     Setting("rate", 1e-4, _PAPER, default(VlcounterFsc147, "lr")),
     Setting("weight decay", 1e-2, _PAPER, default(VlcounterFsc147, "weight_decay")),
-    Setting("pictures a batch", 1, _CODE, default(VlcounterFsc147, "batch_size")),
-    Setting("epochs", 300, _CODE, lambda: VlcounterFsc147.steps / EPOCH),
-    Setting("seed", 42, _CODE, default(VlcounterFsc147, "seed")),
+    Setting("pictures a batch", 1, _PAPER, default(VlcounterFsc147, "batch_size")),
+    Setting("epochs", 300, _PAPER, lambda: VlcounterFsc147.steps / EPOCH),
+    Setting("seed", 42, _PAPER, default(VlcounterFsc147, "seed")),
     Setting("pixels a side", 384, _PAPER, lambda: _shown().side),
     Setting("share of pictures that are varied", 0.4, _CODE, lambda: _shown().vary),
     Setting("mosaics", 0.0, _CODE, lambda: _shown().mosaic),
     Setting("prompt tokens a block", 10, _PAPER, lambda: Config().prompt_tokens),
     Setting("prompt tokens begin within", 0.0625, _CODE, lambda: Config().prompt_init),
     Setting("dropout of prompts and of the name", 0.1, f"{_CODE}: ViT_Encoder_add.py", lambda: Config().prompt_dropout),
-    Setting("density's unit", 60.0, _CODE, lambda: Config().density_factor),
-    Setting("sigma of the targets, pixels", 3.0, _CODE, lambda: Config().sigma),
+    Setting("density's unit", 60.0, _PAPER, lambda: Config().density_factor),
+    Setting("sigma of the targets, pixels", 3.0, _PAPER, lambda: Config().sigma),
     Setting("bumps stand at the dot's", "pixel", _CODE, lambda: Config().dots),
     Setting("weight of the rank-aware loss", 1e-6, _PAPER, lambda: Config().rank_weight),
-    Setting("rank-aware loss", "reference", _CODE, lambda: Config().rank_form),
+    Setting("rank-aware loss", "reference", _PAPER, lambda: Config().rank_form),
     Setting("sentences in the plural", 11, _PAPER, lambda: len(TEMPLATES)),
     Setting("sentences in the singular", 15, _CODE, lambda: len(SINGULAR_TEMPLATES)),
-    Setting("windows' stride in validation", 128, _CODE, lambda: Config().stride),
-    Setting("windows' blend in validation", "paper", _CODE, default(VlcounterFsc147, "blend")),
+    Setting("windows' stride in validation", 128, _PAPER, lambda: Config().stride),
+    Setting("windows' blend in validation", "paper", _PAPER, default(VlcounterFsc147, "blend")),
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import center_of_mass, label
 
+from likewise.data.counting import countr_augment
 from likewise.data.counting.countr_augment import (
     Augmentation,
     AugmentedDataset,
@@ -134,3 +135,47 @@ def test_a_position_is_the_same_sample_every_time_and_all_kinds_come():
 def test_an_empty_data_set_is_refused():
     with pytest.raises(LikewiseError, match="empty"):
         AugmentedDataset([])
+
+
+def test_pieces_of_a_sparse_pictures_mosaic_show_at_least_their_share():
+    """On a picture that is as wide as its column, pieces' spans of columns tell how much of it they show."""
+    ramp = torch.arange(128, dtype=torch.uint8).expand(3, 128, 128).contiguous()
+
+    def shares(points):
+        base = CountSample(ramp, points, *(torch.zeros(len(points), 4) for _ in range(2)), prompt="x")
+        how, found = Augmentation(side=128, seam=0), []
+        for seed in range(40):
+            image = mosaic(base, [base] * 3, how, np.random.default_rng(seed)).image[0].float()
+            quarters = [image[y : y + 64, x : x + 64] for y in (0, 64) for x in (0, 64)]
+            found += [float(q[:, -2].mean() - q[:, 1].mean()) / 61 * 64 / 128 for q in quarters]
+        return min(found), max(found)
+
+    few, many = (shares(torch.full((n, 2), 64.0)) for n in (69, 70))
+    assert few[0] == pytest.approx(0.65, abs=0.03)
+    assert many[0] == pytest.approx(0.4, abs=0.03)
+    assert few[1] == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("mosaic_share", "vary"), [(0.0, 0.4), (0.25, 0.15)])
+def test_as_many_pictures_are_varied_as_are_to_be(mosaic_share, vary, monkeypatch):
+    seen = []
+    monkeypatch.setattr(countr_augment, "varied", lambda view, how, rng: seen.append("varied") or view)
+    monkeypatch.setattr(countr_augment, "mosaic", lambda sample, *_: seen.append("mosaic") or sample)
+    data = AugmentedDataset([blobs(GRID, (32, 32))], 1, Augmentation(side=32, mosaic=mosaic_share, vary=vary))
+    for index in range(1000):
+        data[index]
+    assert seen.count("varied") / 1000 == pytest.approx(vary, abs=0.04)
+    assert seen.count("mosaic") / 1000 == pytest.approx(mosaic_share, abs=0.04)
+
+
+def test_colours_are_changed_in_any_order(monkeypatch):
+    orders = set()
+    for name in ("brightness", "contrast", "saturation", "hue"):
+        change = lambda values, amount, name=name: asked.append(name) or values  # noqa: E731  # one a name
+        monkeypatch.setattr(countr_augment.TF, f"adjust_{name}", change)
+    for seed in range(60):
+        asked: list[str] = []
+        varied(View.of(blobs(GRID)), GEOMETRY_ONLY, np.random.default_rng(seed))
+        orders.add(tuple(asked))
+        assert sorted(asked) == ["brightness", "contrast", "hue", "saturation"]
+    assert len(orders) > 12

@@ -15,6 +15,7 @@ from likewise.methods.vlcounter import (
     ABLATION,
     VLCOUNTER,
     Config,
+    PromptTuning,
     VLCounter,
     VLCounterOutput,
     ablated,
@@ -25,7 +26,7 @@ from likewise.methods.vlcounter.rank_loss import rank_loss
 from likewise.nn.clip import ClipConfig
 from likewise.predict import Counter
 from likewise.types import CountBatch, PromptBatch
-from likewise.weights import read_checkpoint, save_checkpoint
+from likewise.weights import config_from, read_checkpoint, save_checkpoint
 
 SMALL = Config(
     clip=ClipConfig(
@@ -158,11 +159,14 @@ def test_without_text_in_the_prompts_the_image_does_not_see_the_name():
     assert not torch.allclose(*features["M2"])
 
 
-def test_the_loss_is_the_squared_error_and_the_rank_term_of_its_similarity():
-    model, batch = built(replace(SMALL, rank_weight=0.5, rank_form="clean", rank_temperature=0.2)).train(), batch_of()
+@pytest.mark.parametrize("dots", ["exact", "pixel"])
+def test_the_loss_is_the_squared_error_and_the_rank_term_of_its_similarity(dots):
+    rank = {"rank_weight": 0.5, "rank_form": "clean", "rank_temperature": 0.2}
+    model, batch = built(replace(SMALL, dots=dots, **rank)).train(), batch_of()
     output = model(batch.image, batch.prompt)
     terms = model.loss(output, batch)
-    truth = torch.stack([vlcounter.gaussian_density(p, 3.0, (64, 64)) for p in batch.points])[:, None]
+    places = [p if dots == "exact" else p.long() + 0.5 for p in batch.points]
+    truth = torch.stack([vlcounter.gaussian_density(p, 3.0, (64, 64)) for p in places])[:, None]
     torch.testing.assert_close(terms["rank"], rank_loss(output.similarity, truth, "clean", 0.2))
     torch.testing.assert_close(terms["total"], terms["density"] + 0.5 * terms["rank"])
     right = model.loss(VLCounterOutput(truth, None), batch)["density"]
@@ -179,6 +183,54 @@ def test_dropout_is_for_training_only():
         assert torch.equal(model.count(image, text), model.count(image, text))
         model.train()
         assert not torch.equal(model.count(image, text), model.count(image, text))
+
+
+def test_prompts_and_name_are_dropped_out_apart_each_token_of_a_block_losing_the_same_of_the_name():
+    torch.manual_seed(2)
+    tuning = PromptTuning(replace(SMALL, prompt_dropout=0.25)).double().train()
+    text = torch.randn(3, 32).double()
+    with torch.no_grad():
+        prompt = tuning.prompt_proj(tuning.tokens)[:, None] / 0.75
+        name = (tuning.text_proj(text)[None, :, None] / 0.75).expand(9, -1, 10, -1)
+        seen = torch.stack(tuning(text))
+        plain = torch.stack(tuning.eval()(text))
+    torch.testing.assert_close(plain, 0.75 * (prompt + name))
+    ways = {(a, b): ((seen - a * prompt - b * name).abs() < 1e-9).float() for a in (0, 1) for b in (0, 1)}
+    for (a, b), there in ways.items():
+        assert float(there.mean()) == pytest.approx((0.75 if a else 0.25) * (0.75 if b else 0.25), abs=0.03)
+    named = ways[1, 1] + ways[0, 1]  # in all tokens of a block or in none
+    assert torch.equal(named.amax(2), named.amin(2))
+    assert not torch.equal(named[0], named[1])
+
+
+def test_prompt_tokens_begin_as_published():
+    tokens = PromptTuning(Config()).tokens
+    assert 0.06 < float(tokens.detach().abs().max()) <= 0.0625
+    assert float(tokens.detach().std()) == pytest.approx(0.0625 / 3**0.5, rel=0.02)
+    old = config_from(Config, {})
+    assert (old.prompt_init, old.dots) == (0.1, "exact")  # of files that were written before there were these
+
+
+@torch.inference_mode()
+def test_carpks_protocol_is_windows_of_one_size_less_the_squares_that_hold_too_much():
+    """A loop over the windows of a picture squeezed to 384 x 683, the published blend, then a loop over its squares."""
+    config = replace(SMALL, blend="paper", size=(64, 107), square_limit=1.224)
+    model = built(config)
+    model.decoder.last.weight.mul_(20)
+    image, text = torch.rand(1, 3, 90, 120), model.encode(("cars",))
+    seen = config.inference.preprocess.normalised(F.interpolate(image, (64, 107), mode="bilinear", antialias=True))
+    whole = torch.zeros(64, 107)
+    for start, before in ((0, 0), (32, 64), (43, 96)):
+        density = model.look(seen[..., start : start + 64], text)[0][0, 0] / 60
+        whole[:, before : start + 64] = density[:, before - start :]
+        whole[:, start:before] = (whole[:, start:before] + density[:, : before - start]) / 2
+    squares = [whole[y : y + 16, x : x + 16].sum() for y in range(0, 64, 16) for x in range(0, 107, 16)]
+    double = sum(float(square) > 1.224 for square in squares)
+    assert 0 < double < len(squares)
+    assert float(model.count(image, text).sum()) == pytest.approx(float(whole.sum()) - double, rel=1e-3)
+    assert VLCounter.protocols["carpk"] == {"blend": "paper", "size": (384, 683), "square_limit": 1.224}
+    with pytest.raises(LikewiseError, match="at least a window"):
+        replace(SMALL, size=(32, 100))
 
 
 def test_keys_are_converted_without_touching_the_tensors():
@@ -228,8 +280,6 @@ def test_a_counter_goes_through_a_file_and_takes_names_only(tmp_path):
 
 
 def vlcounter_config(path):
-    from likewise.weights import config_from
-
     return config_from(Config, read_checkpoint(path).config)
 
 

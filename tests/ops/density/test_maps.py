@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from likewise.errors import LikewiseError
-from likewise.ops.density.maps import dots_map, fold_border, gaussian_density, resize_density
+from likewise.ops.density.maps import dots_map, fold_border, gaussian_density, placed, resize_density
 
 
 def overlap_resized(density: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -127,3 +127,14 @@ def test_what_lies_beside_a_part_goes_to_its_nearest_cell(part: tuple[int, int, 
         for j in range(9):
             expected[min(max(i, y0), y1 - 1) - y0, min(max(j, x0), x1 - 1) - x0] += density[i, j]
     torch.testing.assert_close(fold_border(density, part), expected)
+
+
+def test_a_bump_stands_at_the_dot_or_at_the_centre_of_its_pixel():
+    """Half a pixel each way moves up to 14 % of a bump's peak at a sigma of 3, 41 % at 1."""
+    points = torch.tensor([[3.0, 5.99], [0.0, 0.2]], dtype=torch.float64)
+    assert torch.equal(placed(points, "exact"), points)
+    assert torch.equal(placed(points, "pixel"), torch.tensor([[3.5, 5.5], [0.5, 0.5]], dtype=torch.float64))
+    for sigma, most in ((3.0, 0.14), (1.0, 0.41)):
+        both = [gaussian_density(torch.full((1, 2), at).double(), sigma, (64, 64)) for at in (32.0, 32.5)]
+        moved = float((both[0] - both[1]).abs().max() / both[1].max())
+        assert moved == pytest.approx(most, abs=0.015)

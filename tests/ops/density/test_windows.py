@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from likewise.ops.density.windows import LONGEST, blend_windows, cut_windows, fitted, paper_weights, window_spans
+from likewise.errors import LikewiseError
+from likewise.ops.density.windows import (
+    LONGEST,
+    blend_windows,
+    check_window_rules,
+    cut_windows,
+    density_of_windows,
+    fitted,
+    paper_weights,
+    window_spans,
+    windows_of,
+    without_doubles,
+)
 
 
 def published(densities: list[torch.Tensor], starts: list[int], width: int) -> torch.Tensor:
@@ -83,3 +95,68 @@ def test_a_strip_is_not_enlarged_without_end_and_its_edge_fills_the_window():
     assert tuple(out.shape) == (1, 1, 64, LONGEST)
     assert inside == (16, LONGEST)
     assert torch.equal(out[..., 16:, :], out[..., 15:16, :].expand(-1, -1, 48, -1))
+
+
+@pytest.mark.parametrize("height", [384, 192, 768])
+@pytest.mark.parametrize("width", [400, 510, 511, 512, 575, 576, 682, 683, 1000])
+def test_a_width_is_rounded_down_to_a_multiple_as_published(width, height):
+    """VLCounter's and CounTX's evaluation: a height of 384, and of the width that goes with it 16 x int(width / 16)."""
+    if width < height:
+        return
+    expected = (384, 16 * ((width * 384) // (16 * height)))
+    out, inside = fitted(torch.rand(1, 1, height, width), 384, 16)
+    assert tuple(out.shape[2:]) == inside == expected
+
+
+@pytest.mark.parametrize("side", [*range(384, 400), 479, 481, 997, 1009])
+def test_a_square_is_one_window_whatever_its_side(side):
+    """No rounding error may take a multiple away."""
+    assert fitted(torch.rand(1, 1, side, side), 384, 16)[1] == (384, 384)
+
+
+def test_pictures_can_be_brought_to_one_size_whatever_their_shape():
+    cut = windows_of(torch.rand(2, 3, 72, 128), window=384, multiple=16, stride=128, size=(384, 683))
+    assert cut.fitted == cut.inside == (384, 683)
+    assert cut.content.shape == (2 * 4, 3, 384, 384)  # at 0, 128, 256 and, flush, 299
+    image = torch.rand(1, 3, 384, 683)
+    same = windows_of(image, window=384, multiple=16, stride=128, size=(384, 683)).content
+    assert torch.equal(same[3], image[0, :, :, 299:])
+
+
+@pytest.mark.parametrize("size", [(32, 48), (40, 55), (8, 9)])
+def test_a_square_that_holds_too_much_is_taken_for_one_object_too_many(size):
+    torch.manual_seed(5)
+    density = torch.rand(2, 1, *size, dtype=torch.float64) / 100
+    limit, left = 1.224, density.clone()
+    for b in range(2):
+        for y in range(0, size[0], 16):
+            for x in range(0, size[1], 16):
+                held = float(density[b, 0, y : y + 16, x : x + 16].sum())
+                if held > limit:
+                    left[b, 0, y : y + 16, x : x + 16] *= (held - 1) / held
+    assert size == (8, 9) or not torch.equal(left, density)
+    torch.testing.assert_close(without_doubles(density, limit), left)
+    assert torch.equal(without_doubles(-density, limit), -density)
+
+
+def test_doubles_are_looked_for_in_the_picture_as_it_is_cut():
+    image = torch.zeros(1, 3, 32, 64)
+    windows = windows_of(image, window=16, multiple=16, stride=16, size=(16, 32))
+    flat = torch.tensor([2.0, 1.0]) / 256  # a window each
+
+    def look(some, texts):
+        return flat[:, None, None, None].expand(-1, 1, 16, 16)
+
+    found = density_of_windows(windows, torch.zeros(1, 4), look, stride=16, blend="paper", square_limit=1.224)
+    assert found.shape == (1, 1, 32, 64)
+    assert [float(part.sum()) for part in found.chunk(2, dim=3)] == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("size", "limit", "reason"), [((300, 683), None, "at least a window, 384"), (None, 0.5, "at least 1 object")]
+)
+def test_rules_that_cannot_be_kept_are_refused(size, limit, reason):
+    with pytest.raises(LikewiseError, match=reason):
+        check_window_rules(size, limit, 384)
+    check_window_rules((384, 683), 1.224, 384)
+    check_window_rules(None, None, 384)

@@ -74,7 +74,7 @@ def pluralize(name: str) -> str:
     ('strawberries covered in chocolate', 'bags of rice')
     """
     before, head, after = _parted(name)
-    return name if _is_plural(head) else f"{before}{_engine().plural_noun(head) or head}{after}"
+    return name if _is_plural(head) else f"{before}{_plural(head)}{after}"
 
 
 def singularize(name: str) -> str:
@@ -89,14 +89,20 @@ def singularize(name: str) -> str:
 
 def _parted(name: str) -> tuple[str, str, str]:
     """A name's head, the word that says what it is and in which number, and what stands before and after it."""
-    whole, *rest = re.split(PREPOSITIONS, name, maxsplit=1)
+    whole, *rest = re.split(PREPOSITIONS, name, maxsplit=1, flags=re.IGNORECASE)
     # "strawberries covered in chocolate", but neither "a seed in a pot" nor "red on white"
-    described = re.fullmatch(r"(.*\S)(\s+\S*(?:[^e\s]ed|ing))", whole) if rest else None
+    described = re.fullmatch(r"(.*\S)(\s+\S*(?:[^e\s]ed|ing))", whole, re.IGNORECASE) if rest else None
     phrase = described[1] if described else whole
-    if described and described[2].endswith("ing") and not _is_plural(phrase.split()[-1]):
+    if described and described[2].lower().endswith("ing") and not _is_plural(phrase.split()[-1]):
         phrase = whole  # an onion ring, not people standing
     before, head = re.fullmatch(r"(.*?)(\S*)", phrase).groups()  # type: ignore[union-attr]  # anything matches
     return before, head, name[len(phrase) :]
+
+
+def _plural(word: str) -> str:
+    formed = str(_engine().plural_noun(word) or word)
+    # "clematis" and "thermos", which inflect takes for plurals
+    return f"{word}es" if formed == f"{word}s" and word.lower().endswith("s") else formed
 
 
 def _is_plural(word: str) -> bool:

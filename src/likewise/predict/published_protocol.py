@@ -1,0 +1,33 @@
+"""Counting as a published evaluation did, for numbers that are to be compared with published ones."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+
+from likewise.errors import LikewiseError, nearest
+from likewise.predict.counter import Counter
+from likewise.predict.named import NamedCounter
+
+
+def under_protocol(counter: Counter | NamedCounter, protocol: str) -> Counter:
+    """A counter that reads pictures as in the published evaluation of its network on a set.
+
+    Args:
+        counter: its network's ``protocols`` tell, by set, which numbers of its config are others then.
+        protocol: the set, such as "fsc147" or "carpk".
+
+    Raises:
+        LikewiseError: the network has no such protocol; those that it has are named.
+    """
+    known: Mapping[str, Mapping[str, object]] = getattr(counter.model, "protocols", {})
+    if isinstance(counter, NamedCounter) or not known:
+        raise LikewiseError(f"{counter.name} has no published protocol; expected a model that has, such as vlcounter")
+    if protocol not in known:
+        raise LikewiseError(
+            f"{counter.name} has no protocol {protocol!r}{nearest(protocol, known)}; it has {', '.join(known)}"
+        )
+    network = copy.copy(counter.model)  # the same weights, told otherwise
+    network.config = replace(network.config, **known[protocol])  # type: ignore[type-var]  # a dataclass
+    return Counter(network, counter.name, device=counter.device, inference=counter.inference)
