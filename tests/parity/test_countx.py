@@ -35,6 +35,7 @@ def test_density_is_the_authors(fixture, tmp_path):
         text = model.clip.text.encode_ids(torch.from_numpy(arrays["tokens"]).long())
         density = model.look(torch.from_numpy(arrays["image"]).float(), text)
     expected = torch.from_numpy(arrays["density"])
-    assert density.shape == (2, 1, 384, 384)
-    assert float((density[:, 0, ::3, ::3] - expected).abs().max()) <= 1e-3 * float(expected.abs().max())
+    assert density.shape == (len(arrays["image"]), 1, 384, 384)
+    step = -(-384 // expected.shape[-1])  # the fixture keeps some of the rows and columns
+    assert float((density[:, 0, ::step, ::step] - expected).abs().max()) <= 1e-3 * float(expected.abs().max())
     assert density.sum((1, 2, 3)).tolist() == pytest.approx(arrays["total"].tolist(), rel=1e-3)
