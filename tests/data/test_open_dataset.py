@@ -16,6 +16,9 @@ from likewise.errors import LikewiseError
 #: What tells each layout, as the sets' own documents have it.
 FILES = {
     "FSC-147": ("count", ["annotation_FSC147_384.json"]),
+    "FSCD-147": ("count", ["annotation_FSC147_384.json", "annotations/instances_test.json"]),
+    "ShanghaiTech": ("count", ["part_A/train_data/images/IMG_1.jpg"]),
+    "MCAC": ("count", ["test/1/info_with_occ_bbox.json", "test/1/img.png"]),
     "CARPK or PUCPR+": ("count", ["Images/a.png", "Annotations/a.txt", "ImageSets/test.txt"]),
     "a counting folder": ("count", ["annotations.json"]),
     "PASCAL-5i": ("segment", ["VOCdevkit/VOC2012/JPEGImages/a.jpg"]),
@@ -75,7 +78,9 @@ def test_a_counting_folder_is_opened_by_its_file_too(tmp_path: Path):
     ("task", "files", "message"),
     [
         ("count", [], r"no pictures to count; expected a counting folder \(annotations\.json\), "
-         r"CARPK or PUCPR\+ \(Images \+ Annotations \+ ImageSets\), FSC-147 \(annotation_FSC147_384\.json\)$"),
+         r"MCAC \(train/1/info_with_occ_bbox\.json\), ShanghaiTech \(train_data/images\), "
+         r"CARPK or PUCPR\+ \(Images \+ Annotations \+ ImageSets\), FSC-147 \(annotation_FSC147_384\.json\), "
+         r"FSCD-147 \(annotation_FSC147_384\.json \+ instances_\*\.json\)$"),
         ("count", ["annotation.json"], r"the nearest is a counting folder, of which it lacks annotations\.json; "
          r"annotation\.json is there instead$"),
         ("count", ["Images/a.png", "ImageSets/a.txt"], r"nearest is CARPK or PUCPR\+, of which it lacks Annotations$"),

@@ -13,9 +13,11 @@ from torch.utils.data import Dataset
 
 from likewise.data.classification import formats
 from likewise.data.classification.dataset import NamedPictures
-from likewise.data.counting import fsc147
+from likewise.data.counting import fsc147, mcac, shanghaitech
 from likewise.data.counting.carpk import CARPK, PLACES, PROMPT
 from likewise.data.counting.folder import ANNOTATIONS, CountingFolder
+from likewise.data.counting.fscd147 import FSCD147
+from likewise.data.counting.fscd147 import PLACES as FSCD_PLACES
 from likewise.data.counting.sample import CountSample
 from likewise.data.fewshot.coco20i import Coco20i
 from likewise.data.fewshot.labelled import InFolds, LabelFolder, Part
@@ -74,7 +76,7 @@ def open_counting(
     prompts: Prompts | None = None,
     exemplars: int | None = None,
 ) -> Dataset[CountSample]:
-    """The counting set in a folder: FSC-147, CARPK, PUCPR+, or a `CountingFolder` (also by its .json file).
+    """The counting set in a folder: one of `COUNTING`, such as FSC-147, or a `CountingFolder` (also by its .json file).
 
     Args:
         root: the folder.
@@ -82,11 +84,12 @@ def open_counting(
         category: what to count, or None for what the exemplars show.
         prompts: of FSC-147, whether the text is the class's name, as when None, or FSC-147-D's description.
         exemplars: of CARPK and PUCPR+, which come without any, how many of a picture's own boxes become its exemplars;
-            of the others nothing: theirs are given.
+            of MCAC, whose boxes are all known, how many of the best visible do (None: 3); of the others nothing: theirs
+            are given.
 
     Raises:
         LikewiseError: a folder of none of these layouts, and what the layout's own reader refuses; several classes
-            asked for of FSC-147, its prompts of another layout, or a category other than cars of CARPK.
+            asked for of FSC-147, its prompts of another layout, or a category that a layout of one kind does not have.
 
     Example:
         >>> import tempfile
@@ -204,19 +207,43 @@ def _similar(root: Path, part: str) -> tuple[float, str]:
 
 
 def _fsc147(root: Path, split: str | None, choice: CountChoice) -> Dataset[CountSample]:
+    return fsc147.FSC147(root, split, _one_class(choice), prompts=choice.prompts or "classes")
+
+
+def _fscd147(root: Path, split: str | None, choice: CountChoice) -> Dataset[CountSample]:
+    return FSCD147(root, split, _one_class(choice), prompts=choice.prompts or "classes")
+
+
+def _one_class(choice: CountChoice) -> str | None:
     category = choice.category
     if category is not None and not isinstance(category, str):
         raise LikewiseError(f"FSC-147 pictures have one class each; expected one category, got {', '.join(category)}")
-    return fsc147.FSC147(root, split, category, prompts=choice.prompts or "classes")
+    return category
 
 
 def _carpk(root: Path, split: str | None, choice: CountChoice) -> Dataset[CountSample]:
     _refuse_prompts(root, choice)
-    wanted = [choice.category] if isinstance(choice.category, str) else choice.category or ()
-    for category in wanted:
-        if category.lower() not in (PROMPT, PROMPT.removesuffix("s")):
-            raise LikewiseError(f"{root} has no category {category!r}{nearest(category, [PROMPT])}")
+    _refuse_others(root, choice, (PROMPT, PROMPT.removesuffix("s")))
     return CARPK(root, split, exemplars=choice.exemplars or 0)
+
+
+def _shanghaitech(root: Path, split: str | None, choice: CountChoice) -> Dataset[CountSample]:
+    _refuse_prompts(root, choice)
+    _refuse_others(root, choice, (shanghaitech.PROMPT, "person"))
+    return shanghaitech.ShanghaiTech(root, split)
+
+
+def _mcac(root: Path, split: str | None, choice: CountChoice) -> Dataset[CountSample]:
+    _refuse_prompts(root, choice)
+    _refuse_others(root, choice, ())
+    return mcac.MCAC(root, split, exemplars=3 if choice.exemplars is None else choice.exemplars)
+
+
+def _refuse_others(root: Path, choice: CountChoice, known: Sequence[str]) -> None:
+    """Refuse categories that a set of one kind of thing, or of kinds without names, does not have."""
+    for category in [choice.category] if isinstance(choice.category, str) else choice.category or ():
+        if category.lower() not in known:
+            raise LikewiseError(f"{root} has no category {category!r}{nearest(category, known)}")
 
 
 def _counting_folder(root: Path, split: str | None, choice: CountChoice) -> Dataset[CountSample]:
@@ -236,6 +263,7 @@ def _named(read: formats.Reader, root: Path, split: str | None) -> NamedPictures
 
 
 COUNTING: tuple[Layout[Callable[[Path, str | None, CountChoice], Dataset[CountSample]]], ...] = (
+    Layout("FSCD-147", tuple(AND.join((fsc147.ANNOTATIONS, place)) for place in FSCD_PLACES), _fscd147),
     Layout("FSC-147", (fsc147.ANNOTATIONS,), _fsc147),
     Layout(
         "CARPK or PUCPR+",
@@ -244,6 +272,21 @@ COUNTING: tuple[Layout[Callable[[Path, str | None, CountChoice], Dataset[CountSa
             for place in PLACES
         ),
         _carpk,
+    ),
+    Layout(
+        "ShanghaiTech",
+        tuple(
+            (Path(place) / folder / "images").as_posix()
+            for place in shanghaitech.PLACES
+            for folder in shanghaitech.SPLITS.values()
+        ),
+        _shanghaitech,
+    ),
+    Layout(
+        "MCAC",
+        tuple(f"{split}/*/{mcac.ANNOTATION}" for split in mcac.SPLITS),
+        _mcac,
+        shown=f"train/1/{mcac.ANNOTATION}",
     ),
     Layout("a counting folder", (ANNOTATIONS,), _counting_folder),
 )
