@@ -92,3 +92,8 @@ def test_code_of_the_operators_page_runs(tmp_path: Path):
     assert len(found) >= 4
     run_python("-c", "\n".join(found), cwd=tmp_path)
     assert (tmp_path / "layer.onnx").is_file()
+
+
+def test_code_of_the_losses_page_runs(tmp_path: Path):
+    (code,) = blocks(REPOSITORY / "docs" / "losses.md", "python")
+    run_python("-c", code, cwd=tmp_path)

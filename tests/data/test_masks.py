@@ -59,3 +59,9 @@ def test_a_polygon_that_is_not_in_a_list_is_the_only_one():
 def test_what_is_no_polygon_is_named(segmentation):
     with pytest.raises(LikewiseError, match=r"^annotation 7"):
         segmentation_mask(segmentation, 40, 60, "annotation 7")
+
+
+def test_a_mask_of_another_picture_is_refused_before_it_is_made():
+    """Read first, this one would take a terabyte."""
+    with pytest.raises(LikewiseError, match="segmentation: a mask of 1048576 x 1048576 pixels: expected 30 x 20"):
+        segmentation_mask({"size": [1 << 20, 1 << 20], "counts": [1 << 40]}, 20, 30)

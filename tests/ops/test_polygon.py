@@ -6,7 +6,12 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.draw import polygon
 
+from likewise.errors import LikewiseError
+from likewise.ops import scanline
 from likewise.ops.polygon import inside_polygon, polygon_coverage
 
 
@@ -96,3 +101,86 @@ def test_inclusion_agrees_with_the_winding_angle(seed: int) -> None:
 
 def test_no_points() -> None:
     assert inside_polygon(torch.zeros(0, 2), torch.tensor([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])).shape == (0,)
+
+
+def fine_share(corners: torch.Tensor, height: int, width: int, fine: int = 32) -> torch.Tensor:
+    """The share of each pixel by scikit-image's polygon, drawn many times as large; for corners inside of the map."""
+    rows, columns = (corners.flip(1).double() * fine - 0.5).T.numpy()
+    mask = torch.zeros(height * fine, width * fine)
+    mask[polygon(rows, columns, mask.shape)] = 1
+    return mask.view(height, fine, width, fine).mean((1, 3))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 9), st.floats(0, 7)), min_size=3, max_size=12),
+    st.sampled_from([None, 0.5, 1.0]),
+)
+def test_any_polygon_agrees_with_scikit_images_drawn_large(places, grid):
+    corners = torch.tensor(places, dtype=torch.float64)
+    if grid is not None:
+        corners = (corners / grid).round() * grid  # corners on edges of pixels, on each other and on other sides
+    found = polygon_coverage(corners, 7, 9)
+    assert bool(found.isfinite().all())
+    assert float((found - fine_share(corners, 7, 9)).abs().mean()) < 0.01
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(3, 40), st.integers(0, 999))
+def test_the_share_is_the_mean_of_what_lies_inside(count, seed):
+    """Against the even-odd rule at points laid at random: the mean over all pixels, within five of its deviations."""
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(count, 2, generator=generator, dtype=torch.float64) * 30 - 5
+    points = torch.rand(4000, 2, generator=generator, dtype=torch.float64) * 20
+    inside = inside_polygon(points, corners).double()
+    assert abs(float(inside.mean()) - float(polygon_coverage(corners, 20, 20).mean())) < 5 * 0.5 / math.sqrt(4000)
+
+
+@pytest.mark.parametrize("together", [1, 7, 100])
+def test_how_many_sides_are_taken_together_does_not_matter(monkeypatch, together):
+    corners = torch.rand(30, 2, generator=torch.Generator().manual_seed(3)) * 20 - 2
+    whole = polygon_coverage(corners, 16, 15)
+    monkeypatch.setattr(scanline, "TOGETHER", together)
+    torch.testing.assert_close(polygon_coverage(corners, 16, 15), whole)
+
+
+@pytest.mark.parametrize("pixels", [10, 1 << 19])
+def test_what_takes_too_long_is_sampled(monkeypatch, pixels):
+    corners = torch.rand(12, 2, generator=torch.Generator().manual_seed(4)) * 20 - 2
+    exact = polygon_coverage(corners, 16, 15)
+    monkeypatch.setattr(scanline, "MOST", 10)
+    monkeypatch.setattr(scanline, "PIXELS", pixels)
+    sampled = polygon_coverage(corners, 16, 15)
+    step = (torch.arange(32, dtype=torch.float64) + 0.5) / 2
+    points = torch.stack([step[:30].repeat(32), step.repeat_interleave(30)], 1)
+    assert torch.equal(sampled, inside_polygon(points, corners).float().view(16, 2, 15, 2).mean((1, 3)))
+    assert float((sampled - exact).abs().mean()) < 0.1
+
+
+def test_a_spiral_of_many_crossings_touches_little_more_than_it_covers():
+    """Work is bounded by what is drawn: sides and pairs that may cross, here of three hundred corners."""
+    angle = 2.4 * torch.arange(300, dtype=torch.float64)
+    radius = torch.arange(300, dtype=torch.float64) / 3
+    corners = torch.stack([192 + radius * angle.cos(), 150 + radius * angle.sin()], 1)
+    covered = polygon_coverage(corners, 300, 384)
+    assert float(covered.mean()) == pytest.approx(float(fine_share(corners, 300, 384, 4).mean()), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("corners", "message"),
+    [
+        (torch.zeros(2, 2), r"corners \(2, 2\): expected \(M, 2\)"),
+        (torch.tensor([(0.0, 0.0), (1.0, math.nan), (2.0, 3.0)]), r"corners\[1, 1\] is nan"),
+        (torch.tensor([(0.0, 0.0), (1.0, 2.0), (-math.inf, 3.0)]), r"corners\[2, 0\] is -inf"),
+    ],
+)
+def test_corners_that_bound_nothing_are_refused(corners, message):
+    with pytest.raises(LikewiseError, match=message):
+        polygon_coverage(corners, 4, 4)
+    with pytest.raises(LikewiseError, match=message):
+        inside_polygon(torch.zeros(1, 2), corners)
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, 0)])
+def test_a_map_without_pixels(size):
+    assert polygon_coverage(torch.tensor([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]), *size).shape == size

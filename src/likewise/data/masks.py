@@ -52,7 +52,7 @@ def segmentation_mask(segmentation: Any, height: int, width: int, name: str = "s
         raise LikewiseError(f"{name} is {segmentation!r}; expected run lengths or a list of polygons")
     try:
         if isinstance(segmentation, Mapping):
-            return decode_rle(segmentation)
+            return decode_rle(segmentation, (height, width))
         return polygons_mask(segmentation, height, width)
     except LikewiseError as error:
         raise LikewiseError(f"{name}: {error}") from error

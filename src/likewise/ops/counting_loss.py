@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from likewise.errors import LikewiseError
+from likewise.ops.checks import check_finite, has_values, shapes_only, without_autocast
 from likewise.ops.density.maps import gaussian_density
 from likewise.ops.transport import Solver, sinkhorn
 from likewise.ops.transport.point_cost import PointCost
@@ -69,6 +70,10 @@ class TransportSettings:
             raise LikewiseError(
                 f"stride = {self.stride}, solver {self.solver!r}: expected a whole number >= 1, and 1 with 'reference'"
             )
+        for name in ("blur", "reach", "tau", "factor"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf or (value == 0 and name != "tau"):
+                raise LikewiseError(f"{name} = {value}: expected a positive number (tau may be 0)")
 
 
 def generalized_loss(
@@ -106,7 +111,7 @@ def generalized_loss(
         (B,) losses.
 
     Raises:
-        LikewiseError: shapes that do not fit together, or a negative density.
+        LikewiseError: shapes that do not fit together, a negative density, a point or size that is not finite.
 
     Example:
         >>> point = torch.tensor([[16.5, 16.5]])
@@ -151,21 +156,22 @@ def generalized_terms(
         (B,) tensors "total", "transport", "point", "pixel", "entropy", float32 or better.
 
     Raises:
-        LikewiseError: shapes that do not fit together, or a negative density.
+        LikewiseError: shapes that do not fit together, a negative density, a point or size that is not finite.
     """
     settings = settings or TransportSettings()
     maps = _maps(density, points)
-    if float(density.detach().amin()) < 0:
+    if maps.numel() and has_values(maps) and float(maps.detach().amin()) < 0:
         raise LikewiseError(f"the density goes down to {float(density.amin()):g}; expected values >= 0")
     units = _units(exemplar_sizes, maps)
-    if settings.dots == "pixels":
+    if settings.dots == "pixels" and not shapes_only(*points):
         points = [held_by(dots, (maps.shape[1], maps.shape[2])) for dots in points]
-    with torch.autocast(density.device.type, enabled=False):
+    with without_autocast(density.device):
         pictures = [
             _picture_terms(settings.factor * picture, dots.detach().to(maps), unit, settings)
             for picture, dots, unit in zip(maps, points, units, strict=True)
         ]
-    return {name: torch.stack([terms[name] for terms in pictures]) for name in pictures[0]}
+    names = ("total", "transport", "point", "pixel", "entropy")
+    return {name: _stacked([terms[name] for terms in pictures], maps) for name in names}
 
 
 def bayesian_loss(
@@ -188,7 +194,7 @@ def bayesian_loss(
         (B,) losses; a picture without points has its mass.
 
     Raises:
-        LikewiseError: shapes that do not fit together, or a sigma that is not positive.
+        LikewiseError: shapes that do not fit together, a point that is not finite, or a sigma that is not positive.
 
     Example:
         >>> density = torch.zeros(1, 1, 9, 9)
@@ -196,12 +202,14 @@ def bayesian_loss(
         >>> bayesian_loss(density, [torch.tensor([[4.5, 4.5]])])
         tensor([0.7500])
     """
-    if not sigma > 0:
-        raise LikewiseError(f"sigma = {sigma}: expected a positive number of pixels")
+    if not sigma > 0 or (background is not None and not background >= 0):
+        numbers = f"sigma = {sigma}" if not sigma > 0 else f"background = {background}"
+        raise LikewiseError(f"{numbers}: expected a positive number of pixels")
     maps = _maps(density, points)
-    with torch.autocast(density.device.type, enabled=False):
+    with without_autocast(density.device):
         pairs = zip(maps, points, strict=True)
-        return torch.stack([_bayesian(picture, dots.detach().to(maps), sigma, background) for picture, dots in pairs])
+        losses = [_bayesian(picture, dots.detach().to(maps), sigma, background) for picture, dots in pairs]
+    return _stacked(losses, maps)
 
 
 def l2_loss(
@@ -238,9 +246,15 @@ def l2_loss(
     """
     maps = _maps(density, points)
     sigmas: Sequence[float | Tensor] = [sigma] * len(maps) if isinstance(sigma, int | float) else sigma
+    if stride < 1 or len(sigmas) != len(maps):
+        raise LikewiseError(
+            f"stride = {stride}, {len(sigmas)} sigmas: expected at least 1, and a sigma for each picture"
+        )
     if maps.shape[1] % stride or maps.shape[2] % stride:
         raise LikewiseError(f"a density of {tuple(maps.shape[1:])} cannot be cut into squares of {stride} pixels")
-    with torch.autocast(density.device.type, enabled=False):
+    with without_autocast(density.device):
+        if not maps.numel():
+            return maps.sum((1, 2))
         cells = F.avg_pool2d(maps[:, None], stride, divisor_override=1)[:, 0]
         size = (cells.shape[1], cells.shape[2])
         bumps = [
@@ -262,8 +276,7 @@ def held_by(points: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _picture_terms(mass: Tensor, dots: Tensor, unit: Tensor, settings: TransportSettings) -> dict[str, Tensor]:
     """The terms of one picture from its factor-scaled density (H, W), points (N, 2) x y, and s' (height, width)."""
-    total = float(mass.detach().sum())
-    if len(dots) == 0 or not 0 < total < float("inf"):
+    if len(dots) == 0 or shapes_only(mass, dots) or not 0 < float(mass.detach().sum()) < math.inf:
         empty = mass.abs().mean()
         return _named(empty, empty, empty, torch.zeros_like(empty), settings)
     # Cells without mass send nothing; leaving them out is what the reference does ("non-zero prediction").
@@ -294,6 +307,11 @@ def _picture_terms(mass: Tensor, dots: Tensor, unit: Tensor, settings: Transport
     # Each cell's part of the plan is spread over the cell's pixels.
     entropy = (solution.entropy() - math.log(area) * sent.sum()) / (len(a) * len(b) * area)
     return _named(solution.value, point, pixel, entropy, settings)
+
+
+def _stacked(losses: Sequence[Tensor], maps: Tensor) -> Tensor:
+    """(B,), of no picture too."""
+    return torch.stack(list(losses)) if losses else maps.sum((1, 2))
 
 
 def _named(
@@ -364,6 +382,7 @@ def _units(sizes: Tensor | None, maps: Tensor) -> Tensor:
         return maps.new_full((len(maps), 2), FIXED_SCALE)
     if sizes.shape != (len(maps), 2):
         raise LikewiseError(f"exemplar_sizes {tuple(sizes.shape)}: expected ({len(maps)}, 2), height and width")
+    check_finite("exemplar_sizes", sizes)
     return 1 + 2 * torch.sigmoid((sizes.detach().to(maps) - 64) / 32)
 
 
@@ -376,4 +395,5 @@ def _maps(density: Tensor, points: Sequence[Tensor]) -> Tensor:
     for index, dots in enumerate(points):
         if dots.ndim != 2 or dots.shape[1] != 2:
             raise LikewiseError(f"points[{index}] {tuple(dots.shape)}: expected (N, 2), x y")
+        check_finite(f"points[{index}]", dots)
     return density[:, 0].to(torch.promote_types(density.dtype, torch.float32))

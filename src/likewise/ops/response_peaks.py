@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.ops.checks import without_autocast
+
 #: A response whose values span less than this share of their size is flat: what is left is rounding.
 FLAT = 1e-6
 
@@ -34,7 +36,7 @@ def response_means(features: Tensor, weight: Tensor, bias: Tensor, size: tuple[i
         (B, C).
     """
     compute = torch.promote_types(features.dtype, torch.float32)
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features.device):
         rows, columns = (_shares(features.shape[2 + axis], size[axis], features, compute) for axis in (0, 1))
         pooled = torch.einsum("bdhw,h,w->bd", features.to(compute), rows, columns)  # no map a class is made
         return F.linear(pooled, weight.to(compute), bias.to(compute))
@@ -58,13 +60,14 @@ def entropy_gate(logits: Tensor, *, top: int = 5, threshold: float = -0.2) -> Te
         threshold: of the sum, which is 0 for a sure classifier and negative for any other.
 
     Returns:
-        (B, C) shares that sum to one.
+        (B, C) shares that sum to one; NaN where logits are not finite.
     """
     found = logits.float().softmax(1).topk(min(top, logits.shape[1]), dim=1)
     sure = -torch.special.entr(found.values).sum(1, keepdim=True) > threshold
     first = torch.zeros_like(found.values)
     first[:, 0] = 1.0
     shares = torch.where(sure, first, torch.full_like(first, 1 / found.values.shape[1]))
+    shares = shares.masked_fill(found.values.isnan().any(1, keepdim=True), torch.nan)
     return torch.zeros_like(logits, dtype=shares.dtype).scatter(1, found.indices, shares)
 
 
@@ -81,14 +84,14 @@ def class_response(features: Tensor, weight: Tensor, shares: Tensor, size: tuple
         (B, H, W), lowest place 0 and highest 1; a map that is flat is 0 everywhere.
     """
     compute = torch.promote_types(features.dtype, torch.float32)
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features.device):
         # mixing weights first: one map a picture is made, not one a class
         mixed = shares.to(compute) @ weight.to(compute)
         maps = torch.einsum("bdhw,bd->bhw", features.to(compute), mixed)
         maps = F.interpolate(maps[:, None], size, mode="bilinear", align_corners=True)[:, 0]
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     span = high - low
-    flat = span <= FLAT * torch.maximum(high.abs(), low.abs())
+    flat = (span <= FLAT * torch.maximum(high.abs(), low.abs())) & span.isfinite()
     return torch.where(flat, 0.0, (maps - low) / torch.where(flat, 1.0, span))
 
 
@@ -99,7 +102,8 @@ def response_peaks(response: Tensor) -> Tensor:
         response: (B, H, W) from 0 to 1.
 
     Returns:
-        (B, H, W) bool; a flat map of zeros has no peak, any other at least its highest cell.
+        (B, H, W) bool; a flat map of zeros has no peak, nor has one that is not finite, any other at least its
+        highest cell.
     """
     highest = F.max_pool2d(response[:, None], 3, stride=1, padding=1)[:, 0]
     return (response == highest) & (response >= response.mean((1, 2), keepdim=True)) & (response > 0)

@@ -7,13 +7,16 @@ Masks are (h, w); runs go down the columns, one after the other, and the first i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likewise.errors import LikewiseError
+
+#: Runs are below 2 to the power of this, far above the pixels of any mask: longer numbers would take ever longer.
+MOST_BITS = 50
 
 
 def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str, Any]:
@@ -35,27 +38,57 @@ def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str
     }
 
 
-def decode_rle(segmentation: Mapping[str, Any]) -> NDArray[np.bool_]:
+def decode_rle(segmentation: Mapping[str, Any], size: Sequence[int] | None = None) -> NDArray[np.bool_]:
     """A COCO mask {"size": [h, w], "counts": list or compressed string} -> (h, w), True inside.
 
     The compressed string holds runs as signed base-32 numbers, five bits a character, lowest first; from the
     third run on, each is stored as a difference from the run two before (the COCO API's ``maskApi.c`` format).
 
+    Args:
+        segmentation: the mask.
+        size: (h, w) that it has to have; nothing of that size is made before it is seen to. None: its own.
+
     Raises:
-        LikewiseError: the runs are not as long as the mask has pixels.
+        LikewiseError: no size, another size, no run lengths, or some that are not as long as the mask has pixels.
 
     Example:
         >>> decode_rle({"size": [2, 2], "counts": [2, 2]})
         array([[False,  True],
                [False,  True]])
     """
-    height, width = segmentation["size"]
-    counts = segmentation["counts"]
-    runs = list(counts) if isinstance(counts, list) else _unpack_runs(counts)
+    height, width = _size(segmentation, size)
+    counts = segmentation.get("counts")
+    if isinstance(counts, bytes):
+        counts = counts.decode("latin-1")
+    runs = _unpack_runs(counts) if isinstance(counts, str) else _whole(counts)
     if min(runs, default=0) < 0 or sum(runs) != height * width:
         raise LikewiseError(f"run lengths of {sum(runs)} pixels do not fit a mask of {width} x {height}")
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
+
+
+def _size(segmentation: Mapping[str, Any], wanted: Sequence[int] | None) -> tuple[int, int]:
+    """The mask's height and width, as they are wanted if anything is."""
+    given = segmentation.get("size")
+    try:
+        height, width = _whole(given)
+    except (LikewiseError, ValueError):
+        raise LikewiseError(f"a mask's size is {given!r}: expected [height, width] in pixels") from None
+    if min(height, width) < 0 or (wanted is not None and (height, width) != tuple(wanted)):
+        expected = "sides of at least 0" if wanted is None else f"{wanted[1]} x {wanted[0]}"
+        raise LikewiseError(f"a mask of {width} x {height} pixels: expected {expected}")
+    return height, width
+
+
+def _whole(numbers: Any) -> list[int]:
+    """A list of whole numbers as Python's own."""
+    if not isinstance(numbers, list | tuple | np.ndarray) or not all(_is_whole(n) for n in numbers):
+        raise LikewiseError(f"run lengths are {str(numbers)[:80]}: expected a list of whole numbers or a string")
+    return [int(n) for n in numbers]
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def _pack_runs(runs: list[int]) -> str:
@@ -72,8 +105,10 @@ def _pack_runs(runs: list[int]) -> str:
 def _unpack_runs(text: str) -> list[int]:
     runs: list[int] = []
     value = shift = 0
-    for character in text:
+    for place, character in enumerate(text):
         bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > MOST_BITS:
+            raise LikewiseError(f"run lengths: {text[place : place + 8]!r} at character {place} is no number of a run")
         value |= (bits & 0x1F) << shift
         shift += 5
         if bits & 0x20:
@@ -82,4 +117,6 @@ def _unpack_runs(text: str) -> list[int]:
             value -= 1 << shift
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
+    if shift:
+        raise LikewiseError(f"run lengths end within a number: {text[-8:]!r}")
     return runs

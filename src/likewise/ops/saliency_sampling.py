@@ -20,6 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.errors import LikewiseError
+from likewise.ops.checks import without_autocast
+
 
 def attention_bumps(cells: Tensor, weight: Tensor, width: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """Gaussian bumps round cells, added up for each picture.
@@ -104,10 +107,10 @@ def sample_by_saliency(
             black: what PyTorch since 1.3 makes of a call that does not say.
 
     Returns:
-        (B, C, height, width), in the picture's type.
+        (B, C, height, width), in the picture's type; NaN where the saliency is not finite.
 
     Raises:
-        ValueError: shapes that do not fit.
+        LikewiseError: shapes that do not fit.
 
     Example:
         >>> image = torch.rand(1, 3, 32, 32)
@@ -115,14 +118,18 @@ def sample_by_saliency(
         True
     """
     if image.ndim != 4 or saliency.ndim != 3 or len(image) != len(saliency):
-        raise ValueError(f"expected (B, C, h, w) and (B, H, W), got {tuple(image.shape)} and {tuple(saliency.shape)}")
+        raise LikewiseError(
+            f"expected (B, C, h, w) and (B, H, W), got {tuple(image.shape)} and {tuple(saliency.shape)}"
+        )
     compute = torch.promote_types(image.dtype, torch.float32)
     size = size or (image.shape[2], image.shape[3])
-    with torch.autocast(image.device.type, enabled=False):
+    with without_autocast(image.device):
         coarse = saliency_grid(saliency.to(compute), reach=reach, fwhm=fwhm).permute(0, 3, 1, 2).contiguous()
+        lost = ~coarse.isfinite().all(3).all(2).all(1)[:, None, None, None]  # a place that is NaN would look black
+        coarse = coarse.masked_fill(lost, 0.0)
         grid = F.interpolate(coarse, size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
         seen = F.grid_sample(image.to(compute), grid, mode="bilinear", padding_mode="zeros", align_corners=aligned)
-    return seen.to(image.dtype)
+    return seen.masked_fill(lost, torch.nan).to(image.dtype)
 
 
 def _kernels(side: int, reach: int, fwhm: float, like: Tensor) -> tuple[Tensor, Tensor]:

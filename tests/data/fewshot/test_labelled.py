@@ -189,6 +189,16 @@ def test_coco20i_deals_classes_in_turn_and_leaves_crowds_unlabelled(coco):
         Coco20i(coco, "train")
 
 
+@pytest.mark.parametrize("segmentation", [[[]], [[5, 5, 35]], encode_rle(np.ones((12, 17), bool))])
+def test_coco20i_names_the_annotation_that_has_no_mask(coco, segmentation):
+    path = coco / "annotations/instances_val2014.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0] |= {"id": 123, "segmentation": segmentation}
+    path.write_text(json.dumps(content))
+    with pytest.raises(LikewiseError, match=r"a\.jpg: segmentation of annotation 123"):
+        Coco20i(coco, "val", 0, "novel").read(0, 7)
+
+
 def test_episodes_are_the_same_every_time_and_their_pictures_differ(clothing):
     labelled = LabelFolder(clothing, "train")
     episodes = Episodes(labelled, 1, seed=3, length=40)

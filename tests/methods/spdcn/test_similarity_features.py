@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -96,3 +99,14 @@ def test_merging_joins_exemplars_and_negatives_wherever_they_were_seen():
     for level, own in zip(merged.negatives.levels, first.negatives.levels, strict=True):
         torch.testing.assert_close(level, own)
     assert ExemplarFeatures.merge([ExemplarFeatures(second.sizes, second.vectors)] * 2).negatives is None
+
+
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_the_mean_cosine_is_that_of_all_pairs(count):
+    vectors = torch.randn(count, 6, generator=torch.Generator().manual_seed(count))
+    vectors[0] = 0  # resembles nothing, itself included
+    described = ExemplarFeatures(torch.ones(count, 2), vectors)
+    pairs = itertools.combinations(vectors.double(), 2)
+    expected = torch.stack([F.cosine_similarity(a, b, dim=0) for a, b in pairs]).mean()
+    assert described.mean_cosine() == pytest.approx(float(expected), abs=1e-12)
+    assert ExemplarFeatures(torch.ones(1, 2), vectors[1:2]).mean_cosine() is None

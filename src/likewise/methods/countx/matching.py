@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.methods.countx.matching_losses import box_loss, naming_loss, place_loss, shown_loss
+from likewise.ops.checks import without_autocast
 from likewise.types import CountBatch, NamedThings
 from likewise.vocabulary import unanswered
 
@@ -40,7 +41,7 @@ class Match(NamedTuple):
 
     def first(self) -> Tensor:
         """`logits` as they are at first sight."""
-        with torch.autocast(self.places.device.type, enabled=False):
+        with without_autocast(self.places.device):
             cosine = torch.einsum("bchw,bc->bhw", self.places, self.texts)[:, None]
         return cosine * self.scale + self.bias
 

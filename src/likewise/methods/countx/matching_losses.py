@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from likewise.boxes import box_centres, box_sides, box_sizes, centred_boxes
+from likewise.ops.checks import check_finite, shapes_only, without_autocast
 
 #: A place shows an object if its centre is within this many object sizes (sqrt(width x height)) of its point ...
 INSIDE = 0.3
@@ -37,7 +38,12 @@ def places_of(points: Tensor, sizes: Tensor, grid: tuple[int, int], stride: int)
 
     Returns:
         Two masks (h, w): object, none.
+
+    Raises:
+        LikewiseError: a point or a size that is not finite.
     """
+    check_finite("points", points)
+    check_finite("sizes", sizes)
     if not len(points):
         none = torch.ones(grid, dtype=torch.bool, device=points.device)
         return ~none, none
@@ -80,19 +86,31 @@ def place_loss(
         (B,) losses.
     """
     compute = torch.promote_types(places.dtype, torch.float32)
-    with torch.autocast(places.device.type, enabled=False):
+    with without_autocast(places.device):
         logits = torch.einsum("bdhw,bd->bhw", places.to(compute), names.to(compute)) * scale + bias
     return shown_loss(logits, points, sizes, stride=stride)
 
 
 def shown_loss(logits: Tensor, points: Sequence[Tensor], sizes: Sequence[Tensor], *, stride: int) -> Tensor:
-    """`place_loss` of logits (B, h, w) that were come by in any way."""
+    """`place_loss` of logits (B, h, w) that were come by in any way.
+
+    Raises:
+        LikewiseError: a point or a size that is not finite.
+    """
     losses = []
     for own, centres, sides in zip(logits, points, sizes, strict=True):
         shown, none = places_of(centres, sides, (own.shape[0], own.shape[1]), stride)
+        if shapes_only(own):
+            losses.append(own.sum())
+            continue
         both = [F.softplus(sign * own[mask]).mean() for sign, mask in ((-1, shown), (1, none)) if bool(mask.any())]
         losses.append(torch.stack(both).mean() if both else own.sum() * 0)
-    return torch.stack(losses)
+    return _stacked(losses, logits)
+
+
+def _stacked(losses: Sequence[Tensor], like: Tensor) -> Tensor:
+    """(B,), of no picture too."""
+    return torch.stack(list(losses)) if losses else like.flatten(1).sum(1)
 
 
 def box_loss(raw: Tensor, points: Sequence[Tensor], boxes: Sequence[Tensor], *, stride: int) -> Tensor:
@@ -106,12 +124,19 @@ def box_loss(raw: Tensor, points: Sequence[Tensor], boxes: Sequence[Tensor], *, 
 
     Returns:
         (B,) means over places; 0 where none shows an object whose box is known.
+
+    Raises:
+        LikewiseError: a box that is infinite.
     """
+    compute = torch.promote_types(raw.dtype, torch.float32)
+    if shapes_only(raw):
+        return raw.to(compute).sum((1, 2, 3))
     losses = []
-    for conditioned, centres, corners in zip(raw.float(), points, boxes, strict=True):
-        known = corners.isfinite().all(1)
-        losses.append(_box_error(conditioned, centres[known], corners[known], stride))
-    return torch.stack(losses)
+    for index, (told, centres, corners) in enumerate(zip(raw.to(compute), points, boxes, strict=True)):
+        known = ~corners.isnan().any(1)
+        check_finite(f"boxes[{index}] that are known", corners[known])
+        losses.append(_box_error(told, centres[known].to(compute), corners[known].to(compute), stride))
+    return _stacked(losses, raw)
 
 
 def _box_error(conditioned: Tensor, points: Tensor, boxes: Tensor, stride: int) -> Tensor:
@@ -168,8 +193,9 @@ def naming_loss(
     compute = torch.promote_types(places.dtype, torch.float32)
     height, width = places.shape[2:]
     losses = []
-    with torch.autocast(places.device.type, enabled=False):
+    with without_autocast(places.device):
         for picture, centres, own in zip(places.to(compute), points, kinds, strict=True):
+            check_finite("points", centres)
             columns, rows = (centres / stride).long().clamp(min=0).unbind(1)
             looked = picture[:, rows.clamp(max=height - 1), columns.clamp(max=width - 1)]
             logits = torch.einsum("dm,kd->mk", looked, names.to(compute)) * scale
@@ -177,4 +203,4 @@ def naming_loss(
             rivals = logits.masked_fill(~wrong[own], -torch.inf)
             each = torch.cat([right, rivals], dim=1).logsumexp(1) - right[:, 0]
             losses.append(each.mean() if len(own) else picture.sum() * 0)
-    return torch.stack(losses)
+    return _stacked(losses, places)

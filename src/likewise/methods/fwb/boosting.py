@@ -44,7 +44,7 @@ def boost(start: Tensor, shots: Sequence[tuple[Margin, Tensor]], steps: int, lr:
                 (vector.grad,) = torch.autograd.grad(torch.stack(losses).sum(), vector)
                 adam.step()
     weighed = torch.stack([torch.as_tensor(w) for w in weights])
-    return torch.stack(experts), weighed if bool(weighed.any()) else torch.ones_like(weighed)
+    return torch.stack(experts), torch.where(weighed.any(), weighed, torch.ones_like(weighed))
 
 
 def overlap(found: Tensor, mask: Tensor) -> Tensor:

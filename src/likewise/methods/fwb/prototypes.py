@@ -11,15 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.ops.checks import has_values
+from likewise.ops.similarity import nearest_cells
+
 
 def mask_on_grid(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring masks (B, 1, H, W) of 0 and 1 to a grid (h, w) by nearest neighbour, as published.
 
     A thing so small that every sample misses it is kept as the share of each cell that it covers.
     """
-    near = F.interpolate(mask, size, mode="nearest")
+    near = nearest_cells(mask, size)
     missed = (near.sum((1, 2, 3)) == 0) & (mask.sum((1, 2, 3)) > 0)
-    if not bool(missed.any()):
+    if has_values(mask) and not bool(missed.any()):
         return near
     return torch.where(missed.view(-1, 1, 1, 1), F.adaptive_avg_pool2d(mask, size), near)
 
@@ -37,9 +40,11 @@ def inside_and_outside(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """
     small = mask_on_grid(mask.to(features.dtype), (features.shape[2], features.shape[3]))
     rest = 1 - small
-    inside = (features * small).sum((2, 3)) / small.sum((2, 3)).clamp_min(torch.finfo(features.dtype).tiny)
+    # what a mask leaves out is set to 0 before it is weighed by 0: it may not be finite
+    held, outer = (torch.where(share > 0, features, 0.0) for share in (small, rest))
+    inside = (held * small).sum((2, 3)) / small.sum((2, 3)).clamp_min(torch.finfo(features.dtype).tiny)
     left = rest.sum((2, 3))
-    outside = (features * rest).sum((2, 3)) / left.clamp_min(1)
+    outside = (outer * rest).sum((2, 3)) / left.clamp_min(1)
     return inside, torch.where(left > 0, inside - outside, 0.0)
 
 

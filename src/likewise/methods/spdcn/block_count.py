@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from likewise.ops.checks import check_finite
+
 
 def block_counts(density: Tensor, side: int) -> Tensor:
     """Sum a density (B, 1, H, W) over squares of ``side`` pixels: (B, ceil(H / side), ceil(W / side))."""
@@ -32,8 +34,13 @@ def block_count_error(density: Tensor, points: Sequence[Tensor], side: int | Non
 
     Returns:
         (B,) errors, >= 0.
+
+    Raises:
+        LikewiseError: a point that is not finite.
     """
     height, width = density.shape[2:]
+    for index, dots in enumerate(points):
+        check_finite(f"points[{index}]", dots)
     truth = torch.tensor([len(p) for p in points], dtype=density.dtype, device=density.device)
     if side is None:
         return (density.sum((1, 2, 3)) - truth).abs() / (truth + 3)

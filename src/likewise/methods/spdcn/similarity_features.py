@@ -47,12 +47,15 @@ class ExemplarFeatures:
     negatives: ExemplarFeatures | None = None
 
     def mean_cosine(self) -> float | None:
-        """Mean cosine of every two exemplars' class features; None where there are not two."""
-        if len(self.vectors) < 2:
+        """Mean cosine of every two exemplars' class features; None where there are not two.
+
+        The squared length of the sum of K unit vectors is the sum of all K^2 products, of which K are each with itself.
+        """
+        count = len(self.vectors)
+        if count < 2:
             return None
         unit = F.normalize(self.vectors.double(), dim=1)
-        pairs = torch.triu_indices(len(unit), len(unit), 1)
-        return float((unit[pairs[0]] * unit[pairs[1]]).sum(1).mean())
+        return float((unit.sum(0).square().sum() - unit.square().sum()) / (count * (count - 1)))
 
     @staticmethod
     def merge(parts: Sequence[ExemplarFeatures]) -> ExemplarFeatures:

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from likewise.ops.similarity import nearest_cells
 
 #: The normalised density is cut here.
 RANKS = (1.0, 0.8, 0.6, 0.4)
@@ -36,7 +37,9 @@ def rank_loss(
     Returns:
         (B,).
     """
-    cells = F.interpolate(density.to(similarity), similarity.shape[-2:], mode="nearest").flatten(1)
+    cells = nearest_cells(density.to(similarity), (similarity.shape[2], similarity.shape[3])).flatten(1)
+    if not len(cells):
+        return similarity.flatten(1).sum(1)
     scores, reference = similarity.flatten(1), form == "reference"
     low, high = cells.aminmax(dim=None if reference else 1, keepdim=not reference)
     cells = (cells - low) / (high - low).clamp(min=1e-12)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from likewise.errors import LikewiseError
+from likewise.ops.checks import has_values
 
 #: Where the bump of a dot stands: at the dot, or at the centre of the pixel that holds it.
 DotPlace = Literal["exact", "pixel"]
@@ -30,7 +31,7 @@ def dots_map(points: Tensor, size: tuple[int, int]) -> Tensor:
         size: (H, W) of the map.
 
     Returns:
-        (H, W) of the points' floating type; sums to N exactly.
+        (H, W) of the points' floating type (of whole numbers: float32); sums to N exactly.
 
     Raises:
         LikewiseError: a point outside the map.
@@ -43,8 +44,10 @@ def dots_map(points: Tensor, size: tuple[int, int]) -> Tensor:
     _check_inside(points, size)
     height, width = size
     column, row = points.floor().long().unbind(1)
-    out = points.new_zeros(height * width)
-    return out.index_add_(0, row * width + column, points.new_ones(len(points))).view(height, width)
+    # counted in float32 at least: half precision stops at 2048 of them
+    kind = points.dtype if points.is_floating_point() else torch.float32
+    out = torch.zeros(height * width, dtype=torch.promote_types(kind, torch.float32), device=points.device)
+    return out.index_add_(0, row * width + column, torch.ones_like(row, dtype=out.dtype)).view(height, width).to(kind)
 
 
 def gaussian_density(points: Tensor, sigma: float | Tensor, size: tuple[int, int]) -> Tensor:
@@ -62,7 +65,7 @@ def gaussian_density(points: Tensor, sigma: float | Tensor, size: tuple[int, int
         (H, W) summing to N.
 
     Raises:
-        LikewiseError: a point outside the map; a sigma that is not positive.
+        LikewiseError: a point outside the map; a sigma that is not positive and finite.
 
     Example:
         >>> density = gaussian_density(torch.tensor([[1.0, 1.0], [7.5, 3.5]]), 2.0, (6, 10))
@@ -70,11 +73,16 @@ def gaussian_density(points: Tensor, sigma: float | Tensor, size: tuple[int, int
         (torch.Size([6, 10]), 2.0)
     """
     _check_inside(points, size)
-    spread = torch.as_tensor(sigma, dtype=points.dtype, device=points.device).expand(len(points))
-    if not bool((spread > 0).all()):
-        raise LikewiseError(f"sigma must be positive, got {spread.min().item():g}")
-    across, down = (_bumps(points[:, axis], spread, size[1 - axis]) for axis in (0, 1))
-    return down.T @ across
+    kind = points.dtype if points.is_floating_point() else torch.float32
+    # half precision does not tell neighbouring pixels of a large map apart
+    places = points.to(torch.promote_types(kind, torch.float32))
+    spread = torch.as_tensor(sigma, dtype=places.dtype, device=places.device).expand(len(places))
+    if has_values(spread):
+        bad = spread[~((spread > 0) & spread.isfinite())]
+        if len(bad):
+            raise LikewiseError(f"sigma must be positive, got {bad[0].item():g}")
+    across, down = (_bumps(places[:, axis], spread, size[1 - axis]) for axis in (0, 1))
+    return (down.T @ across).to(kind)
 
 
 def resize_density(density: Tensor, size: tuple[int, int]) -> Tensor:
@@ -90,10 +98,15 @@ def resize_density(density: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         (..., h, w) with the same sum for each map.
 
+    Raises:
+        LikewiseError: a size below one pixel, or a map without pixels.
+
     Example:
         >>> resize_density(torch.tensor([[4.0, 0.0], [0.0, 8.0]]), (1, 4))
         tensor([[2., 2., 4., 4.]])
     """
+    if min(size) < 1 or density.ndim < 2 or min(density.shape[-2:]) < 1:
+        raise LikewiseError(f"density {tuple(density.shape)} to {tuple(size)}: expected sides of at least one pixel")
     rows = _resize_last(density.transpose(-1, -2), size[0]).transpose(-1, -2)
     return _resize_last(rows, size[1])
 
@@ -120,8 +133,10 @@ def fold_border(density: Tensor, part: tuple[int, int, int, int]) -> Tensor:
 def _bumps(centres: Tensor, spread: Tensor, length: int) -> Tensor:
     """(N, length): a normalised Gaussian along one axis for every centre."""
     pixels = torch.arange(length, dtype=centres.dtype, device=centres.device) + 0.5
-    distance = (pixels[None] - centres[:, None]) / spread[:, None]
-    return torch.softmax(-0.5 * distance.square(), dim=1)
+    squares = (pixels[None] - centres[:, None]).square()
+    # against the nearest pixel's, or a sigma far below a pixel would make all of them infinite
+    beyond = squares - squares.detach().amin(1, keepdim=True)
+    return torch.softmax(-0.5 * (beyond / spread[:, None] / spread[:, None]), dim=1)
 
 
 def _resize_last(density: Tensor, length: int) -> Tensor:
@@ -139,7 +154,11 @@ def _resize_last(density: Tensor, length: int) -> Tensor:
 
 def _check_inside(points: Tensor, size: tuple[int, int]) -> None:
     height, width = size
-    limit = points.new_tensor([width, height])
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise LikewiseError(f"points {tuple(points.shape)}: expected (N, 2), x y")
+    if not has_values(points):
+        return
+    limit = torch.tensor([width, height], device=points.device)
     outside = ((points < 0) | (points >= limit) | ~points.isfinite()).any(dim=1)
     if bool(outside.any()):
         x, y = points[outside][0].tolist()

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from likewise.errors import LikewiseError
+from likewise.ops.checks import check_finite, shapes_only
+
 #: Discs are tested this many values at a time, which bounds the memory on big maps.
 _CHUNK = 1 << 24
 
@@ -38,7 +41,8 @@ def density_peaks(density: Tensor, *, radius: float, threshold: float) -> tuple[
         point, where pixels on the rim count in part: about 1 for one object whose density lies within the disc.
 
     Raises:
-        ValueError: a map that is not (H, W), or a radius or threshold that is not positive.
+        LikewiseError: a map that is not (H, W) or not finite, a radius or threshold that is not positive and finite,
+            or a tensor without values (meta device), whose peaks cannot be numbered.
 
     Example:
         >>> density = torch.zeros(7, 7)
@@ -47,9 +51,14 @@ def density_peaks(density: Tensor, *, radius: float, threshold: float) -> tuple[
         >>> points, scores
         (tensor([[3.5000, 2.5000]]), tensor([1.]))
     """
-    if density.ndim != 2 or not radius > 0 or not threshold > 0:
+    if density.ndim != 2 or not 0 < radius < math.inf or not 0 < threshold < math.inf:
         shape = tuple(density.shape)
-        raise ValueError(f"expected a map (H, W) and positive numbers, got {shape=}, {radius=}, {threshold=}")
+        raise LikewiseError(f"expected a map (H, W) and positive numbers, got {shape=}, {radius=}, {threshold=}")
+    if shapes_only(density):
+        raise LikewiseError(f"density_peaks: how many there are hangs on values, which a {density.device} map lacks")
+    check_finite("density", density)
+    if not density.numel():
+        return density.new_zeros(0, 2, dtype=torch.float32), density.new_zeros(0, dtype=torch.float32)
     offsets = _disc(radius, density.device)
     pixels = _highest_within(density.float(), offsets, threshold)
     centres = _plateau_centres(pixels, density.shape, offsets)
@@ -68,8 +77,16 @@ def peak_basins(points: Tensor, shape: tuple[int, int], radius: float) -> Tensor
 
     Returns:
         (H, W) int64, the index of the point, or -1.
+
+    Raises:
+        LikewiseError: points that are not (N, 2) or not finite, or a radius that is negative or not finite.
     """
     height, width = shape
+    if points.ndim != 2 or points.shape[1] != 2 or not 0 <= radius < math.inf:
+        raise LikewiseError(f"points {tuple(points.shape)}, radius = {radius}: expected (N, 2) and a number >= 0")
+    check_finite("points", points)
+    if shapes_only(points):
+        return torch.empty(shape, dtype=torch.int64, device=points.device)
     offsets = _disc(radius, points.device)
     offsets = offsets[offsets.square().sum(1) <= radius * radius]
     # the nearest point has the lowest key, and of those equally near the first; keys say whose they are
@@ -88,7 +105,14 @@ def smooth(density: Tensor, sigma: float) -> Tensor:
     """A density (H, W) blurred by a Gaussian of ``sigma`` pixels, as if the map went on with zeros outside.
 
     Rounding makes a flat top uneven, and any of its pixels the highest; blurred, it is highest in its middle.
+
+    Raises:
+        LikewiseError: another shape, or a sigma that is not positive and finite.
     """
+    if density.ndim != 2 or not 0 < sigma < math.inf:
+        raise LikewiseError(f"density {tuple(density.shape)}, sigma = {sigma}: expected (H, W) and a positive number")
+    if not density.numel():
+        return density
     reach = max(1, math.ceil(3 * sigma))
     steps = torch.arange(-reach, reach + 1, dtype=density.dtype, device=density.device)
     kernel = torch.exp(-0.5 * (steps / sigma).square())

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from likewise.errors import LikewiseError
+
 Span = tuple[int, int]
 TileBox = tuple[int, int, int, int]
 
@@ -34,7 +36,7 @@ def tile_spans(length: int, tile: int, overlap: int, multiple: int = 1) -> list[
         multiple: the size is rounded up to a multiple of this, as far as ``tile`` and ``length`` allow.
 
     Raises:
-        ValueError: a length, tile or multiple below one, or an overlap outside 0 .. tile - 1.
+        LikewiseError: a length, tile or multiple below one, or an overlap outside 0 .. tile - 1.
 
     Example:
         >>> tile_spans(100, tile=60, overlap=20)
@@ -42,7 +44,7 @@ def tile_spans(length: int, tile: int, overlap: int, multiple: int = 1) -> list[
     """
     if length < 1 or tile < 1 or multiple < 1 or not 0 <= overlap < tile:
         numbers = f"{length=}, {tile=}, {overlap=}, {multiple=}"
-        raise ValueError(f"expected length, tile, multiple >= 1 and 0 <= overlap < tile, got {numbers}")
+        raise LikewiseError(f"expected length, tile, multiple >= 1 and 0 <= overlap < tile, got {numbers}")
     if length <= tile:
         return [(0, length)]
     count = math.ceil((length - overlap) / (tile - overlap))
@@ -100,11 +102,13 @@ class Blend:
         """Blend in the density (h, w) of one tile of `boxes`; every tile is to be added exactly once.
 
         Raises:
-            ValueError: a density whose shape is not the box's.
+            LikewiseError: a density whose shape is not the box's.
         """
         y0, x0, y1, x1 = box
         if density.shape != (y1 - y0, x1 - x0):
-            raise ValueError(f"expected a density of shape {(y1 - y0, x1 - x0)} for {box}, got {tuple(density.shape)}")
+            raise LikewiseError(
+                f"expected a density of shape {(y1 - y0, x1 - x0)} for {box}, got {tuple(density.shape)}"
+            )
         weight = self._rows[y0, y1][:, None] * self._columns[x0, x1]
         cells = _cell_sums(density.to(weight) * weight, y0 % self._cell, x0 % self._cell, self._cell)
         top, left = y0 // self._cell, x0 // self._cell

@@ -64,10 +64,10 @@ def window_spans(length: int, window: int, stride: int) -> list[Span]:
     """Half-open spans of ``window`` pixels that cover ``length``.
 
     Raises:
-        ValueError: a window longer than the picture, or a stride outside 1 .. window.
+        LikewiseError: a window longer than the picture, or a stride outside 1 .. window.
     """
     if not 1 <= stride <= window <= length:
-        raise ValueError(f"expected 1 <= stride <= window <= length, got {stride=}, {window=}, {length=}")
+        raise LikewiseError(f"expected 1 <= stride <= window <= length, got {stride=}, {window=}, {length=}")
     starts = [*range(0, length - window, stride), length - window]
     return [(start, start + window) for start in starts]
 
@@ -104,7 +104,7 @@ def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: 
         (B, 1, H, W).
 
     Raises:
-        ValueError: another number of windows than the size and stride give.
+        LikewiseError: another number of windows than the size and stride give.
 
     Example:
         >>> picture = torch.rand(1, 1, 8, 20)
@@ -115,7 +115,7 @@ def blend_windows(densities: Tensor, size: tuple[int, int], stride: int, blend: 
     window = densities.shape[-1]
     rows, columns = (window_spans(length, window, stride) for length in size)
     if densities.shape[1] != len(rows) * len(columns):
-        raise ValueError(f"{densities.shape[1]} windows: expected {len(rows)} x {len(columns)} for {size}")
+        raise LikewiseError(f"{densities.shape[1]} windows: expected {len(rows)} x {len(columns)} for {size}")
     down, across = (_weights(spans, window - stride, blend) for spans in (rows, columns))
     out = densities.new_zeros(len(densities), densities.shape[2], *size)
     pairs = [(i, j) for i in range(len(rows)) for j in range(len(columns))]

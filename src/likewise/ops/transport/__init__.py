@@ -35,6 +35,7 @@ analysis, beyond convolutions" (2020), for the damping and for the value in term
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,12 +45,16 @@ import torch
 from torch import Tensor
 
 from likewise.errors import LikewiseError
+from likewise.ops.checks import check_finite, has_values, shapes_only, without_autocast
 from likewise.ops.transport.costs import Cost, DenseCost
 from likewise.ops.transport.reference import reference_potentials
 from likewise.ops.transport.solver import solve
 from likewise.ops.transport.sums import Kernel, entropy, kernel, log_weights, marginals, total_mass
 
 Solver = Literal["log", "reference"]
+
+#: More epsilons than this nobody means to go through.
+MAX_EPSILONS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +67,8 @@ class Transport:
             `likewise.ops.transport.reference`.
         f: (M,) potential, without gradient.
         g: (N,) potential, without gradient.
-        a: (M,) weights as given.
-        b: (N,) weights as given.
+        a: (M,) weights, in the precision that was computed in.
+        b: (N,) the same.
         kernel: the plan per unit of a x b, exp((f_i + g_j - C_ij) / eps), by its factors: O(M + N) numbers.
         iterations: steps taken, one step updating both potentials; steps on fewer, coarser rows count as well.
         residual: largest relative error of the mass any column receives, against what its potential asks
@@ -110,7 +115,9 @@ def sinkhorn(
     """Solve the entropic transport problem of this module's docstring.
 
     Args:
-        cost: (M, N), any finite values, or an object that evaluates itself; its gradient is kept.
+        cost: (M, N), any finite values, or an object that evaluates itself; its gradient is kept. A pair that must
+            not be matched costs many times eps more than the others, not infinity. All is computed in the cost's
+            precision (a matrix: the best of it, the weights and float32), and the weights are brought to it.
         a: (M,) weights >= 0 with some mass; zeros take no part.
         b: (N,) the same.
         eps: strength of the entropy, in units of the cost.
@@ -128,8 +135,10 @@ def sinkhorn(
         The solution; ``converged`` tells whether ``tol`` was met.
 
     Raises:
-        LikewiseError: shapes that do not fit, negative or non-finite weights, no mass, a balanced problem
-            with unequal masses, or a parameter out of range.
+        LikewiseError: shapes that do not fit, negative or non-finite weights, costs that are not finite, no mass, a
+            balanced problem with unequal masses, a parameter out of range, or numbers so large that the arithmetic
+            ends (costs of 1e30 in float32, say). Without values (meta device, fake tensors) only shapes are checked,
+            and the result has the right ones.
 
     Example:
         >>> half = torch.tensor([0.5, 0.5], dtype=torch.float64)
@@ -139,11 +148,18 @@ def sinkhorn(
                 [0.5000, 0.0000]], dtype=torch.float64)
     """
     rho = None if rho is not None and math.isinf(rho) else rho
-    _check(cost, a, b, eps, rho, scaling)
-    with torch.autocast(a.device.type, enabled=False):
+    _check(cost, a, b)
+    _check_numbers(eps, rho, scaling, tol, max_iterations)
+    with without_autocast(a.device):
         if isinstance(cost, Tensor):
-            cost = DenseCost(cost)
-        start = cost.diameter if diameter is None else diameter
+            kind = functools.reduce(torch.promote_types, (a.dtype, b.dtype, torch.float32), cost.dtype)
+            cost = DenseCost(cost.to(kind))
+        a, b = a.to(cost.dtype), b.to(cost.dtype)
+        if shapes_only(a, b, *cost.parameters):
+            return _unsolved(cost, a, b, eps)
+        if rho is None:
+            _check_balance(a, b)
+        start = _first_epsilon(cost, diameter, eps, scaling)
         if solver == "reference":
             value, found, iterations = _follow_reference(cost, a, b, eps, rho, start, scaling or 0.75)
         elif solver == "log":
@@ -245,18 +261,52 @@ def _residual(kernel: Kernel, rho: float | None) -> float:
     return float((kernel.column_sums / asked - 1).abs().max())
 
 
-def _check(cost: Tensor | Cost, a: Tensor, b: Tensor, eps: float, rho: float | None, scaling: float | None) -> None:
+def _unsolved(cost: Cost, a: Tensor, b: Tensor, eps: float) -> Transport:
+    """What has the shapes of a solution, for inputs without values."""
+    f, g = torch.empty_like(a, requires_grad=False), torch.empty_like(b, requires_grad=False)
+    found = Kernel.of(cost, eps, f, g, a, b, torch.empty_like(f), torch.empty_like(g))
+    return Transport(total_mass(found, a, b), f, g, a, b, found, 0, math.nan, converged=False)
+
+
+def _first_epsilon(cost: Cost, diameter: float | None, eps: float, scaling: float | None) -> float:
+    """Where the schedule starts, once it is seen to end."""
+    least = torch.finfo(cost.dtype).tiny
+    if eps < least:
+        raise LikewiseError(f"eps = {eps}: expected at least {least:g}, below which {cost.dtype} has no digits left")
+    start = cost.diameter if diameter is None else diameter
+    if not math.isfinite(start):
+        raise LikewiseError(f"the largest cost, or diameter, is {start}: expected a finite number, far below 1e38")
+    if scaling is not None and start > eps and math.log(start / eps) > -math.log(scaling) * MAX_EPSILONS:
+        raise LikewiseError(
+            f"scaling = {scaling}: from {start:g} to eps = {eps:g} it takes more than {MAX_EPSILONS} steps; "
+            "expected a smaller factor, such as 0.75"
+        )
+    return start
+
+
+def _check(cost: Tensor | Cost, a: Tensor, b: Tensor) -> None:
     shape = tuple(cost.shape)
     if len(shape) != 2 or a.shape != shape[:1] or b.shape != shape[1:]:
         raise LikewiseError(f"cost {shape}, a {tuple(a.shape)}, b {tuple(b.shape)}: expected (M, N), (M,) and (N,)")
-    if not eps > 0 or (rho is not None and not rho > 0):
+    if isinstance(cost, Tensor):
+        check_finite("cost", cost)
+    for name, weights in (("a", a), ("b", b)):
+        _check_weights(name, weights.detach())
+
+
+def _check_numbers(eps: float, rho: float | None, scaling: float | None, tol: float, max_iterations: int) -> None:
+    if not 0 < eps < math.inf or (rho is not None and not rho > 0):
         raise LikewiseError(f"eps = {eps}, rho = {rho}: expected positive numbers (rho None or inf: balanced)")
     if scaling is not None and not 0 < scaling < 1:
         raise LikewiseError(f"scaling = {scaling}: expected a number between 0 and 1, such as 0.5")
-    for name, weights in (("a", a), ("b", b)):
-        _check_weights(name, weights.detach())
+    if not tol >= 0 or max_iterations < 1:
+        raise LikewiseError(f"tol = {tol}, max_iterations = {max_iterations}: expected tol >= 0 and at least one step")
+
+
+def _check_balance(a: Tensor, b: Tensor) -> None:
+    """Make sure that a balanced problem has a solution."""
     masses = [float(weights.detach().sum()) for weights in (a, b)]
-    if rho is None and not math.isclose(masses[0], masses[1], rel_tol=1e-4):
+    if not math.isclose(masses[0], masses[1], rel_tol=1e-4):
         raise LikewiseError(
             f"a balanced problem needs equal masses, got {masses[0]:g} and {masses[1]:g}; "
             "give rho for an unbalanced one"
@@ -264,7 +314,18 @@ def _check(cost: Tensor | Cost, a: Tensor, b: Tensor, eps: float, rho: float | N
 
 
 def _check_weights(name: str, weights: Tensor) -> None:
-    if weights.numel() == 0 or not float(weights.sum()) > 0:
+    if weights.numel() == 0:
         raise LikewiseError(f"weights {name} have no mass; expected at least one positive entry")
-    if not bool((weights >= 0).all()) or not bool(weights.isfinite().all()):
-        raise LikewiseError(f"weights {name} hold a negative or non-finite entry; expected finite numbers >= 0")
+    if not has_values(weights):
+        return
+    bad = (~((weights >= 0) & weights.isfinite())).nonzero()
+    if not bool((weights > 0).any()):
+        raise LikewiseError(f"weights {name} have no mass; expected at least one positive entry")
+    if len(bad):
+        place = int(bad[0])
+        raise LikewiseError(
+            f"weights {name} hold a negative or non-finite entry: {name}[{place}] is {float(weights[place]):g}; "
+            "expected finite numbers >= 0"
+        )
+    if not bool(weights.sum(dtype=torch.float32 if weights.dtype.itemsize < 4 else None).isfinite()):
+        raise LikewiseError(f"weights {name} add up to infinity; expected a finite mass")

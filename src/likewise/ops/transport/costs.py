@@ -38,6 +38,10 @@ class Cost(Protocol):
         """(M, N)."""
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What its sums are computed in; exponents are of this type."""
+
+    @property
     def diameter(self) -> float:
         """The largest cost, or a little more."""
 
@@ -95,6 +99,11 @@ class DenseCost:
     def shape(self) -> tuple[int, int]:
         """(M, N)."""
         return self._cost.shape[0], self._cost.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The matrix's."""
+        return self._cost.dtype
 
     @property
     def diameter(self) -> float:

@@ -12,11 +12,14 @@ Source: Solomon et al., "Convolutional Wasserstein distances" (2015), for the se
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from likewise.errors import LikewiseError
+from likewise.ops.checks import check_finite
 from likewise.ops.transport.costs import block_size
 
 #: Sums below this, relative to the largest term of their line, may have lost terms (float32 ends at 1e-38).
@@ -32,6 +35,9 @@ class GridCost:
         x: coordinates of the rows' grid along its first (H,) and second axis (W,), in units of length; M = H W.
         y: the same of the columns' grid (H',) and (W',); None: the same grid. N = H' W'.
 
+    Raises:
+        LikewiseError: not two axes, or a coordinate that is not finite.
+
     Example:
         >>> GridCost((torch.arange(2.0), torch.arange(2.0))).matrix()[0]  # from the first place to all four
         tensor([0., 1., 1., 2.])
@@ -39,13 +45,19 @@ class GridCost:
 
     def __init__(self, x: Sequence[Tensor], y: Sequence[Tensor] | None = None) -> None:
         self._x, self._y = _pair(x), _pair(x if y is None else y)
-        self._costs = tuple((p[:, None] - q).square() for p, q in zip(self._x, self._y, strict=True))
+        kind = torch.promote_types(self._x[0].dtype, self._y[0].dtype)
+        self._costs = tuple((p[:, None] - q).square().to(kind) for p, q in zip(self._x, self._y, strict=True))
         self.parameters: tuple[Tensor, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
         """(M, N)."""
         return len(self._x[0]) * len(self._x[1]), len(self._y[0]) * len(self._y[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The coordinates', float32 at least."""
+        return self._costs[0].dtype
 
     @property
     def diameter(self) -> float:
@@ -101,7 +113,12 @@ class GridCost:
 
 
 def _pair(axes: Sequence[Tensor]) -> Axes:
-    first, second = (axis.detach().to(torch.promote_types(axis.dtype, torch.float32)) for axis in axes)
+    if len(axes) != 2 or any(axis.ndim != 1 for axis in axes):
+        raise LikewiseError(f"axes {[tuple(a.shape) for a in axes]}: expected two, (H,) and (W,)")
+    for name, axis in zip(("rows' coordinates", "columns' coordinates"), axes, strict=True):
+        check_finite(name, axis)
+    kind = functools.reduce(torch.promote_types, (axis.dtype for axis in axes), torch.float32)
+    first, second = (axis.detach().to(kind) for axis in axes)
     return first, second
 
 

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 
 from likewise import native
+from likewise.errors import LikewiseError
+from likewise.ops.checks import check_finite
 from likewise.ops.transport.costs import block_size
 from likewise.ops.transport.tiles import TILE, Tiles, centroids
 
@@ -50,6 +52,9 @@ class PointCost:
         power: 1 for the Euclidean distance, 2 for its square.
         unit: length that counts as 1, one for all axes or (d,).
 
+    Raises:
+        LikewiseError: places of other shapes, another power, a place or a unit that is not finite, a unit of 0.
+
     Example:
         >>> x, y = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 0.0]])
         >>> PointCost(x, y).matrix()
@@ -58,6 +63,7 @@ class PointCost:
     """
 
     def __init__(self, x: Tensor, y: Tensor, *, power: Literal[1, 2] = 1, unit: float | Tensor = 1.0) -> None:
+        _check(x, y, power, unit)
         kind = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
         self.parameters = (x.to(kind) / unit, y.to(kind) / unit)
         self.power = power
@@ -68,6 +74,11 @@ class PointCost:
     def shape(self) -> tuple[int, int]:
         """(M, N)."""
         return len(self._x), len(self._y)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The places', float32 at least."""
+        return self._x.dtype
 
     @property
     def diameter(self) -> float:
@@ -228,6 +239,17 @@ class PointCost:
         if int(failed):
             raise MemoryError(f"no memory for {len(y0)} columns")
         return total
+
+
+def _check(x: Tensor, y: Tensor, power: int, unit: float | Tensor) -> None:
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not x.shape[1]:
+        raise LikewiseError(f"x {tuple(x.shape)}, y {tuple(y.shape)}: expected (M, d) and (N, d)")
+    if power not in (1, 2):
+        raise LikewiseError(f"power = {power}: expected 1, the distance, or 2, its square")
+    for name, values in (("x", x), ("y", y), ("unit", torch.as_tensor(unit))):
+        check_finite(name, values)
+    if not isinstance(unit, Tensor) and unit == 0:
+        raise LikewiseError("unit = 0: expected a length that counts as 1")
 
 
 def _costs(x: Tensor, y: Tensor, power: int) -> Tensor:

@@ -16,12 +16,14 @@ fixed-point iterations" (2011); Schmitzer, "Stabilized sparse scaling algorithms
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from likewise.errors import LikewiseError
 from likewise.ops.transport.costs import Cost
 
 #: Steps spent at most on an epsilon above the last, and how well it is solved; more only polishes what will change.
@@ -172,6 +174,11 @@ def _converge(problem: _Problem, g: Tensor, tol: float, steps: int) -> tuple[Ten
         count += 1
         error = torch.where(alive, g - damping * column, 0)
         residual = float(error.abs().max()) / (damping * problem.eps)
+        if not math.isfinite(residual):
+            raise LikewiseError(
+                f"the transport problem leaves the range of {g.dtype} at eps = {problem.eps:g}: expected costs and "
+                "weights of a size nearer to eps and rho, or float64"
+            )
         if residual <= tol or count >= steps:
             return f, g, column, count
         if residual > ASTRAY * best:

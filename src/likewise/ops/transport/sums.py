@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from likewise.ops.checks import differentiable_once, shapes_only
 from likewise.ops.transport.costs import Cost
 from likewise.ops.transport.solver import LOG_ZERO
 
@@ -56,14 +56,20 @@ class Kernel:
 
     def row_means(self, v: Tensor) -> Tensor:
         """sum_j K_ij b_j v_j, shape (M,)."""
+        if shapes_only(self.f):
+            return torch.empty_like(self.f)
         return self.row_sums * self.cost.means(self.eps, self._exponents(), v)
 
     def row_logs(self) -> Tensor:
         """Mean of log(K_ij b_j) over j with weights K_ij b_j, shape (M,)."""
+        if shapes_only(self.f):
+            return torch.empty_like(self.f)
         return self.f / self.eps + self.cost.means(self.eps, self._exponents(), None)
 
     def vjp(self) -> tuple[Tensor, ...]:
         """Gradients of sum_ij P_ij C_ij in the cost's parameters, P held fixed."""
+        if shapes_only(self.f):
+            return tuple(torch.empty_like(p) for p in self.cost.parameters)
         return self.cost.vjp(self.eps, self.log_a + self.f / self.eps, self._exponents())
 
     def dense(self) -> Tensor:
@@ -109,7 +115,7 @@ class _Mass(torch.autograd.Function):
         return b @ kernel.column_sums
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once("sinkhorn")
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         kernel: Kernel = ctx.kernel
         pulls: tuple[Tensor | None, ...] = tuple(None for _ in kernel.cost.parameters)
@@ -126,7 +132,7 @@ class _Marginals(torch.autograd.Function):
         return a * kernel.row_sums, b * kernel.column_sums
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once("sinkhorn")
     def backward(ctx: Any, sent: Tensor | None, received: Tensor | None) -> tuple[Tensor | None, ...]:
         kernel: Kernel = ctx.kernel
         to_a = _gathered(kernel, sent, received) if ctx.needs_input_grad[1] else None
@@ -150,7 +156,7 @@ class _Entropy(torch.autograd.Function):
         return (torch.xlogy(a, a) + a * ctx.logs) @ kernel.row_sums
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once("sinkhorn")
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         kernel: Kernel = ctx.kernel
         to_a = grad * kernel.row_sums * (kernel.log_a + ctx.logs + 1)
