@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 	$(BIN)/likewise count demo/coins.png $(COINS) -o demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

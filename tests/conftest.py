@@ -12,6 +12,10 @@ from hypothesis import settings
 # Weights that are not in the repository are never fetched by a test: a test that tries fails at once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+# Side by side, tests share the cores instead of each wanting all of them.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+
 # Examples are drawn the same way in every run, and a slow machine is not a failure.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
