@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from likewise.errors import LikewiseError
+from likewise.ops import run_lengths
 from likewise.ops.run_lengths import decode_rle, encode_rle
 
 
@@ -39,6 +40,14 @@ def test_there_and_back_through_cocos_own(height, width, share, seed):
     assert encode_rle(mask, compressed=True)["counts"].encode() == theirs["counts"]
     assert np.array_equal(decode_rle(theirs), mask)
     assert np.array_equal(decode_rle(encode_rle(mask), mask.shape), mask)
+
+
+@pytest.mark.parametrize("together", [1, 40, 100])
+def test_how_many_pixels_are_looked_at_together_does_not_matter(monkeypatch, together):
+    mask = np.random.default_rng(2).random((37, 53)) < 0.4
+    whole = encode_rle(mask)
+    monkeypatch.setattr(run_lengths, "TOGETHER", together)
+    assert encode_rle(mask) == whole
 
 
 @given(st.text(st.characters(min_codepoint=30, max_codepoint=130), max_size=12))

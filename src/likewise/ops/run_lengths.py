@@ -17,6 +17,8 @@ from likewise.errors import LikewiseError
 
 #: Runs are below 2 to the power of this, far above the pixels of any mask: longer numbers would take ever longer.
 MOST_BITS = 50
+#: Pixels that are looked at together, which bounds the memory.
+TOGETHER = 1 << 22
 
 
 def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str, Any]:
@@ -28,10 +30,14 @@ def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str
         >>> encode_rle(np.array([[False, True], [False, True]]))
         {'size': [2, 2], 'counts': [2, 2]}
     """
-    flat = np.concatenate([[False], mask.T.ravel()])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    runs = np.diff(np.concatenate([[0], edges, [mask.size]]))
-    counts = [int(v) for v in runs]
+    height, width = mask.shape
+    last, edges = False, [np.zeros(1, np.int64)]
+    step = max(1, TOGETHER // max(height, 1))
+    for column in range(0, width if height else 0, step):
+        flat = np.concatenate([[last], mask[:, column : column + step].ravel(order="F")])
+        edges.append(np.flatnonzero(flat[1:] != flat[:-1]) + column * height)
+        last = bool(flat[-1])
+    counts: list[int] = np.diff(np.concatenate([*edges, [mask.size]])).tolist()
     return {
         "size": [int(mask.shape[0]), int(mask.shape[1])],
         "counts": _pack_runs(counts) if compressed else counts,

@@ -123,12 +123,12 @@ def box_loss(raw: Tensor, points: Sequence[Tensor], boxes: Sequence[Tensor], *, 
         stride: pixels between two places.
 
     Returns:
-        (B,) means over places; 0 where none shows an object whose box is known.
+        (B,) means over places, float32; 0 where none shows an object whose box is known.
 
     Raises:
         LikewiseError: a box that is infinite.
     """
-    compute = torch.promote_types(raw.dtype, torch.float32)
+    compute = torch.float32
     if shapes_only(raw):
         return raw.to(compute).sum((1, 2, 3))
     losses = []
