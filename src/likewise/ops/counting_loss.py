@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,14 +25,12 @@ from torch import Tensor
 
 from likewise.errors import LikewiseError
 from likewise.ops.checks import check_finite, has_values, shapes_only, without_autocast
-from likewise.ops.density.maps import gaussian_density
+from likewise.ops.density.maps import Dots, gaussian_density
 from likewise.ops.transport import Solver, sinkhorn
 from likewise.ops.transport.point_cost import PointCost
 
 #: The unit of distance, in pixels, without exemplar sizes: the middle of the range that sizes give.
 FIXED_SCALE = 2.0
-#: Whether points are taken where they are, or as the pixels that hold them.
-Dots = Literal["exact", "pixels"]
 #: Steps after which the converging solver hands back what it has; a training step must end.
 MAX_ITERATIONS = 300
 

@@ -83,7 +83,7 @@ PUBLISHED = (
     Setting("rate's factor after 505 epochs", 0.5, f"{_CODE}: half a cosine", lambda: _rate(505)),
     Setting("share of the pixels in the loss", 0.8, _CODE, lambda: Config().loss_share),
     Setting("density's unit", 60.0, _PAPER, lambda: Config().density_factor),
-    Setting("bumps stand at the dot's", "pixel", _CODE, lambda: Config().dots),
+    Setting("bumps stand at the dots'", "pixels", _CODE, lambda: Config().dots),
     Setting("pixels a side", 384, _PAPER, lambda: Config().window),
     Setting("pixels a side that CLIP sees", 224, _PAPER, lambda: Config().clip.image_size),
     Setting("smallest share in mosaics, below 70 objects", 0.65, _CODE, default(Augmentation, "sparse_piece")),

@@ -83,7 +83,7 @@ PUBLISHED = (
     Setting("dropout of prompts and of the name", 0.1, f"{_CODE}: ViT_Encoder_add.py", lambda: Config().prompt_dropout),
     Setting("density's unit", 60.0, _PAPER, lambda: Config().density_factor),
     Setting("sigma of the targets, pixels", 3.0, _PAPER, lambda: Config().sigma),
-    Setting("bumps stand at the dot's", "pixel", _CODE, lambda: Config().dots),
+    Setting("bumps stand at the dots'", "pixels", _CODE, lambda: Config().dots),
     Setting("weight of the rank-aware loss", 1e-6, _PAPER, lambda: Config().rank_weight),
     Setting("rank-aware loss", "reference", _PAPER, lambda: Config().rank_form),
     Setting("sentences in the plural", 11, _PAPER, lambda: len(TEMPLATES)),

@@ -159,7 +159,7 @@ def test_without_text_in_the_prompts_the_image_does_not_see_the_name():
     assert not torch.allclose(*features["M2"])
 
 
-@pytest.mark.parametrize("dots", ["exact", "pixel"])
+@pytest.mark.parametrize("dots", ["exact", "pixels"])
 def test_the_loss_is_the_squared_error_and_the_rank_term_of_its_similarity(dots):
     rank = {"rank_weight": 0.5, "rank_form": "clean", "rank_temperature": 0.2}
     model, batch = built(replace(SMALL, dots=dots, **rank)).train(), batch_of()

@@ -133,7 +133,7 @@ def test_a_bump_stands_at_the_dot_or_at_the_centre_of_its_pixel():
     """Half a pixel each way moves up to 14 % of a bump's peak at a sigma of 3, 41 % at 1."""
     points = torch.tensor([[3.0, 5.99], [0.0, 0.2]], dtype=torch.float64)
     assert torch.equal(placed(points, "exact"), points)
-    assert torch.equal(placed(points, "pixel"), torch.tensor([[3.5, 5.5], [0.5, 0.5]], dtype=torch.float64))
+    assert torch.equal(placed(points, "pixels"), torch.tensor([[3.5, 5.5], [0.5, 0.5]], dtype=torch.float64))
     for sigma, most in ((3.0, 0.14), (1.0, 0.41)):
         both = [gaussian_density(torch.full((1, 2), at).double(), sigma, (64, 64)) for at in (32.0, 32.5)]
         moved = float((both[0] - both[1]).abs().max() / both[1].max())

@@ -31,7 +31,7 @@ from likewise.methods.countx.interaction import EPS, InteractionLayer, sincos_po
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
 from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
-from likewise.ops.density.maps import DotPlace, placed
+from likewise.ops.density.maps import Dots, placed
 from likewise.ops.density.windows import WindowBlend, Windows, check_window_rules, density_of_windows, windows_of
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
@@ -57,7 +57,7 @@ class Config:
             window.
         density_factor: the decoder gives this many times the objects in a pixel.
         sigma: of the target's Gaussians, in pixels.
-        dots: where they stand: "pixel", at the centre of the pixel that holds a dot, as published, or "exact".
+        dots: where they stand: "pixels", at the centre of the pixel that holds a dot, as published, or "exact".
         loss_share: while training, this share of the pixels is compared, drawn for each batch; 1: all are.
         decay_vectors: whether weight decay pulls on biases, norms and other parameters of one dimension too.
         inference: how the weights are used: pictures and densities round the network.
@@ -76,7 +76,7 @@ class Config:
     size: tuple[int, int] | None = None
     density_factor: float = 60.0
     sigma: float = 1.0
-    dots: DotPlace = field(default="pixel", metadata={"absent": "exact"})
+    dots: Dots = field(default="pixels", metadata={"absent": "exact"})
     loss_share: float = field(default=0.8, metadata={"absent": 1.0})
     decay_vectors: bool = field(default=False, metadata={"absent": True})
     inference: InferenceConfig = field(

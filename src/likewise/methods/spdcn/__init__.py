@@ -39,7 +39,8 @@ from likewise.methods.spdcn.similarity_features import (
     with_levels,
 )
 from likewise.nn.trunks import TrunkName, at_grid, channels_at_stride
-from likewise.ops.counting_loss import Dots, TransportSettings, bayesian_loss, generalized_terms, l2_loss
+from likewise.ops.counting_loss import TransportSettings, bayesian_loss, generalized_terms, l2_loss
+from likewise.ops.density.maps import Dots
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch

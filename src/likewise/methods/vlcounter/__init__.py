@@ -34,7 +34,7 @@ from likewise.methods.vlcounter.rank_loss import rank_loss
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, load_published
 from likewise.nn.clip_text import tokenize
 from likewise.ops.counting_loss import l2_loss
-from likewise.ops.density.maps import DotPlace, gaussian_density, placed
+from likewise.ops.density.maps import Dots, gaussian_density, placed
 from likewise.ops.density.windows import WindowBlend, Windows, check_window_rules, density_of_windows, windows_of
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
@@ -66,7 +66,7 @@ class Config:
             for CARPK; None: none is (`likewise.ops.density.windows.without_doubles`).
         density_factor: the last convolution gives this many times the objects in a pixel.
         sigma: of the target's Gaussians, in pixels.
-        dots: where they stand: "pixel", at the centre of the pixel that holds a dot, as published, or "exact".
+        dots: where they stand: "pixels", at the centre of the pixel that holds a dot, as published, or "exact".
         rank_weight: of the rank-aware contrastive loss.
         rank_form: "reference" as the original computes it, "clean" over the cells of each set only.
         rank_temperature: of the clean form.
@@ -93,7 +93,7 @@ class Config:
     square_limit: float | None = None
     density_factor: float = 60.0
     sigma: float = 3.0
-    dots: DotPlace = field(default="pixel", metadata={"absent": "exact"})
+    dots: Dots = field(default="pixels", metadata={"absent": "exact"})
     rank_weight: float = 1e-6
     rank_form: Literal["reference", "clean"] = "reference"
     rank_temperature: float = 1.0

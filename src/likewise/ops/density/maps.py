@@ -14,13 +14,13 @@ from torch import Tensor
 from likewise.errors import LikewiseError
 from likewise.ops.checks import has_values
 
-#: Where the bump of a dot stands: at the dot, or at the centre of the pixel that holds it.
-DotPlace = Literal["exact", "pixel"]
+#: Whether points are taken where they are, or as the pixels that hold them.
+Dots = Literal["exact", "pixels"]
 
 
-def placed(points: Tensor, place: DotPlace) -> Tensor:
+def placed(points: Tensor, dots: Dots) -> Tensor:
     """Points (N, 2) x y where their bumps are to stand; two in one pixel stay two."""
-    return points.floor() + 0.5 if place == "pixel" else points
+    return points.floor() + 0.5 if dots == "pixels" else points
 
 
 def dots_map(points: Tensor, size: tuple[int, int]) -> Tensor:
