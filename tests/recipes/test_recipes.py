@@ -40,7 +40,7 @@ def test_without_the_training_extra_the_message_says_how_to_get_it(monkeypatch: 
         raise ModuleNotFoundError("No module named 'lightning'", name="lightning.pytorch")
 
     monkeypatch.setattr(lazy.importlib, "import_module", missing)
-    with pytest.raises(LikewiseError, match=r"pip install 'likewise\[train\]'"):
+    with pytest.raises(LikewiseError, match=r"in likewise's folder: pip install '\.\[train\]'"):
         recipe("spdcn-fsc147")
 
 
