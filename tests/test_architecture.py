@@ -21,7 +21,20 @@ PACKAGE = REPOSITORY / "src" / "likewise"
 #: The floor of every module and subpackage at the top of the package; imports never point to a higher one.
 FLOORS = {
     **dict.fromkeys(
-        ("errors", "field_types", "lazy", "moved", "types", "boxes", "preprocess", "results", "draw", "ops", "native"),
+        (
+            "errors",
+            "field_types",
+            "lazy",
+            "moved",
+            "plain_text",
+            "types",
+            "boxes",
+            "preprocess",
+            "results",
+            "draw",
+            "ops",
+            "native",
+        ),
         0,
     ),
     **dict.fromkeys(("inference", "vocabulary", "nn", "data", "metrics", "weights", "foreign"), 1),
@@ -37,7 +50,16 @@ NAMELESS = {"utils", "util", "misc", "common", "helpers", "helper"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 #: What a CLI module may import before its command runs, besides the standard library.
-LIGHT = ("cyclopts", "rich", "likewise.cli", "likewise.errors", "likewise.lazy", "likewise.moved", "likewise.types")
+LIGHT = (
+    "cyclopts",
+    "rich",
+    "likewise.cli",
+    "likewise.errors",
+    "likewise.lazy",
+    "likewise.moved",
+    "likewise.plain_text",
+    "likewise.types",
+)
 #: Modules and functions by which code reads, writes or prints.
 IO_MODULES = {
     "io",

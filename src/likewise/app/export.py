@@ -14,8 +14,7 @@ import numpy as np
 from likewise.app.project import Project, ProjectPicture
 from likewise.app.strokes import Marked, marked
 from likewise.boxes import mask_box
-from likewise.cli.ledger import BOM
-from likewise.cli.plain_text import csv_field, text_cell
+from likewise.plain_text import BOM, csv_field, text_cell
 from likewise.results import SegmentResult
 from likewise.results.annotations import NAMELESS, MaskAnnotation, PointAnnotations
 from likewise.results.formats import format_of

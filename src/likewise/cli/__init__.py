@@ -15,8 +15,8 @@ from contextlib import suppress
 
 from cyclopts import App, CycloptsError
 
-from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
+from likewise.plain_text import printable
 
 HELP = "Show it one, it finds the rest: count by example, offline."
 EPILOGUE = "likewise VERB --help explains a verb. --debug, anywhere, shows where an error came from."

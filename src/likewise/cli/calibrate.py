@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
+from likewise.plain_text import printable
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset

@@ -20,8 +20,8 @@ from likewise.cli.drawings import plan_drawings, save_drawing, save_text
 from likewise.cli.inputs import Pictures
 from likewise.cli.ledger import Ledger, fingerprint, stamp_of
 from likewise.cli.lock import locked
-from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
+from likewise.plain_text import printable
 from likewise.types import Task
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from likewise.cli.drawings import DRAWN, is_drawing
-from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
+from likewise.plain_text import printable
 from likewise.types import Box, Point
 
 

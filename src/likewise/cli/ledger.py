@@ -22,11 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from likewise.cli.plain_text import csv_field, name_cell, name_of_cell, printable, text_cell
 from likewise.errors import LikewiseError
+from likewise.plain_text import BOM, csv_field, name_cell, name_of_cell, printable, text_cell
 
-#: Spreadsheets take a table for UTF-8 where it begins with this; one of ASCII alone needs none.
-BOM = b"\xef\xbb\xbf"
 _END = b"\r\n"
 _STAMP = re.compile("sha256:[0-9a-f]{16}")
 #: Columns behind a table's own: those of every version, and those that this one added.

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from likewise.cli.plain_text import printable
 from likewise.errors import LikewiseError
+from likewise.plain_text import printable
 
 #: Where the lock's byte is on Windows, which lets nobody read what is locked: far behind who holds it.
 _BYTE = 1 << 30

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from likewise.cli.plain_text import printable
+from likewise.plain_text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

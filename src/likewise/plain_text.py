@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 
+#: Spreadsheets take a table for UTF-8 where it begins with this; one of ASCII alone needs none.
+BOM = b"\xef\xbb\xbf"
 #: Control characters, line separators, marks of direction, and what stands for undecodable bytes.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from likewise.cli.plain_text import csv_field, name_cell, name_of_cell, printable, text_cell
+from likewise.plain_text import csv_field, name_cell, name_of_cell, printable, text_cell
 
 #: Any text that a file's name can be, undecodable bytes among it.
 NAMES = st.text(st.characters(exclude_characters="\0"), min_size=1) | st.binary(min_size=1).map(
