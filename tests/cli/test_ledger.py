@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from likewise.cli import ledger
-from likewise.cli.ledger import BOM, Ledger
+from likewise.cli.ledger import Ledger
 from likewise.errors import LikewiseError
+from likewise.plain_text import BOM
 
 COLUMNS = ("count", "note")
 
