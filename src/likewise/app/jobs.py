@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -9,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from likewise.app.answer_json import as_json
 from likewise.app.limits import RefusedError
 from likewise.app.worker import Worker
 from likewise.errors import LikewiseError
@@ -16,8 +19,14 @@ from likewise.errors import LikewiseError
 State = Literal["running", "done", "cancelled", "failed"]
 #: Finished jobs that are remembered.
 KEPT = 16
+#: What no later step of a job will be spared.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Step = Callable[[], dict[str, Any]]
+
+
+def _nothing() -> None:
+    """There is nothing to finish, or to clear away."""
 
 
 @dataclass
@@ -28,14 +37,19 @@ class Job:
         task: "count", "segment", "recognize" or "overlays".
         steps: one a picture; each gives a record for the page.
         finish: called after the last step; a file to download, or None.
+        discard: called instead where the job is cancelled or fails: removes what it has written.
+        records: what the steps gave, as JSON: a hundredth of what the numbers take as objects.
+        failed: steps that gave an error.
     """
 
     task: str
     steps: Sequence[tuple[str, Step]]
-    finish: Callable[[], Path | None]
+    finish: Callable[[], Path | None] = _nothing
+    discard: Callable[[], None] = _nothing
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = "running"
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    failed: int = 0
     error: str | None = None
     file: Path | None = None
 
@@ -47,15 +61,18 @@ class Job:
             "state": self.state,
             "done": len(self.records),
             "total": len(self.steps),
-            "failed": sum("error" in record for record in self.records),
-            "records": self.records[after:],
+            "failed": len(self.steps) if self.state == "failed" else self.failed,
+            "records": [json.loads(record) for record in self.records[after:]],
             "error": self.error,
             "file": self.file is not None,
         }
 
 
 class Jobs:
-    """All jobs; their steps are done by the worker, in turns where there are several."""
+    """All jobs; their steps are done by the worker, in turns where there are several.
+
+    A job always ends: done, with its file; or cancelled or failed, with nothing left of what it wrote.
+    """
 
     def __init__(self, worker: Worker, most: int) -> None:
         self._worker = worker
@@ -99,32 +116,43 @@ class Jobs:
         return job
 
     def _go_on(self, job: Job) -> None:
-        if job.state != "running":
-            unfinished = job.finish()
-            if unfinished is not None:
-                unfinished.unlink(missing_ok=True)
-            return
+        try:
+            if job.state == "running" and self._step(job):
+                self._worker.step(lambda: self._go_on(job))
+                return
+            if job.state == "running":
+                job.file = job.finish()
+                job.state = "done"
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it ends this job and nothing else
+            job.error, job.state = _told(error), "failed"
+        if job.state != "done":
+            job.discard()
+
+    def _step(self, job: Job) -> bool:
+        """Do the next picture; whether there are more."""
         name, step = job.steps[len(job.records)]
         try:
-            record = step()
-        except LikewiseError as error:
-            record = {"image": name, "error": str(error)}
-        except Exception as error:  # noqa: BLE001  # one picture must not stop the others
-            record = {"image": name, "error": f"unexpected {type(error).__name__}"}
-        job.records.append({**record, "picture": name})
-        if len(job.records) < len(job.steps):
-            self._worker.step(lambda: self._go_on(job))
-        else:
-            self._end(job)
-
-    def _end(self, job: Job) -> None:
-        try:
-            job.file = job.finish()
-            job.state = "done"
-        except OSError as error:
-            job.error, job.state = f"the file could not be written: {error.strerror}", "failed"
+            record = as_json({**step(), "picture": name})
+        except Exception as error:  # one picture must not stop the others
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
+            told = str(error) if isinstance(error, LikewiseError) else f"unexpected {_kind(error)}"
+            record = as_json({"image": name, "error": told, "picture": name})
+            job.failed += 1
+        job.records.append(record)
+        return len(job.records) < len(job.steps)
 
     def _forget(self, job: Job) -> None:
         if job.file is not None:
             job.file.unlink(missing_ok=True)
         del self._jobs[job.id]
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"the file could not be written, and what there was of it is removed: {error.strerror or _kind(error)}"
+    return f"unexpected {_kind(error)}"

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from likewise.errors import LikewiseError
 
+#: The status for who does not wait for an answer any more; nobody gets to see it.
+CLIENT_GONE = 499
+
 
 class RefusedError(LikewiseError):
     """A request that is not served, and with which HTTP status.
@@ -35,6 +38,12 @@ class Limits:
         questions: waiting for the model.
         jobs: not finished.
         cached_pixels: of pictures that are kept ready for another question.
+        header_bytes: of a request's address and headers together.
+        held_bytes: of all bodies (uploads aside) that are being read or answered.
+        values: in one body of JSON: its numbers, texts, lists and keys.
+        answers: requests being answered, of all kinds.
+        silence: seconds that a sender may pause in its headers or its body, or a receiver in taking the answer.
+        waiting: connections on which no request has come; the oldest is given up for another.
     """
 
     upload_bytes: int = 64 << 20
@@ -47,3 +56,9 @@ class Limits:
     questions: int = 24
     jobs: int = 4
     cached_pixels: int = 48_000_000
+    header_bytes: int = 16 << 10
+    held_bytes: int = 48 << 20
+    values: int = 3_000_000
+    answers: int = 512
+    silence: float = 20.0
+    waiting: int = 128

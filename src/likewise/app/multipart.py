@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from email.message import Message
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from likewise.app.limits import RefusedError
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 FIELD = "file"
 #: Bytes of a part's headers.
 HEADER_BYTES = 8192
+#: Characters of what parts the form, by RFC 2046.
+BOUNDARY = 70
+#: Those of RFC 5987.
+CHARSETS = ("utf-8", "iso-8859-1")
 
 
 async def receive_file(content_type: str, chunks: AsyncIterator[bytes], path: Path, take: Callable[[int], None]) -> str:
@@ -41,14 +45,16 @@ async def receive_file(content_type: str, chunks: AsyncIterator[bytes], path: Pa
     boundary = header.get_param("boundary")
     if header.get_content_type() != "multipart/form-data" or not isinstance(boundary, str) or not boundary:
         raise RefusedError(415, f"expected a multipart form with one file in the field '{FIELD}'")
+    if len(boundary) > BOUNDARY or not boundary.isascii():
+        raise RefusedError(400, f"the form's boundary is not one; expected at most {BOUNDARY} plain characters")
     with path.open("xb") as file:
         form = _Form(file, take)
-        parser = MultipartParser(boundary.encode("latin-1"), form.callbacks())
+        parser = MultipartParser(boundary.encode("ascii"), form.callbacks())
         try:
             async for chunk in chunks:
                 parser.write(chunk)
             parser.finalize()
-        except MultipartParseError as error:
+        except FormParserError as error:
             raise RefusedError(400, "the multipart form is broken") from error
     if not form.ended:
         raise RefusedError(400, "the multipart form was cut off")
@@ -104,10 +110,21 @@ class _Form:
             return
         if self.name is not None:
             raise RefusedError(422, f"the form holds several files; expected one in the field '{FIELD}'")
-        name = part.get_param("filename", header="content-disposition")
-        self.name = name if isinstance(name, str) else ""
+        self.name = _file_name(part)
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._wanted:
             self._take(end - start)
             self._file.write(data[start:end])
+
+
+def _file_name(part: Message) -> str:
+    """What a part calls its file: of ``filename`` and ``filename*`` (RFC 5987: any alphabet) the latter; or nothing."""
+    given: list[Any] = [value for key, value in part.get_params([], header="content-disposition") if key == "filename"]
+    named = next((value for value in given if isinstance(value, tuple)), given[0] if given else "")
+    if not isinstance(named, tuple):
+        return str(named)
+    charset, _, raw = named  # each octet as a character
+    if (charset or "").lower() not in CHARSETS:
+        raise RefusedError(422, f"filename* is in an alphabet that is not read; expected {' or '.join(CHARSETS)}")
+    return str(raw).encode("latin-1", "replace").decode(charset, "replace")

@@ -11,6 +11,7 @@ import io
 import secrets
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,7 +138,12 @@ class PictureStore:
         """
         self.account(len(content))
         path = self._uploads / secrets.token_hex(16)
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except BaseException:
+            self.account(-len(content))
+            path.unlink(missing_ok=True)
+            raise
         return path
 
     def admit(self, path: Path, name: str) -> Picture:
@@ -151,7 +157,7 @@ class PictureStore:
                 raise RefusedError(413, f"{self._limits.pictures} pictures were uploaded; put some away first")
             check_header(path, name, self._limits)
             width, height = decode(path, name, self._limits)
-        except RefusedError:
+        except BaseException:
             self._drop(path)
             raise
         return self._put(Picture(secrets.token_hex(8), name, path, width, height, uploaded=True))
@@ -186,8 +192,10 @@ class PictureStore:
         return self._limits.upload_bytes
 
     def _drop(self, path: Path) -> None:
-        self.account(-path.stat().st_size)
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            size = path.stat().st_size
+            path.unlink()
+            self.account(-size)
 
     def _put(self, picture: Picture) -> Picture:
         with self._lock:

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from likewise.app.requests import Body, Boxes, Name, Number, Point, Points, Strokes
+from likewise.app.requests import Body, Boxes, Name, Number, Point, Points, Region, Strokes
 from likewise.boxes import mean_width_height
+
+#: Pixels of a picture's side, of any format.
+Side = Annotated[int, Field(ge=1, le=1 << 24)]
 
 
 class Prediction(Body):
@@ -30,8 +33,14 @@ class Prediction(Body):
     warnings: Annotated[tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=50)] = ()
     points: Points = ()
     found: Boxes = ()
-    scores: Annotated[tuple[Number, ...], Field(max_length=200_000)] = ()
+    scores: Annotated[tuple[Number, ...], Field(fail_fast=True, max_length=200_000)] = ()
     seconds: Number = 0.0
+
+    @model_validator(mode="after")
+    def _a_score_for_each(self) -> Prediction:
+        if self.scores and len(self.scores) != len(self.points):
+            raise ValueError(f"{len(self.scores)} scores of {len(self.points)} points; expected one for each, or none")
+        return self
 
 
 class NamedLike(Body):
@@ -42,10 +51,10 @@ class NamedLike(Body):
 
 
 class RunLengths(Body):
-    """A mask in COCO's compressed run lengths; the size is (height, width)."""
+    """A mask in COCO's compressed run lengths, each of at most seven characters; the size is (height, width)."""
 
-    size: tuple[int, int]
-    counts: Annotated[str, Field(max_length=8_000_000)]
+    size: tuple[Side, Side]
+    counts: Annotated[str, Field(max_length=8_000_000, pattern="^(?:[P-o]{0,6}[0-O])*$")]
 
 
 class Segmented(Body):
@@ -64,7 +73,7 @@ class Recognized(Body):
     model: Name
     label: Name
     probability: Number
-    top: Annotated[tuple[tuple[Name, Number], ...], Field(max_length=100)] = ()
+    top: Annotated[tuple[tuple[Name, Number], ...], Field(fail_fast=True, max_length=100)] = ()
     seconds: Number = 0.0
 
 
@@ -72,12 +81,12 @@ class ProjectPicture(Body):
     """One picture of a project."""
 
     name: Name
-    width: Annotated[int, Field(ge=1)]
-    height: Annotated[int, Field(ge=1)]
+    width: Side
+    height: Side
     exemplars: Boxes = ()
     negatives: Boxes = ()
     text: Name | None = None
-    region: tuple[Point, ...] | None = None
+    region: Region | None = None
     like: NamedLike | None = None
     prediction: Prediction | None = None
     added: Points = ()
@@ -129,7 +138,7 @@ class Project(Body):
     likewise: Name = ""
     saved: Name = ""
     text: Name | None = None
-    pictures: Annotated[tuple[ProjectPicture, ...], Field(max_length=20_000)]
+    pictures: Annotated[tuple[ProjectPicture, ...], Field(fail_fast=True, max_length=20_000)]
 
 
 def schema() -> dict[str, Any]:

@@ -8,19 +8,29 @@ at (0.5, 0.5), as everywhere in likewise.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from likewise.types import Prompt
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Box = tuple[Number, Number, Number, Number]
-Point = tuple[Number, Number]
+#: Beyond it, float32 no longer tells one pixel from the next.
+MOST_COORDINATE = float(1 << 24)
+#: Corners of a region.
+MOST_CORNERS = 2000
+#: Pictures of a job.
+MOST_PICTURES = 10_000
+
+Number = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Coordinate = Annotated[float, Field(ge=-MOST_COORDINATE, le=MOST_COORDINATE, allow_inf_nan=False)]
+Box = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+Point = tuple[Coordinate, Coordinate]
 PictureId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-Pictures = Annotated[tuple[PictureId, ...], Field(max_length=10_000)]
-Boxes = Annotated[tuple[Box, ...], Field(max_length=1000)]
-Points = Annotated[tuple[Point, ...], Field(max_length=200_000)]
+# Lists give up at the first bad entry: the errors of a million would take far more room than the entries.
+Pictures = Annotated[tuple[PictureId, ...], Field(fail_fast=True, max_length=MOST_PICTURES)]
+Boxes = Annotated[tuple[Box, ...], Field(fail_fast=True, max_length=1000)]
+Points = Annotated[tuple[Point, ...], Field(fail_fast=True, max_length=200_000)]
+Region = Annotated[tuple[Point, ...], Field(fail_fast=True, max_length=MOST_CORNERS)]
 Name = Annotated[str, Field(max_length=300)]
 
 
@@ -29,12 +39,20 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, given: Any) -> Any:
+        """One error for very many unknown keys: one for each would take far more room than the keys."""
+        if isinstance(given, dict) and len(given) > len(cls.model_fields) + 8:
+            raise ValueError(f"{len(given)} keys; expected some of {', '.join(cls.model_fields)}")
+        return given
+
 
 class Like(Body):
     """Examples in another picture."""
 
     picture: PictureId
-    exemplars: Annotated[tuple[Box, ...], Field(min_length=1, max_length=1000)]
+    exemplars: Annotated[tuple[Box, ...], Field(fail_fast=True, min_length=1, max_length=1000)]
 
 
 class CountRequest(Body):
@@ -43,8 +61,8 @@ class CountRequest(Body):
     exemplars: Boxes = ()
     negatives: Boxes = ()
     text: Name | None = None
-    region: Annotated[tuple[Point, ...], Field(max_length=10_000)] | None = None
-    like: Annotated[tuple[Like, ...], Field(max_length=100)] = ()
+    region: Region | None = None
+    like: Annotated[tuple[Like, ...], Field(fail_fast=True, max_length=100)] = ()
     model: Name | None = None
 
     def prompt(self) -> Prompt:
@@ -66,12 +84,12 @@ class CountQuestion(CountRequest):
 class Stroke(Body):
     """A line drawn with a round brush."""
 
-    points: Annotated[tuple[Point, ...], Field(min_length=1, max_length=20_000)]
+    points: Annotated[tuple[Point, ...], Field(fail_fast=True, min_length=1, max_length=20_000)]
     width: Annotated[float, Field(gt=0, le=20_000, allow_inf_nan=False)]
     erase: bool = False
 
 
-Strokes = Annotated[tuple[Stroke, ...], Field(max_length=2000)]
+Strokes = Annotated[tuple[Stroke, ...], Field(fail_fast=True, max_length=2000)]
 
 
 class Support(Body):
@@ -86,7 +104,7 @@ class SegmentQuestion(Body):
     """One picture in which to find what the support marks."""
 
     picture: PictureId
-    support: Annotated[tuple[Support, ...], Field(min_length=1, max_length=20)]
+    support: Annotated[tuple[Support, ...], Field(fail_fast=True, min_length=1, max_length=20)]
     model: Name | None = None
 
 
@@ -97,11 +115,26 @@ class RecognizeQuestion(Body):
     model: Name | None = None
 
 
+def _few_entries(given: Any) -> Any:
+    if isinstance(given, dict) and len(given) > MOST_PICTURES:
+        raise ValueError(f"{len(given)} entries; at most {MOST_PICTURES} are taken")
+    return given
+
+
 class CountJob(CountRequest):
-    """The same question about many pictures."""
+    """The same question about many pictures, in each picture's own region where it has one."""
 
     task: Literal["count"]
     pictures: Pictures
+    regions: Annotated[dict[PictureId, Region], BeforeValidator(_few_entries)] = Field(
+        default={}, description="pictures of the job that are counted in a region of their own instead of `region`"
+    )
+
+    def about(self, picture: str) -> CountRequest:
+        """What is asked about one of the pictures."""
+        region = self.regions.get(picture, self.region)
+        asked = {name: getattr(self, name) for name in CountRequest.model_fields}
+        return CountRequest.model_construct(**{**asked, "region": region})
 
 
 class SegmentJob(Body):
@@ -109,7 +142,7 @@ class SegmentJob(Body):
 
     task: Literal["segment"]
     pictures: Pictures
-    support: Annotated[tuple[Support, ...], Field(min_length=1, max_length=20)]
+    support: Annotated[tuple[Support, ...], Field(fail_fast=True, min_length=1, max_length=20)]
     model: Name | None = None
 
 

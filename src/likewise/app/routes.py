@@ -8,12 +8,14 @@ from concurrent.futures import Executor
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 
 import likewise
+from likewise.app.answer_json import as_json
+from likewise.app.budget import check_prompt
 from likewise.app.export import to_csv, to_format
 from likewise.app.jobs import Job
-from likewise.app.limits import RefusedError
+from likewise.app.limits import CLIENT_GONE, RefusedError
 from likewise.app.multipart import FIELD
 from likewise.app.picture_store import Picture, shown
 from likewise.app.project import Project, schema
@@ -40,19 +42,20 @@ UPLOAD_FORM = {
 }
 
 
-def api_routes(bench: Workbench, front: Executor, back: Executor) -> APIRouter:
+def api_routes(bench: Workbench, front: Executor, back: Executor, writing: Executor) -> APIRouter:
     """All routes of the API.
 
     Args:
         bench: answers.
         front: where the picture that somebody looks at is decoded.
         back: where all others are; both bound how many are in memory at once.
+        writing: where exports are written, one at a time.
     """
     api = APIRouter(prefix="/api/v1")
     _add_picture_routes(api, bench, front, back)
     _add_question_routes(api, bench)
     _add_job_routes(api, bench)
-    _add_project_routes(api, bench)
+    _add_project_routes(api, bench, writing)
     return api
 
 
@@ -95,20 +98,21 @@ def _add_question_routes(api: APIRouter, bench: Workbench) -> None:
         forms = {task: {name: form.title for name, form in named.items()} for task, named in FORMATS.items()}
         return {"version": likewise.__version__, "models": bench.models.listed(), "formats": forms}
 
-    @api.post("/count", tags=["questions"])
-    async def count(question: CountQuestion) -> dict[str, Any]:
+    @api.post("/count", tags=["questions"], response_class=JSONResponse)
+    async def count(question: CountQuestion, request: Request) -> Response:
         """Count in one picture what the prompt shows."""
-        return await asked(bench, lambda: bench.count(question))
+        check_prompt(question)
+        return await answered(bench, lambda: bench.count(question), request)
 
-    @api.post("/segment", tags=["questions"])
-    async def segment(question: SegmentQuestion) -> dict[str, Any]:
+    @api.post("/segment", tags=["questions"], response_class=JSONResponse)
+    async def segment(question: SegmentQuestion, request: Request) -> Response:
         """Find in one picture what is marked in others."""
-        return await asked(bench, lambda: bench.segment(question))
+        return await answered(bench, lambda: bench.segment(question), request)
 
-    @api.post("/recognize", tags=["questions"])
-    async def recognize(question: RecognizeQuestion) -> dict[str, Any]:
+    @api.post("/recognize", tags=["questions"], response_class=JSONResponse)
+    async def recognize(question: RecognizeQuestion, request: Request) -> Response:
         """Say what one picture shows."""
-        return await asked(bench, lambda: bench.recognize(question))
+        return await answered(bench, lambda: bench.recognize(question), request)
 
 
 def _add_job_routes(api: APIRouter, bench: Workbench) -> None:
@@ -138,7 +142,11 @@ def _add_job_routes(api: APIRouter, bench: Workbench) -> None:
         return FileResponse(found.file, media_type="application/zip", filename="likewise-overlays.zip")
 
 
-def _add_project_routes(api: APIRouter, bench: Workbench) -> None:
+def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> None:
+    async def written(function: Callable[[], str], request: Request) -> str:
+        content: str = await awaited(asyncio.get_running_loop().run_in_executor(writing, function), request)
+        return content
+
     @api.get("/project/schema", tags=["project"])
     async def project_schema() -> dict[str, Any]:
         """The JSON schema of a project file."""
@@ -151,9 +159,10 @@ def _add_project_routes(api: APIRouter, bench: Workbench) -> None:
         return {"pictures": len(project.pictures), "missing": missing}
 
     @api.post("/export/csv", tags=["project"], response_class=Response)
-    def export_csv(project: Project, task: Task = "count") -> Response:
+    async def export_csv(project: Project, request: Request, task: Task = "count") -> Response:
         """A table with one row a picture."""
-        return _download(to_csv(project, task), "text/csv; charset=utf-8", f"likewise-{task}.csv")
+        content = await written(lambda: to_csv(project, task), request)
+        return _download(content, "text/csv; charset=utf-8", f"likewise-{task}.csv")
 
     @api.post("/export/overlays", status_code=202, tags=["project"])
     async def export_overlays(project: Project, task: Task = "count") -> dict[str, Any]:
@@ -161,15 +170,52 @@ def _add_project_routes(api: APIRouter, bench: Workbench) -> None:
         return bench.start_overlays(project, task).to_dict()
 
     @api.post("/export/{form}", tags=["project"], response_class=Response)
-    def export_as(form: str, project: Project, task: Task = "count") -> Response:
+    async def export_as(form: str, project: Project, request: Request, task: Task = "count") -> Response:
         """What was found, corrections included, in one of the forms listed with the models, such as ``coco``."""
-        written = format_of(task, form)
-        return _download(to_format(project, task, form), written.media_type, written.file)
+        found = format_of(task, form)
+        content = await written(lambda: to_format(project, task, form), request)
+        return _download(content, found.media_type, found.file)
 
 
-async def asked(bench: Workbench, function: Callable[[], Any]) -> Any:
-    """The answer of the worker; the event loop goes on meanwhile."""
-    return await asyncio.wrap_future(bench.worker.ask(function))
+async def asked(bench: Workbench, function: Callable[[], Any], request: Request | None = None) -> Any:
+    """The answer of the worker; the event loop goes on meanwhile.
+
+    Args:
+        bench: whose worker.
+        function: what it is to do.
+        request: of who waits for it; when they leave before its turn has come, it is not done.
+    """
+    return await awaited(asyncio.wrap_future(bench.worker.ask(function)), request)
+
+
+async def answered(bench: Workbench, function: Callable[[], dict[str, Any]], request: Request) -> Response:
+    """The answer of the worker, whose thread also makes JSON of it."""
+    return Response(await asked(bench, lambda: as_json(function()), request), media_type="application/json")
+
+
+async def awaited(answer: asyncio.Future[Any], request: Request | None) -> Any:
+    """A future's result, which is cancelled when the client leaves.
+
+    Raises:
+        RefusedError: the client left.
+    """
+    if request is None:
+        return await answer
+    left = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((answer, left), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise RefusedError(CLIENT_GONE, "nobody waits for the answer any more")
+        return answer.result()
+    finally:
+        left.cancel()
+        answer.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client leaves."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _download(content: str, media_type: str, name: str) -> Response:

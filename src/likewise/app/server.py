@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import socket
 import threading
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -17,16 +19,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import likewise
+from likewise.app.connections import bounded_protocol
 from likewise.app.label_studio import label_studio_routes
-from likewise.app.limits import Limits, RefusedError
+from likewise.app.limits import CLIENT_GONE, Limits, RefusedError
 from likewise.app.middleware import LOCAL_NAMES, Guard
 from likewise.app.routes import api_routes
 from likewise.app.workbench import Workbench
 from likewise.errors import LikewiseError
 
 PAGE = Path(__file__).parent / "page"
+#: Beside the model's: for the picture in front, for all others, and for exports, each one after the other.
+THREADS = ("picture", "pictures", "export")
+#: Connections that the system keeps until they are accepted.
+BACKLOG = 128
 
 
 def build_app(folder: Path | None = None, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
@@ -39,14 +47,14 @@ def build_app(folder: Path | None = None, *, token: str | None = None, limits: L
     """
     limits = limits or Limits()
     bench = Workbench(folder, limits)
-    front, back = (ThreadPoolExecutor(1, thread_name_prefix="likewise-pictures") for _ in range(2))
+    front, back, writing = (ThreadPoolExecutor(1, thread_name_prefix=f"likewise-{name}") for name in THREADS)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         bench.warm_up()
         yield
-        for decoder in (front, back):
-            decoder.shutdown(cancel_futures=True)
+        for thread in (front, back, writing):
+            thread.shutdown(cancel_futures=True)
         bench.close()
 
     app = FastAPI(
@@ -59,9 +67,10 @@ def build_app(folder: Path | None = None, *, token: str | None = None, limits: L
         lifespan=lifespan,
     )
     app.state.bench = bench
-    app.include_router(api_routes(bench, front, back))
+    app.include_router(api_routes(bench, front, back, writing))
     app.include_router(label_studio_routes(bench))
     _add_refusals(app)
+    _add_failures(app)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     app.add_middleware(Guard, limits=limits, token=token)
     return app
@@ -86,11 +95,24 @@ def serve(folder: Path | None, host: str, port: int, *, browser: bool) -> None:
         print(f"likewise is at {address}\nCtrl-C stops it.", flush=True)  # noqa: T201  # where to look is all it says
         if browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
-        # no log of requests: it would hold the token
-        config = uvicorn.Config(
-            build_app(folder, token=token), log_level="warning", access_log=False, server_header=False
-        )
+        # no log of requests, which would hold the token
+        config = server_config(build_app(folder, token=token), Limits())
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def server_config(app: FastAPI, limits: Limits, **more: Any) -> uvicorn.Config:
+    """How uvicorn serves the workbench: without a log of requests, and with bounds on connections and headers."""
+    return uvicorn.Config(
+        app,
+        http=bounded_protocol(limits),
+        ws="none",
+        h11_max_incomplete_event_size=limits.header_bytes,
+        backlog=BACKLOG,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        **more,
+    )
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -126,3 +148,30 @@ def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": f"unexpected {type(error).__name__}; the terminal says where"}, 500)
+
+
+def _add_failures(app: FastAPI) -> None:
+    """What a request brings about that nothing has foreseen, as far as it is known whose fault that is."""
+
+    @app.exception_handler(ClientDisconnect)
+    async def cut_off(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return JSONResponse({"error": "the request was cut off"}, CLIENT_GONE)
+
+    @app.exception_handler(MemoryError)
+    async def too_large(_: Request, __: MemoryError) -> JSONResponse:
+        return JSONResponse({"error": "there is not enough memory for that; take smaller pictures, or fewer"}, 413)
+
+    @app.exception_handler(OSError)
+    async def no_room(_: Request, error: OSError) -> JSONResponse:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        return JSONResponse({"error": "the disk is full; nothing of this was kept"}, 413)
+
+    async def misshapen(request: Request, error: Exception) -> JSONResponse:
+        """Parts of Label Studio's bodies are only looked at where they are used."""
+        if not request.url.path.startswith("/label-studio/"):
+            raise error
+        return JSONResponse({"error": f"the body is not as Label Studio sends it ({type(error).__name__})"}, 422)
+
+    for kind in (AttributeError, KeyError, TypeError, ValueError):
+        app.add_exception_handler(kind, misshapen)

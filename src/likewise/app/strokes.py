@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from likewise.app.limits import RefusedError
-from likewise.app.project import ProjectPicture
+from likewise.app.budget import check_masks
+from likewise.app.project import Project, ProjectPicture
 from likewise.app.requests import Stroke
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
-
-#: Masks of pictures with more pixels than any that can be opened are not drawn.
-MOST_PIXELS = 1 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +39,7 @@ def marked(picture: ProjectPicture) -> Marked | None:
     Raises:
         LikewiseError: its mask does not fit the picture.
     """
-    if picture.width * picture.height > MOST_PIXELS:
-        raise RefusedError(413, f"{picture.name}: {picture.width} x {picture.height} pixels are too many for a mask")
+    check_masks(_masks([picture]))
     if picture.brushed:
         return Marked(mask_of(picture.strokes, picture.width, picture.height), "hand")
     found = picture.segmented
@@ -55,6 +51,22 @@ def marked(picture: ProjectPicture) -> Marked | None:
     return Marked(mask, "model", found.model, found.seconds)
 
 
+def check_all_masks(project: Project) -> None:
+    """See, before any is drawn, that the masks of a whole project can be.
+
+    Raises:
+        RefusedError: they cannot.
+    """
+    check_masks(_masks(project.pictures))
+
+
+def _masks(pictures: Sequence[ProjectPicture]) -> Iterator[tuple[str, int, int, Sequence[Stroke]]]:
+    """Name, size and strokes of those that have a mask."""
+    for each in pictures:
+        if each.brushed or (each.segmented is not None and each.segmented.segmentation is not None):
+            yield each.name, each.width, each.height, each.strokes if each.brushed else ()
+
+
 def mask_of(strokes: Sequence[Stroke], width: int, height: int) -> NDArray[np.bool_]:
     """(height, width) bool: what strokes of a round brush cover, in their order, erasing ones included."""
     image = Image.new("1", (width, height))
@@ -63,7 +75,7 @@ def mask_of(strokes: Sequence[Stroke], width: int, height: int) -> NDArray[np.bo
         radius, ink = stroke.width / 2, 0 if stroke.erase else 1
         path = list(stroke.points)
         if len(path) > 1:
-            pen.line(path, fill=ink, width=max(1, round(stroke.width)), joint="curve")
+            pen.line(path, fill=ink, width=max(1, round(stroke.width)))
         for x, y in path:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
     return np.array(image, dtype=bool)

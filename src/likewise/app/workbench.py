@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import collections
 import secrets
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,9 +16,12 @@ from typing import Any
 
 from PIL import Image
 
+from likewise.app.archive import Archive
+from likewise.app.budget import check_examples, check_masks, check_prompt
 from likewise.app.jobs import Job, Jobs
 from likewise.app.limits import Limits, RefusedError
 from likewise.app.models import Models
+from likewise.app.own_folder import OwnFolder
 from likewise.app.picture_store import Picture, PictureStore, pixels_of
 from likewise.app.project import Project, ProjectPicture
 from likewise.app.render import count_answer, count_overlay, mask_overlay, recognize_answer, segment_answer
@@ -36,7 +36,7 @@ from likewise.app.requests import (
     SegmentQuestion,
     Support,
 )
-from likewise.app.strokes import marked, mask_of
+from likewise.app.strokes import check_all_masks, marked, mask_of
 from likewise.app.worker import Worker
 from likewise.predict import Counter, NamedCounter, ReferenceExemplars, Segmenter
 from likewise.results import CountResult
@@ -52,9 +52,10 @@ class Workbench:
 
     def __init__(self, folder: Path | None, limits: Limits) -> None:
         self.limits = limits
-        self._own = Path(tempfile.mkdtemp(prefix="likewise-"))
-        (self._own / "uploads").mkdir()
-        self.store = PictureStore(folder, self._own / "uploads", limits)
+        self._own = OwnFolder()
+        uploads = self._own.path / "uploads"
+        uploads.mkdir()
+        self.store = PictureStore(folder, uploads, limits)
         self.models = Models(limits.cached_pixels)
         self.worker = Worker(limits.questions)
         self.jobs = Jobs(self.worker, limits.jobs)
@@ -72,7 +73,7 @@ class Workbench:
     def close(self) -> None:
         """Stop working, and delete everything that was uploaded or written."""
         self.worker.stop()
-        shutil.rmtree(self._own, ignore_errors=True)
+        self._own.remove()
 
     def count(self, question: CountQuestion) -> dict[str, Any]:
         """Count in one picture."""
@@ -82,6 +83,7 @@ class Workbench:
     def segment(self, question: SegmentQuestion) -> dict[str, Any]:
         """Find in one picture what the support marks."""
         picture = self.store.get(question.picture)
+        self._check_support(question.support)
         segmenter = self.models.named(question.model, "segment")
         support = segmenter.set_support([self._marked(segmenter, each) for each in question.support])
         return segment_answer(picture, segmenter.segment(self.models.encoded(segmenter, picture), support), layer=True)
@@ -93,37 +95,61 @@ class Workbench:
         return recognize_answer(picture, recognizer.recognize(pixels_of(picture)), evidence=True)
 
     def start(self, asked: CountJob | SegmentJob | RecognizeJob) -> Job:
-        """Begin to ask the same about many pictures."""
+        """Begin to ask the same about many pictures.
+
+        Raises:
+            LikewiseError: it cannot be asked, or not about these pictures.
+        """
         pictures = [self.store.get(each) for each in asked.pictures]
+        if isinstance(asked, CountJob):
+            self._check_job(asked)
+        if isinstance(asked, SegmentJob):
+            self._check_support(asked.support)
         ask = self._asker(asked)
         steps = [(picture.id, _bound(ask, picture)) for picture in pictures]
-        return self.jobs.start(Job(asked.task, steps, finish=lambda: None))
+        return self.jobs.start(Job(asked.task, steps))
+
+    def _check_job(self, asked: CountJob) -> None:
+        """See that each picture's question can be asked."""
+        check_prompt(asked)
+        self._check_like(asked.like)
+        strange = sorted(asked.regions.keys() - set(asked.pictures))
+        if strange:
+            raise RefusedError(422, f"regions: {strange[0]} is not among the pictures of the job")
+        for each in asked.regions:
+            asked.about(each).prompt()
+
+    def _check_like(self, like: tuple[Like, ...]) -> None:
+        found = [self.store.get(each.picture) for each in like]
+        check_examples((picture.width, picture.height) for picture in found)
+
+    def _check_support(self, support: tuple[Support, ...]) -> None:
+        found = [(self.store.get(each.picture), each) for each in support]
+        check_examples((picture.width, picture.height) for picture, _ in found)
+        check_masks((p.name, p.width, p.height, each.strokes) for p, each in found if each.box is None)
 
     def start_overlays(self, project: Project, task: str) -> Job:
         """Begin to draw every picture of a project that was counted, segmented or recognised into an archive.
 
         Raises:
-            RefusedError: there is none.
+            RefusedError: there is none, or its masks are too many or too large to be drawn.
         """
         drawn = [picture for picture in project.pictures if _has_answer(picture, task)]
         if not drawn:
             raise RefusedError(422, f"there is nothing to draw yet; {task} in a picture first")
-        path = self._own / f"{secrets.token_hex(8)}.zip"
-        archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)  # PNG does not shrink any more
+        if task == "segment":
+            check_all_masks(project)
+        archive = Archive(self._own.path / f"{secrets.token_hex(8)}.zip")
         stems = collections.Counter(Path(picture.name).stem for picture in drawn)
 
         def draw(picture: ProjectPicture) -> dict[str, Any]:
             stem = Path(picture.name).stem
             for ending, image in self._drawn(picture, task):
-                with archive.open(f"{stem if stems[stem] == 1 else picture.name}_{ending}.png", "w") as file:
-                    image.save(file, "PNG")
+                archive.add(f"{stem if stems[stem] == 1 else picture.name}_{ending}", image)
             return {"image": picture.name}
 
-        def finish() -> Path:
-            archive.close()
-            return path
-
-        return self.jobs.start(Job("overlays", [(p.name, _bound(draw, p)) for p in drawn], finish))
+        steps = [(picture.name, _bound(draw, picture)) for picture in drawn]
+        return self.jobs.start(Job("overlays", steps, archive.finish, archive.discard))
 
     def _drawn(self, drawn: ProjectPicture, task: str) -> list[tuple[str, Image.Image]]:
         """What the archive holds of a picture, by the endings that the command line writes."""
@@ -139,6 +165,7 @@ class Workbench:
         return [("segment", mask_overlay(drawn, found, pixels)), ("mask", Image.fromarray(found.mask))]
 
     def _counted(self, picture: Picture, asked: CountRequest) -> CountResult:
+        check_prompt(asked)
         counter = self._counter(asked)
         return self.models.session(counter, picture).count(asked.prompt(), like=self._like(counter, asked.like))
 
@@ -154,6 +181,7 @@ class Workbench:
             return ReferenceExemplars()
         key = counter.name + repr(like)
         if key not in self._references:
+            self._check_like(like)
             pairs = [(pixels_of(self.store.get(each.picture)), each.exemplars) for each in like]
             references = counter.references([(pixels, box) for pixels, boxes in pairs for box in boxes])
             self._references = {**dict(list(self._references.items())[-3:]), key: references}
@@ -162,7 +190,7 @@ class Workbench:
     def _asker(self, asked: CountJob | SegmentJob | RecognizeJob) -> Callable[[Picture], dict[str, Any]]:
         """What a job does with each picture; models are loaded and support is looked at once, in its first step."""
         if isinstance(asked, CountJob):
-            return lambda picture: count_answer(picture, self._counted(picture, asked), heat=False)
+            return lambda picture: count_answer(picture, self._counted(picture, asked.about(picture.id)), heat=False)
         if isinstance(asked, RecognizeJob):
             return lambda picture: recognize_answer(
                 picture, self.models.named(asked.model, "recognize").recognize(pixels_of(picture)), evidence=False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import queue
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -12,11 +14,14 @@ from typing import Any
 from likewise.app.limits import RefusedError
 
 #: What somebody waits for in front of the page goes before the steps of jobs.
-QUESTION, STEP, STOP = 0, 1, 2
+STOP, QUESTION, STEP = -1, 0, 1
 
 
 class Worker:
     """Runs functions one after another in a thread of its own: questions first, steps of jobs between them.
+
+    Whatever one of them raises ends that one only. Should the thread end all the same, the next that is asked of it
+    starts another, which goes on with what was waiting.
 
     Args:
         questions: how many may wait.
@@ -28,11 +33,13 @@ class Worker:
         self._order = itertools.count()
         self._lock = threading.Lock()
         self._queue: queue.PriorityQueue[tuple[int, int, Any]] = queue.PriorityQueue()
-        self._thread = threading.Thread(target=self._work, name="likewise-model", daemon=True)
-        self._thread.start()
+        self._stopped = False
+        self._thread = self._started()
 
     def ask(self, function: Callable[[], Any]) -> Future[Any]:
         """Run ``function`` before any job goes on; its result, or what it raised, is in the future.
+
+        A future that is cancelled before its turn is left out.
 
         Raises:
             RefusedError: too many are waiting.
@@ -43,17 +50,29 @@ class Worker:
             self._waiting += 1
         answer: Future[Any] = Future()
         answer.add_done_callback(self._answered)
-        self._queue.put((QUESTION, next(self._order), (answer, function)))
+        self._put(QUESTION, (answer, function))
         return answer
 
     def step(self, function: Callable[[], None]) -> None:
-        """Run ``function``, which must not raise, when no question is waiting."""
-        self._queue.put((STEP, next(self._order), function))
+        """Run ``function`` when no question is waiting; what it raises is told in the terminal, and to nobody else."""
+        self._put(STEP, function)
 
     def stop(self) -> None:
         """End the thread after what it is doing; what still waits is not done."""
-        self._queue.put((-1, next(self._order), None))
+        self._stopped = True
+        self._queue.put((STOP, next(self._order), None))
         self._thread.join(timeout=60)
+
+    def _put(self, urgency: int, item: Any) -> None:
+        self._queue.put((urgency, next(self._order), item))
+        with self._lock:
+            if not self._stopped and not self._thread.is_alive():
+                self._thread = self._started()
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._work, name="likewise-model", daemon=True)
+        thread.start()
+        return thread
 
     def _answered(self, _: Future[Any]) -> None:
         with self._lock:
@@ -61,10 +80,14 @@ class Worker:
 
     def _work(self) -> None:
         while (item := self._queue.get()[2]) is not None:
-            if callable(item):
-                item()
-            else:
-                _answer(*item)
+            try:
+                if callable(item):
+                    item()
+                else:
+                    _answer(*item)
+            except BaseException:  # noqa: BLE001  # a thread that ends answers nobody any more
+                traceback.print_exc(file=sys.stderr)
+            del item  # what waits next must not keep this one's pictures in memory
 
 
 def _answer(answer: Future[Any], function: Callable[[], Any]) -> None:
@@ -72,5 +95,10 @@ def _answer(answer: Future[Any], function: Callable[[], Any]) -> None:
         return
     try:
         answer.set_result(function())
-    except BaseException as error:  # noqa: BLE001  # whoever waits for the answer is told
+    except StopIteration as error:  # no future takes it
+        answer.set_exception(RuntimeError(repr(error)))
+    except Exception as error:  # noqa: BLE001  # whoever waits for the answer is told
         answer.set_exception(error)
+    except BaseException as error:
+        answer.set_exception(RuntimeError(repr(error)))  # itself, it would end the server
+        raise

@@ -147,10 +147,16 @@ export class CountMode extends Mode {
     const from = this.bench.selected;
     const others = [...this.bench.pictures.values()].filter((p) => p.id !== from && !p.error && !this.own(p.id));
     const pictures = others.map((picture) => picture.id);
-    if (text) return { body: { task: "count", pictures, text }, patch: { text, exemplars: [], like: null } };
+    if (text) return { body: this.within(pictures, { text }), patch: { text, exemplars: [], like: null } };
     const shownAs = exemplars.length ? { picture: from, exemplars } : like;
     if (!shownAs) return null;
-    const body = { task: "count", pictures: pictures.filter((id) => id !== shownAs.picture), like: [shownAs] };
+    const body = this.within(pictures.filter((id) => id !== shownAs.picture), { like: [shownAs] });
     return { body, patch: { text: null, exemplars: [], like: shownAs } };
+  }
+
+  /** The body of a job: each picture is counted in its own region, where it has one. */
+  within(pictures, shown) {
+    const bounded = pictures.map((id) => [id, this.bench.entry(id).region]).filter(([, region]) => region);
+    return { task: "count", pictures, ...shown, ...(bounded.length && { regions: Object.fromEntries(bounded) }) };
   }
 }
