@@ -37,6 +37,8 @@ def test_a_rebound_name_is_not(client: TestClient, host: str) -> None:
     [
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
+        {"origin": "http://[::1"},
         {"origin": "http://127.0.0.1:9999"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
@@ -115,6 +117,27 @@ def test_beyond_this_machine_a_token_is_asked_for(folder: Path) -> None:
         assert "SameSite=Strict" in arrived.headers["set-cookie"]
         assert "likewise" in client.get("/").text  # the cookie was kept
         assert client.get("/api/v1/pictures", headers={"origin": "http://evil.example"}).status_code == 403
+
+
+def test_cookies_of_others_and_of_any_size_are_read_in_no_time(folder: Path) -> None:
+    with TestClient(build_app(folder, limits=SMALL, token=TOKEN), base_url="http://192.168.0.7:7878") as client:
+        for cookie, status in (
+            (f"a=b; likewise={TOKEN}; c", 200),
+            (f"likewise=wrong; likewise={TOKEN}", 200),
+            (f'likewise="{TOKEN}"', 401),
+            (f"xlikewise={TOKEN}", 401),
+            ('likewise="' + '\\"' * 6000, 401),
+            (";" * 12_000, 401),
+            ('likewise="' + '\\"' * 30_000, 431),
+        ):
+            assert client.get("/api/v1/models", headers={"cookie": cookie}).status_code == status
+        assert client.get("/?token=" + "a&" * 12_000).status_code == 431
+
+
+def test_a_length_that_is_no_number_or_too_large_is_no_error_of_ours(client: TestClient) -> None:
+    for told, status in (("\u00b2", 422), ("9" * 400, 413), ("-1", 422)):
+        headers = {"content-type": "application/json", "content-length": told.encode("latin-1")}
+        assert client.post("/api/v1/count", content=b"{}", headers=headers).status_code == status
 
 
 class StoppedError(Exception):

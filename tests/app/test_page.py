@@ -68,6 +68,22 @@ def test_the_same_examples_in_every_picture(person: Person) -> None:
     assert sorted(archive.namelist()) == [f"{name}_count.png" for name in ("coins", "left", "right", "turned")]
 
 
+def test_the_others_are_counted_in_their_own_regions(person: Person) -> None:
+    person.choose("turned.png")
+    person.page.keyboard.press("r")
+    for corner in ((2, 2), (382, 2), (382, 150), (2, 150), (2, 2)):
+        person.click(*corner)
+    person.show_what_to_count()
+    person.page.click("#apply")
+    expect(person.page.locator("#total")).to_contain_text("in 4 pictures", timeout=PATIENCE)
+    counts = {name: float(value) for name, (value, _) in person.table().items()}
+    assert abs(counts["turned.png"] - 12) <= 2
+    assert abs(counts["left.png"] + counts["right.png"] - 24) <= 4
+    person.choose("turned.png")
+    expect(person.page.get_by_role("button", name="Count everywhere")).to_be_visible()
+    assert person.count() == round(counts["turned.png"])
+
+
 def test_pictures_with_boxes_of_their_own_are_left_alone(person: Person) -> None:
     person.choose("left.png", 190)
     person.drag(COINS[0])

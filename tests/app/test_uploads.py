@@ -158,6 +158,9 @@ def test_room_for_uploads_is_bounded(client: TestClient) -> None:
         ("application/json", b"{}", 415),
         ("multipart/form-data", b"", 415),
         ("multipart/form-data; boundary=x", b"--x\r\nnonsense", 400),
+        ("multipart/form-data; boundary=" + "b" * 300, b"x", 400),
+        ("multipart/form-data; boundary=\u00e9", b"x", 400),
+        ("multipart/form-data; boundary*=utf-8''x", b"x", 415),
         ("multipart/form-data; boundary=x", b"--x--\r\n", 422),
         (
             "multipart/form-data; boundary=x",
@@ -173,9 +176,53 @@ def test_room_for_uploads_is_bounded(client: TestClient) -> None:
     ],
 )
 def test_forms_that_are_none(client: TestClient, content_type: str, body: bytes, status: int) -> None:
-    answer = client.post("/api/v1/pictures", content=body, headers={"content-type": content_type})
+    headers = {"content-type": content_type.encode("latin-1")}
+    answer = client.post("/api/v1/pictures", content=body, headers=headers)
     assert answer.status_code == status, answer.text
     assert list(own_folder(client).iterdir()) == []
+
+
+def form(disposition: bytes, content: bytes = GOOD) -> bytes:
+    return b'--x\r\nContent-Disposition: form-data; name="file"; ' + disposition + b"\r\n\r\n" + content + b"\r\n--x--"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "expected"),
+    [
+        (b"filename*=utf-8''%E6%95%B0.png", "数.png"),
+        (b"filename*=UTF-8'de'gr%C3%BCn.png", "grün.png"),
+        (b"filename*=iso-8859-1''gr%FCn.png", "grün.png"),
+        (b"filename=\"x.png\"; filename*=utf-8''%E6%95%B0.png", "数.png"),
+        (b"filename*=utf-8''%E6%95%B0.png; filename=\"x.png\"", "数.png"),
+        (b'filename="a;b.png"', "a;b.png"),
+        ('filename="数.png"'.encode(), "数.png"),
+        (b"filename*=utf-8''..%2F..%2Fup.png", 422),
+        (b"filename*=utf-8''%00.png", 422),
+        (b"filename*=utf-7''x.png", 422),
+        (b"filename*=idna''%ff.png", 422),
+        (b"filename*=x.png", 422),
+    ],
+)
+def test_names_come_in_any_alphabet(client: TestClient, disposition: bytes, expected: str | int) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = client.post("/api/v1/pictures", content=form(disposition), headers=headers)
+    assert (answer.json()["name"] if answer.status_code == 201 else answer.status_code) == expected
+
+
+def test_an_upload_on_a_full_disk_leaves_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("likewise.app.multipart._Form._part_data", full)
+        answer = upload(client, "x.png", GOOD)
+    assert (answer.status_code, answer.json()["error"]) == (413, "the disk is full; nothing of this was kept")
+    with monkeypatch.context() as patch:
+        patch.setattr("likewise.app.picture_store.decode", full)
+        assert upload(client, "x.png", GOOD).status_code == 413
+    assert list(own_folder(client).iterdir()) == []
+    assert client.app.state.bench.store._stored == 0  # type: ignore[attr-defined]
+    assert upload(client, "x.png", GOOD).status_code == 201
 
 
 @pytest.fixture
@@ -211,6 +258,42 @@ def test_a_flood_of_uploads_leaves_the_good_ones_counted_and_memory_bounded(addr
         assert len({picture["id"] for picture in taken}) == 20
         shown = client.get(f"/api/v1/pictures/{taken[-1]['id']}/image")
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(shown.content))), coins())
+
+
+def test_two_hundred_uploads_of_all_kinds_are_answered_one_by_one(address: str) -> None:
+    """Good ones, broken ones, forms cut in the middle and names in all ways, a few at a time; nothing is lost."""
+    kinds = [(name, content, status) for name, content, status in HOSTILE.values() if len(content) < 100_000]
+    small = encoded(coins()[:9, :9])
+    expected = []
+
+    async def send(client: httpx.AsyncClient, turn: asyncio.Semaphore, number: int) -> int:
+        async with turn:
+            if number % 8 == 0:
+                expected.append((number, 201))
+                files = {"file": (f"{number}.png", small)}
+            elif number % 8 == 1:
+                expected.append((number, 400))
+                cut = form(f'filename="{number}.png"'.encode(), small)[:-20]
+                headers = {"content-type": "multipart/form-data; boundary=x"}
+                return (await client.post("/api/v1/pictures", content=cut, headers=headers)).status_code
+            else:
+                name, content, status = kinds[number % len(kinds)]
+                expected.append((number, status))
+                files = {"file": (name, content)}
+            return (await client.post("/api/v1/pictures", files=files)).status_code
+
+    async def flood() -> list[int]:
+        turn = asyncio.Semaphore(12)
+        async with httpx.AsyncClient(base_url=address, timeout=120) as client:
+            return list(await asyncio.gather(*(send(client, turn, number) for number in range(200))))
+
+    before = resident()
+    assert asyncio.run(flood()) == [status for _, status in sorted(expected)]
+    assert resident() - before < 100 << 20
+    with httpx.Client(base_url=address, timeout=120) as client:
+        names = {picture["name"] for picture in client.get("/api/v1/pictures").json()["pictures"]}
+    assert names >= {f"{number}.png" for number in range(0, 200, 8)}
+    assert len(names) == 3 + 25
 
 
 def resident() -> int:

@@ -109,6 +109,10 @@ class PictureStore:
         """The picture of that name, if there is one."""
         return next((p for p in list(self._pictures.values()) if p.name == name and p.problem is None), None)
 
+    def names(self) -> set[str]:
+        """Of all pictures that can be read."""
+        return {picture.name for picture in list(self._pictures.values()) if picture.problem is None}
+
     async def receive(self, content_type: str, chunks: AsyncIterator[bytes]) -> tuple[Path, str]:
         """Write an upload into the uploads' folder, under a random name.
 

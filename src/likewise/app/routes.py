@@ -155,7 +155,8 @@ def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> 
     @api.post("/project/check", tags=["project"])
     async def check_project(project: Project) -> dict[str, Any]:
         """Whether a file is a project, and which of its pictures are not here."""
-        missing = [picture.name for picture in project.pictures if bench.store.named(picture.name) is None]
+        here = bench.store.names()
+        missing = [picture.name for picture in project.pictures if picture.name not in here]
         return {"pictures": len(project.pictures), "missing": missing}
 
     @api.post("/export/csv", tags=["project"], response_class=Response)
