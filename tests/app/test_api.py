@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -248,65 +247,6 @@ def test_regions_that_cannot_be_are_refused_at_once(
     answer = client.post("/api/v1/jobs", json={**body, "regions": {ids.get(k, k): v for k, v in regions.items()}})
     assert answer.status_code == 422
     assert message in answer.json()["error"]
-
-
-def test_numbers_that_are_not_finite_are_never_answered(
-    client: TestClient, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench = client.app.state.bench  # type: ignore[attr-defined]
-    monkeypatch.setattr(bench, "count", lambda _: {"count": float("nan")})
-    answer = client.post("/api/v1/count", json={"picture": ids["a2.png"], "exemplars": BOXES})
-    assert answer.status_code == 422
-    assert "not finite" in answer.json()["error"]
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "message"),
-    [(MemoryError(), 413, "not enough memory"), (OSError(28, "No space left"), 413, "disk is full")],
-)
-def test_what_this_machine_cannot_do_is_said(
-    client: TestClient,
-    ids: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-    status: int,
-    message: str,
-) -> None:
-    def fail(_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(client.app.state.bench, "count", fail)  # type: ignore[attr-defined]
-    answer = client.post("/api/v1/count", json={"picture": ids["a2.png"], "exemplars": BOXES})
-    assert (answer.status_code, message in answer.json()["error"]) == (status, True)
-
-
-def test_a_question_whose_client_left_is_not_asked(client: TestClient, ids: dict[str, str]) -> None:
-    """The request is made by hand: the client's side is closed as soon as its body was read."""
-    import asyncio
-
-    app: Any = client.app
-    bench, held, done = app.state.bench, threading.Event(), []
-    bench.worker.step(lambda: held.wait(60) and None)
-    count, bench.count = bench.count, lambda question: done.append(question)
-    body = json.dumps({"picture": ids["a2.png"], "exemplars": BOXES}).encode()
-    coming = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
-    told: list[Any] = []
-
-    async def receive() -> Any:
-        return coming.pop(0)
-
-    async def send(message: Any) -> None:
-        told.append(message)
-
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/api/v1/count", "query_string": b"", "headers": headers}
-    asyncio.run(app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send))
-    assert told[0]["status"] == 499
-    held.set()
-    bench.worker.ask(lambda: None).result(60)
-    assert done == []
-    assert bench.worker._waiting == 0
-    bench.count = count
 
 
 def test_a_job_can_be_stopped(client: TestClient, ids: dict[str, str]) -> None:

@@ -90,10 +90,11 @@ def test_who_does_not_finish_the_headers_is_let_go(port: int, sent: bytes) -> No
 def test_headers_that_come_drop_by_drop_have_no_more_time(port: int) -> None:
     connection = connected(port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
     until = time.monotonic() + PATIENCE
-    with pytest.raises(OSError, match=r"."):  # the other side is closed
+    with contextlib.suppress(ConnectionError):  # the other side is closed
         while time.monotonic() < until:
             connection.sendall(b"a")
             time.sleep(0.05)
+    assert time.monotonic() < until
 
 
 def test_of_too_many_that_wait_the_oldest_goes(patient: int) -> None:
@@ -106,6 +107,7 @@ def test_of_too_many_that_wait_the_oldest_goes(patient: int) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(port: int) -> None:
+    head = ""
     for path, kind in (("/api/v1/count", "application/json"), ("/api/v1/pictures", "multipart/form-data; boundary=x")):
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: 90\r\n\r\n--x"
         assert status(rest(connected(port, head.encode()))) == 408
@@ -126,7 +128,7 @@ def test_headers_have_a_limit(patient: int, size: int) -> None:
     assert connected(patient, GET).recv(20).startswith(b"HTTP/1.1 200")
 
 
-def test_a_slow_taker_gets_all_of_an_answer_and_one_that_takes_nothing_does_not_stay(port: int) -> None:
+def test_a_slow_taker_gets_all_of_an_answer(port: int) -> None:
     with connected(port, GET.replace(b"models", b"pictures")) as connection:
         picture = rest(connection).partition(b'"id":"')[2][:16]
     asked = GET.replace(b"models", b"pictures/" + picture + b"/image").replace(b"HTTP/1.1", b"HTTP/1.0")

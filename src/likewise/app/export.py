@@ -7,6 +7,7 @@ Points and boxes are in pixels of the upright picture.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,21 @@ SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
 RECOGNIZE_COLUMNS = ("image", "label", "probability", "model", "seconds")
 
 
-def to_csv(project: Project, task: str) -> str:
+def _always() -> None:
+    """Somebody waits for it."""
+
+
+def to_csv(project: Project, task: str, go_on: Callable[[], None] = _always) -> str:
     """One row a picture that has an answer: of counts, areas or labels.
 
     ``count`` is what the workbench shows, prediction and corrections together; ``predicted``, ``added`` and
     ``removed`` are its parts; ``low`` and ``high`` belong to the prediction, and are empty where they are not known.
     Spreadsheets open it as it is: a byte order mark comes before letters beyond ASCII, and no cell is computed.
+
+    Args:
+        project: pictures with what was found in them.
+        task: whose answers.
+        go_on: called before each picture; raises where nobody waits for it any more.
 
     Raises:
         LikewiseError: masks that do not fit their pictures, or are too many or too large to be drawn.
@@ -44,13 +54,13 @@ def to_csv(project: Project, task: str) -> str:
         "segment": (SEGMENT_COLUMNS, _segment_row),
         "recognize": (RECOGNIZE_COLUMNS, _recognize_row),
     }[task]
-    rows = [found for picture in project.pictures if (found := row(picture)) is not None]
+    rows = [found for picture in _one_by_one(project, go_on) if (found := row(picture)) is not None]
     cells = [["" if cell is None else text_cell(cell) for cell in row] for row in (columns, *rows)]
     table = "".join(",".join(map(csv_field, row)) + "\r\n" for row in cells)
     return table if table.isascii() else BOM.decode() + table
 
 
-def to_format(project: Project, task: Task, form: str) -> str:
+def to_format(project: Project, task: Task, form: str, go_on: Callable[[], None] = _always) -> str:
     """What every picture that has an answer shows, in a form that other programs read.
 
     What a person removed is left out, and what was brushed by hand is in. In a COCO file each annotation says in
@@ -61,6 +71,7 @@ def to_format(project: Project, task: Task, form: str) -> str:
         project: pictures with what was found in them.
         task: whose answers.
         form: a name in `likewise.results.formats.FORMATS`.
+        go_on: called before each picture; raises where nobody waits for it any more.
 
     Raises:
         LikewiseError: no such form; masks that do not fit their pictures, or are too many or too large to be drawn.
@@ -71,8 +82,14 @@ def to_format(project: Project, task: Task, form: str) -> str:
     annotated = {"count": _points, "segment": _mask}[task]
     done = {"count": "counted", "segment": "segmented"}[task]
     info = {"description": f"{done} with likewise", "version": project.likewise, "date_created": project.saved}
-    found = (annotated(picture, project.text) for picture in project.pictures)
+    found = (annotated(picture, project.text) for picture in _one_by_one(project, go_on))
     return written.write((each for each in found if each is not None), info)
+
+
+def _one_by_one(project: Project, go_on: Callable[[], None]) -> Iterator[ProjectPicture]:
+    for picture in project.pictures:
+        go_on()
+        yield picture
 
 
 def _count_row(picture: ProjectPicture) -> tuple[Any, ...] | None:

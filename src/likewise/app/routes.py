@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Annotated, Any, Literal
@@ -143,8 +144,17 @@ def _add_job_routes(api: APIRouter, bench: Workbench) -> None:
 
 
 def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> None:
-    async def written(function: Callable[[], str], request: Request) -> str:
-        content: str = await awaited(asyncio.get_running_loop().run_in_executor(writing, function), request)
+    async def written(function: Callable[[Callable[[], None]], str], request: Request) -> str:
+        over = threading.Event()
+
+        def go_on() -> None:
+            if over.is_set():
+                raise RefusedError(CLIENT_GONE, "nobody waits for the export any more")
+
+        try:
+            content: str = await awaited(asyncio.get_running_loop().run_in_executor(writing, function, go_on), request)
+        finally:
+            over.set()
         return content
 
     @api.get("/project/schema", tags=["project"])
@@ -162,7 +172,7 @@ def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> 
     @api.post("/export/csv", tags=["project"], response_class=Response)
     async def export_csv(project: Project, request: Request, task: Task = "count") -> Response:
         """A table with one row a picture."""
-        content = await written(lambda: to_csv(project, task), request)
+        content = await written(lambda go_on: to_csv(project, task, go_on), request)
         return _download(content, "text/csv; charset=utf-8", f"likewise-{task}.csv")
 
     @api.post("/export/overlays", status_code=202, tags=["project"])
@@ -174,7 +184,7 @@ def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> 
     async def export_as(form: str, project: Project, request: Request, task: Task = "count") -> Response:
         """What was found, corrections included, in one of the forms listed with the models, such as ``coco``."""
         found = format_of(task, form)
-        content = await written(lambda: to_format(project, task, form), request)
+        content = await written(lambda go_on: to_format(project, task, form, go_on), request)
         return _download(content, found.media_type, found.file)
 
 
