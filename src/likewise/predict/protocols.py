@@ -6,7 +6,7 @@ A network says in ``prompts`` how it is asked: one that names "exemplars" there 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, Self
 
 import torch
@@ -45,10 +45,12 @@ class CounterModel(Preparable, Protocol):
     Attributes:
         config: has an ``inference``.
         prompts: the kinds of prompt it takes, of "exemplars", "negatives" and "text".
+        protocols: the published evaluations of it, by data set: which numbers of its config are others then.
     """
 
     config: CounterConfig
     prompts: tuple[str, ...]
+    protocols: Mapping[str, Mapping[str, object]]
 
     @property
     def cell(self) -> int:

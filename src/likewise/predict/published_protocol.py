@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import replace
 
 from likewise.errors import LikewiseError, nearest
@@ -21,7 +20,7 @@ def under_protocol(counter: Counter | NamedCounter, protocol: str) -> Counter:
     Raises:
         LikewiseError: the network has no such protocol; those that it has are named.
     """
-    known: Mapping[str, Mapping[str, object]] = getattr(counter.model, "protocols", {})
+    known = {} if isinstance(counter, NamedCounter) else counter.model.protocols
     if isinstance(counter, NamedCounter) or not known:
         raise LikewiseError(f"{counter.name} has no published protocol; expected a model that has, such as vlcounter")
     if protocol not in known:

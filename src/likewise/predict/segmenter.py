@@ -34,6 +34,7 @@ from likewise.types import Box, Point, Prompt, Task
 #: A click marks a disc of this radius, as a share of the picture's longer side.
 CLICK_RADIUS = 0.02
 
+#: Arrays may hold numbers of any kind: what is not 0 is the thing.
 MaskSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor | Box | Sequence[Point]
 Bools = NDArray[np.bool_]
 

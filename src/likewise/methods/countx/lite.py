@@ -131,6 +131,7 @@ class CounTXLite(nn.Module):
     method = "countx-lite"
     task = "count"
     prompts = ("text",)
+    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {}
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -141,6 +141,7 @@ class SPDCN(nn.Module):
     method = "spdcn"
     task = "count"
     prompts: tuple[str, ...] = ("exemplars",)
+    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     stride = STRIDE
 
     def __init__(self, config: Config) -> None:
