@@ -144,19 +144,6 @@ def _add_job_routes(api: APIRouter, bench: Workbench) -> None:
 
 
 def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> None:
-    async def written(function: Callable[[Callable[[], None]], str], request: Request) -> str:
-        over = threading.Event()
-
-        def go_on() -> None:
-            if over.is_set():
-                raise RefusedError(CLIENT_GONE, "nobody waits for the export any more")
-
-        try:
-            content: str = await awaited(asyncio.get_running_loop().run_in_executor(writing, function, go_on), request)
-        finally:
-            over.set()
-        return content
-
     @api.get("/project/schema", tags=["project"])
     async def project_schema() -> dict[str, Any]:
         """The JSON schema of a project file."""
@@ -172,7 +159,7 @@ def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> 
     @api.post("/export/csv", tags=["project"], response_class=Response)
     async def export_csv(project: Project, request: Request, task: Task = "count") -> Response:
         """A table with one row a picture."""
-        content = await written(lambda go_on: to_csv(project, task, go_on), request)
+        content = await written(writing, lambda go_on: to_csv(project, task, go_on), request)
         return _download(content, "text/csv; charset=utf-8", f"likewise-{task}.csv")
 
     @api.post("/export/overlays", status_code=202, tags=["project"])
@@ -184,8 +171,29 @@ def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> 
     async def export_as(form: str, project: Project, request: Request, task: Task = "count") -> Response:
         """What was found, corrections included, in one of the forms listed with the models, such as ``coco``."""
         found = format_of(task, form)
-        content = await written(lambda go_on: to_format(project, task, form, go_on), request)
+        content = await written(writing, lambda go_on: to_format(project, task, form, go_on), request)
         return _download(content, found.media_type, found.file)
+
+
+async def written(writing: Executor, function: Callable[[Callable[[], None]], str], request: Request) -> str:
+    """An export, written in a thread.
+
+    Args:
+        writing: the thread.
+        function: gives the export; it is given what to call before each picture, which raises once the client left.
+        request: of who waits for it.
+    """
+    over = threading.Event()
+
+    def go_on() -> None:
+        if over.is_set():
+            raise RefusedError(CLIENT_GONE, "nobody waits for the export any more")
+
+    try:
+        content: str = await awaited(asyncio.get_running_loop().run_in_executor(writing, function, go_on), request)
+    finally:
+        over.set()
+    return content
 
 
 async def asked(bench: Workbench, function: Callable[[], Any], request: Request | None = None) -> Any:
