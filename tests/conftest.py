@@ -14,7 +14,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 # Side by side, tests share the cores instead of each wanting all of them.
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+    threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # of the processes that tests start: sums depend on it
+    torch.set_num_threads(threads)
 
 # Examples are drawn the same way in every run, and a slow machine is not a failure.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -1,11 +1,7 @@
 """Where modules went: programs written for an older layout of the package still find them, and are told.
 
->>> import warnings
->>> with warnings.catch_warnings(record=True) as told:
-...     warnings.simplefilter("always")
-...     from likewise.data.sample import CountSample
->>> CountSample.__module__, [str(one.message) for one in told]
-('likewise.data.counting.sample', ['likewise.data.sample is now likewise.data.counting.sample'])
+>>> MOVED["data.sample"]
+'data.counting.sample'
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ A picture's count is its size in bytes; each takes so many seconds, and is told 
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -96,5 +97,6 @@ def app() -> App:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are told to ignore it
     cli.build_app = app
     cli.main(sys.argv[1:])

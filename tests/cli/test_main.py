@@ -18,7 +18,8 @@ OPTIONS = {
     " IMAGES",
     "segment": "--csv --format --json --model --output --overwrite --support -o QUERIES",
     "recognize": "--csv --json --model --output --overwrite -o IMAGES",
-    "eval": "--both --category --data --exemplars --fold --json --limit --prompts --seed --shots --split --suite --sum"
+    "eval": "--both --category --data --exemplars --fold --json --limit --prompts --protocol --seed --shots "
+    "--split --suite --sum"
     " --trust MODEL",
     "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle -o MODEL",
     "train": "--list --published OVERRIDES RECIPE",
