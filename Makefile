@@ -13,11 +13,12 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.14 python3.13 python3.12 p
 	"$$p" -c '$(SUITABLE)' 2>/dev/null && { echo "$$p"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test fuzz check format clean
 
 help:
 	@echo "make demo    count the coins in a photograph from three boxes, and draw the result"
 	@echo "make test    run the tests, or some of them: make test TESTS=tests/ops"
+	@echo "make fuzz    attack it with damaged files, prompts, tables, projects and requests for ten minutes"
 	@echo "make check   check format, lint, types and layers"
 	@echo "make format  format the code"
 	@echo "make clean   remove the virtual environment, caches and demo output"
@@ -29,6 +30,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

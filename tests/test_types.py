@@ -30,6 +30,13 @@ def test_boxes_of_any_make_become_plain_floats(boxes: Any) -> None:
     assert all(type(v) is float for v in prompt.exemplars[0])
 
 
+@pytest.mark.parametrize("wrong", [5, 0.5, True, "box", {1: 2}, [3], [[1, 2]], ["abcd"]])
+def test_what_is_no_list_of_boxes_is_refused_by_name(wrong: object):
+    for name in ("exemplars", "negatives", "region"):
+        with pytest.raises(LikewiseError, match=name):
+            Prompt(**{name: wrong})
+
+
 def test_four_boxes_in_an_array_are_four_boxes() -> None:
     assert len(Prompt(np.array([BOX] * 4)).exemplars) == 4
 

@@ -316,14 +316,16 @@ def _check_text(text: object) -> None:
 
 
 def _boxes(name: str, boxes: Sequence[Sequence[float]]) -> tuple[Box, ...]:
+    if not _is_list(boxes):
+        raise LikewiseError(f"{name} = {boxes!r:.80}: expected a list of boxes, {name}=[(x0, y0, x1, y1), ...]")
     if len(boxes) == 4 and all(_is_number(v) for v in boxes):
         raise LikewiseError(f"{name} must be a list of boxes; for a single box write {name}=[{tuple(boxes)}]")
     return tuple(_box(name, i, box) for i, box in enumerate(boxes))
 
 
 def _box(name: str, index: int, box: Sequence[float]) -> Box:
-    what = f"{name}[{index}] = {_show(box)}"
-    if len(box) != 4 or not all(_is_number(v) and math.isfinite(v) for v in box):
+    what = f"{name}[{index}] = {_show(box) if _is_list(box) else repr(box)}"
+    if not _is_list(box) or len(box) != 4 or not all(_is_number(v) and math.isfinite(v) for v in box):
         raise LikewiseError(f"{what}: expected four finite numbers x0, y0, x1, y1")
     x0, y0, x1, y1 = (float(v) for v in box)
     if x0 == x1 or y0 == y1:
@@ -355,9 +357,18 @@ def _inside(name: str, index: int, box: Box, width: int, height: int) -> Box:
 
 
 def _polygon(region: Sequence[Sequence[float]]) -> tuple[Point, ...]:
-    if len(region) < 3 or any(len(p) != 2 or not all(_is_number(v) and math.isfinite(v) for v in p) for p in region):
+    if not _is_list(region) or len(region) < 3 or not all(map(_is_corner, region)):
         raise LikewiseError(f"region = {region!r}: expected a polygon of at least three (x, y) corners")
     return tuple((float(x), float(y)) for x, y in region)
+
+
+def _is_list(value: object) -> bool:
+    """Whether it is several things in a row: a tuple, a list, an array or a tensor."""
+    return isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) > 0
+
+
+def _is_corner(point: Sequence[float]) -> bool:
+    return _is_list(point) and len(point) == 2 and all(_is_number(v) and math.isfinite(v) for v in point)
 
 
 def _is_number(value: object) -> bool:

@@ -143,7 +143,12 @@ def _prompt_of(
         LikewiseError: both do; or as `Prompt` does.
     """
     if not isinstance(exemplars, Prompt):
-        return Prompt(tuple(exemplars), tuple(negatives), text, None if region is None else tuple(region))
+        try:
+            boxes, others, corners = tuple(exemplars), tuple(negatives), None if region is None else tuple(region)
+        except TypeError as error:
+            expected = "expected lists: exemplars=[(x0, y0, x1, y1), ...], region=[(x, y), ...]"
+            raise LikewiseError(f"{expected}; got something else ({error})") from error
+        return Prompt(boxes, others, text, corners)
     if len(negatives) or text is not None or region is not None:
         raise LikewiseError("a Prompt says it all; expected no negatives, text or region beside it: put them into it")
     return exemplars

@@ -357,3 +357,15 @@ def test_splits_may_be_numbers_and_names_must_be_of_one_category(tmp_path: Path)
     opened(tmp_path, [plain(1)], [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 3]}], categories=twins)
     with pytest.raises(LikewiseError, match=r"several categories 'nut', with the ids 1, 2"):
         CountingFolder(tmp_path, category="nut")
+
+
+@pytest.mark.parametrize("wrong", [[1], {"a": 1}, True])
+def test_a_category_that_is_no_id_is_refused_without_a_list_of_categories_too(tmp_path: Path, wrong: Any):
+    with pytest.raises(LikewiseError, match=r"annotations\[0\].*category_id"):
+        opened(tmp_path, [plain(1)], [{"id": 1, "image_id": 1, "category_id": wrong, "bbox": [1, 1, 5, 5]}])
+
+
+def test_categories_by_number_and_by_text_are_not_mixed(tmp_path: Path):
+    notes = [{"id": i, "image_id": 1, "category_id": kind, "bbox": [1, 1, 5, 5]} for i, kind in enumerate([1, "1"])]
+    with pytest.raises(LikewiseError, match=r"annotations\[1\] has '1' for category_id, annotations\[0\] has 1"):
+        opened(tmp_path, [plain(1)], notes)

@@ -36,6 +36,8 @@ def read_annotations(path: Path) -> Record:
     _check_joined(annotations, "image_id", [i["id"] for i in images], "image", path)
     if categories:
         _check_joined(annotations, "category_id", [c["id"] for c in categories], "category", path)
+    else:
+        _check_one_kind(annotations, "category_id", path)
     for index, note in enumerate(annotations):
         where = f"{path}: annotations[{index}]"
         _check_in(note, "iscrowd", (0, 1, None), where)
@@ -101,6 +103,17 @@ def _check_unique(records: Sequence[Record], field: str, key: str, path: Path) -
                 f"{path}: {key}[{before}] and {key}[{index}] both have {field} {record[field]!r}; expected one record "
                 "for each"
             )
+
+
+def _check_one_kind(records: Sequence[Record], field: str, path: Path) -> None:
+    """See that ids which no list explains are all numbers or all texts: "1" and 1 may be one category or two."""
+    texts: dict[bool, int] = {}
+    for index, value in ((i, r[field]) for i, r in enumerate(records) if r.get(field) is not None):
+        _check_id(value, field, f"{path}: annotations[{index}]")
+        texts.setdefault(isinstance(value, str), index)
+    if len(texts) > 1:
+        here, there = (f"annotations[{texts[kind]}] has {records[texts[kind]][field]!r}" for kind in (True, False))
+        raise LikewiseError(f"{path}: {here} for {field}, {there}; expected numbers or texts, not both")
 
 
 def _check_joined(records: Sequence[Record], field: str, known: Collection[Any], what: str, path: Path) -> None:
