@@ -95,7 +95,7 @@ class Answer:
         whole: (h, w), the density on its grid over the picture, also where nothing was asked about.
         covered: (h, w), the share of each cell that lies in the region; None: there is none.
         corners: (M, 2), the region on the grid.
-        alike: how alike the exemplars look, where that is known.
+        mean_cosine: how alike the exemplars look, where that is known.
     """
 
     whole: Tensor

@@ -44,7 +44,7 @@ class Support:
     """What examples say, made by `Segmenter.set_support`; it serves for any number of queries.
 
     Attributes:
-        guide: the model's own.
+        prototype: the model's own.
         shots: how many examples there were.
     """
 

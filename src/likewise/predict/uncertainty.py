@@ -67,7 +67,7 @@ class CountDiagnostics:
         peaks: number of peaks of the density ...
         clear: ... and of clear ones.
         apart: median distance of a clear peak to the nearest other, in object sizes; None: there are not two.
-        alike: mean cosine of every two examples; None: not known, or fewer than two.
+        mean_cosine: mean cosine of every two examples; None: not known, or fewer than two.
         scale: of the picture as the network saw it.
         wanted: the scale that the examples ask for; None: they ask for none.
         again: counts of further looks, by the name of the sign.

@@ -34,7 +34,7 @@ class FeatureGrid:
     Attributes:
         step: rows and columns of the input between neighbouring cells.
         start: row and column of the first cell's centre on the input.
-        through: number of the last deformable layer (in the order in which they ran) that the map comes through;
+        via_layer: number of the last deformable layer (in the order in which they ran) that the map comes through;
             -1: none.
     """
 
