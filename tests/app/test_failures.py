@@ -46,8 +46,14 @@ def test_what_this_machine_cannot_do_is_said(
 def test_a_question_whose_client_left_is_not_asked(client: TestClient, ids: dict[str, str]) -> None:
     """The request is made by hand: the client's side is closed as soon as its body was read."""
     app: Any = client.app
-    bench, held, done = app.state.bench, threading.Event(), []
-    bench.worker.step(lambda: held.wait(60) and None)
+    bench, began, held, done = app.state.bench, threading.Event(), threading.Event(), []
+
+    def hold() -> None:
+        began.set()
+        held.wait(60)
+
+    bench.worker.step(hold)
+    assert began.wait(60)  # a question would go before a step that has not begun
     count, bench.count = bench.count, done.append
     body = json.dumps({"picture": ids["a2.png"], "exemplars": BOXES}).encode()
     coming = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
