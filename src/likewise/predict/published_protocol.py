@@ -20,9 +20,9 @@ def under_protocol(counter: Counter | NamedCounter, protocol: str) -> Counter:
     Raises:
         LikewiseError: the network has no such protocol; those that it has are named.
     """
-    known = {} if isinstance(counter, NamedCounter) else counter.model.protocols
-    if isinstance(counter, NamedCounter) or not known:
+    if isinstance(counter, NamedCounter) or not counter.model.protocols:
         raise LikewiseError(f"{counter.name} has no published protocol; expected a model that has, such as vlcounter")
+    known = counter.model.protocols
     if protocol not in known:
         raise LikewiseError(
             f"{counter.name} has no protocol {protocol!r}{nearest(protocol, known)}; it has {', '.join(known)}"

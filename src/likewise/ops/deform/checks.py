@@ -1,8 +1,6 @@
-"""What all deformable operators ask of their arguments, and how they keep autocast away from sampling places."""
+"""What all deformable operators ask of their arguments."""
 
 from __future__ import annotations
-
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -32,10 +30,3 @@ def check_floating(*tensors: Tensor | None) -> None:
     for tensor in tensors:
         if tensor is not None and not tensor.is_floating_point():
             raise ValueError(f"a tensor is {tensor.dtype}; expected floating point: call .float() on it")
-
-
-def without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast inside: half precision has no kernels on every device, and rounds sampling places by whole pixels."""
-    if torch.amp.is_autocast_available(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()  # such as "meta", which computes nothing

@@ -21,7 +21,8 @@ import torchvision.ops
 from torch import Tensor, nn
 
 from likewise import native
-from likewise.ops.deform.checks import check_floating, pair, without_autocast
+from likewise.ops.checks import without_autocast
+from likewise.ops.deform.checks import check_floating, pair
 from likewise.ops.deform.conv2d_native import deform_conv2d_native
 from likewise.ops.deform.conv2d_torch import deform_conv2d_torch
 

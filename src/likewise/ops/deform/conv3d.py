@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from likewise.ops.checks import without_autocast
 from likewise.ops.deform.bags import finite, weighted_bags
-from likewise.ops.deform.checks import check_floating, without_autocast
+from likewise.ops.deform.checks import check_floating
 
 Triple = tuple[int, int, int]
 

@@ -30,7 +30,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from likewise.ops.deform.checks import check_floating, pair, without_autocast
+from likewise.ops.checks import without_autocast
+from likewise.ops.deform.checks import check_floating, pair
 from likewise.ops.deform.conv2d import active_backend, why_not_native
 from likewise.ops.deform.grouped_native import deform_grouped_native
 from likewise.ops.deform.grouped_torch import deform_grouped_torch

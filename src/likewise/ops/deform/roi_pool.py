@@ -29,8 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from likewise.ops.checks import without_autocast
 from likewise.ops.deform.bags import weighted_bags
-from likewise.ops.deform.checks import check_floating, pair, without_autocast
+from likewise.ops.deform.checks import check_floating, pair
 
 SampleAt = Literal["centre", "corner"]
 
