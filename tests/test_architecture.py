@@ -26,6 +26,7 @@ FLOORS = {
             "field_types",
             "lazy",
             "moved",
+            "placement",
             "plain_text",
             "types",
             "boxes",
