@@ -49,6 +49,16 @@ def _of_ppm(path: Path, image: Image.Image) -> NDArray[np.uint16] | None:
     return values.reshape(image.height, image.width, 3).astype(np.uint16)
 
 
+def jpeg2000_tile(path: Path) -> tuple[int, int] | None:
+    """Width and height of the tiles that a JPEG 2000 is decoded in; None: they are not found."""
+    with path.open("rb") as file:
+        start = file.read(1 << 16)
+    at = start.find(_SIZE_MARKER)
+    if at < 0:
+        return None
+    return int.from_bytes(start[at + 24 : at + 28], "big"), int.from_bytes(start[at + 28 : at + 32], "big")
+
+
 def _jpeg2000_bits(path: Path) -> int:
     """The most bits a channel has; 8 where that is not found."""
     with path.open("rb") as file:

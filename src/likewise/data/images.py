@@ -12,7 +12,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,11 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from likewise.data import png
+from likewise.data import jpeg, png
+from likewise.data.bitmaps import plain_rows
 from likewise.data.decoders import IMAGE_SUFFIXES, is_address, open_image, other_kind, without_pillows_limit
-from likewise.data.deep_colours import deep_colours
-from likewise.data.intensity import Range, blocks, check_type, eight_bits, full_scale, intensity_range, sampling_step
-from likewise.data.orientation import as_stored, orientation_of
+from likewise.data.deep_colours import deep_colours, jpeg2000_tile
+from likewise.data.intensity import blocks, check_type
+from likewise.data.memory import check_memory, check_whole
+from likewise.data.orientation import orientation_of
+from likewise.data.raster import Piece, Placed, Raster, below, colours, cut, mask
 from likewise.data.tiff import TiffPicture, is_tiff, read_tiff
 from likewise.errors import LikewiseError, nearest
 
@@ -45,35 +47,7 @@ LOSSY = ("JPEG", "MPO")
 PRIMARY_FIRST = ("MPO", "HEIF")
 
 ImageSource = str | os.PathLike[str] | Image.Image | NDArray[np.generic]
-_Piece = Image.Image | NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class _Raster:
-    """A picture's pixels as they are stored, strip by strip.
-
-    Attributes:
-        name: for messages.
-        width: as stored.
-        height: likewise.
-        pieces: the strips from the top: Pillow pictures, or arrays (h, W) or (h, W, C). Can be called again.
-        deep: whether they are arrays of another type than uint8 and bool.
-        orientation: EXIF's number.
-        lossy: whether black may not be black.
-        ours: whether nobody else holds the arrays.
-    """
-
-    name: str
-    width: int
-    height: int
-    pieces: Callable[[], Iterator[_Piece]]
-    deep: bool = False
-    orientation: int = 1
-    lossy: bool = False
-    ours: bool = False
-
-
-_Making = Callable[[_Raster], NDArray[Any]]
+_Making = Callable[[Raster], NDArray[Any]]
 
 
 def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
@@ -81,8 +55,9 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray
 
     EXIF rotation is applied, transparency is laid on white, palettes and CMYK become RGB. What has 8 bits is taken as
     it is. Of more bits, and of floats, a thousandth of the values is black and a thousandth white, and what lies
-    between is spread evenly, with one range for all colours; NaN and infinite values are black. Values that lie in
-    [0, 1] (floats) or [0, 255] and fill at least half of it, and 8-bit values in a wider type, keep their meaning
+    between is spread evenly, with one range for all colours. What is no value (NaN, infinite, a TIFF's nodata) is
+    nothing: it has no say in the range, and becomes the picture's median. Values that lie in [0, 1] (floats) or
+    [0, 255] and fill at least half of it, and 8-bit values in a wider type, keep their meaning
     (`likewise.data.intensity`).
 
     Args:
@@ -97,11 +72,11 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray
             large one (its name is in the message), an array of another shape or without a finite value.
     """
     if not isinstance(source, np.ndarray):
-        return _read(source, max_pixels, _colours)
+        return _read(source, max_pixels, colours)
     channels = 1 if source.ndim == 2 else source.shape[-1] if source.ndim == 3 else 0
     if channels not in (1, 3, 4) or 0 in source.shape:
         raise LikewiseError(f"the array has shape {source.shape}; expected (H, W), (H, W, 3) or (H, W, 4), RGB")
-    return _colours(_of_array(source, "the array"))
+    return colours(_of_array(source, "the array"))
 
 
 def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int | None = None) -> NDArray[np.bool_]:
@@ -116,7 +91,7 @@ def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int |
     Raises:
         LikewiseError: as `read_image`.
     """
-    return _read(source, max_pixels, _mask)
+    return _read(source, max_pixels, mask)
 
 
 def pixel_bound() -> int:
@@ -184,56 +159,79 @@ def _read_file(path: Path, most: int, make: _Making) -> NDArray[Any]:
     if header is not None:
         _check_frames(header.frames, str(path))
         _check_size(header.width, header.height, str(path), most)
-        if header.deep or (_is_large(header.width, header.height) and header.depth == 8 and not header.interlaced):
+        if header.deep or _is_large(header.width, header.height):
             return make(_of_png(path, header))
     tiff = read_tiff(path) if is_tiff(path) else None
     if tiff is not None:
         _check_size(tiff.width, tiff.height, str(path), most)
-        if not tiff.simple or (tiff.plain and _is_large(tiff.width, tiff.height)):
-            return make(_of_array(tiff.decode(), str(path), ours=True))
+        wanted = _is_large(tiff.width, tiff.height) or tiff.nodata is not None
+        if not tiff.simple or (wanted and tiff.alone):
+            return make(_of_tiff(path, tiff, most))
     with open_image(path) as image:
         _check_size(*image.size, str(path), most)
         values = deep_colours(path, image)
         if values is not None:
             return make(_of_array(values, str(path)))
-        if image.format in LOSSY and image.mode in ("L", "RGB") and _is_large(*image.size):
-            return make(_of_jpeg(path, image))
+        if _is_large(*image.size):
+            return make(_of_large(path, image, most, tiff))
         return make(_of_image(image, str(path), most, tiff))
 
 
-def _of_png(path: Path, header: png.Header) -> _Raster:
+def _of_png(path: Path, header: png.Header) -> Raster:
     with open_image(path) as image:  # its pixels are not decoded
         if header.exif is not None:
             image.info["exif"] = header.exif
         orientation = orientation_of(image)
-    pieces: Callable[[], Iterator[_Piece]] = partial(png.strips, path, header)
-    if header.interlaced:
-        values = png.interlaced_sixteen(path, header)
-        pieces = partial(blocks, values)
-    return _Raster(str(path), header.width, header.height, pieces, header.deep, orientation)
+    return Raster(str(path), header.width, header.height, partial(png.strips, path, header), header.deep, orientation)
 
 
-def _of_jpeg(path: Path, image: Image.Image) -> _Raster:
-    """A large JPEG, by the decoder that needs three bytes a pixel for it instead of seven; the pixels are the same."""
-    import torch
-    from torchvision.io import ImageReadMode, decode_jpeg
+def _of_tiff(path: Path, tiff: TiffPicture, most: int) -> Raster:
+    """A TIFF in bands; a small one is decoded once."""
+    name, large = str(path), _is_large(tiff.width, tiff.height)
+    why = "a part of it that has to be decoded at once is large"
+    check_memory((tiff.width, tiff.height), 3, name, max(most, MAX_PIXELS), why, extra=4 * tiff.least)
+    deep = tiff.dtype not in (np.uint8, np.bool_)
+    check_type(tiff.dtype, name)
+    bands: Callable[[], Iterator[Piece]] = tiff.pictures if tiff.simple and not tiff.plain else tiff.values
+    if not large:
+        bands = partial(iter, list(bands()))
 
-    def decoded() -> Iterator[_Piece]:
-        data = torch.from_numpy(np.fromfile(path, np.uint8))
-        yield decode_jpeg(data, mode=ImageReadMode.RGB).permute(1, 2, 0).numpy()
+    def strips() -> Iterator[Placed]:
+        return below(strip for band in bands() for strip in cut(band))
 
-    return _Raster(str(path), *image.size, decoded, orientation=orientation_of(image), lossy=True, ours=True)
+    return Raster(name, tiff.width, tiff.height, strips, deep, tiff.orientation, nodata=tiff.nodata)
 
 
-def _of_array(values: NDArray[Any], name: str, *, ours: bool = False) -> _Raster:
+def _of_large(path: Path, image: Image.Image, most: int, tiff: TiffPicture | None) -> Raster:
+    """A picture for which memory matters, of a format that is neither PNG nor TIFF in parts."""
+    lossy, bound = image.format in LOSSY, max(most, MAX_PIXELS)
+    orientation = orientation_of(image)
+    if lossy:
+        if jpeg.comes_in_scans(path, image):
+            need = 3 + jpeg.held_bytes(image) + (4 if image.mode == "CMYK" else 0)
+            check_memory(image.size, need, str(path), bound, "as a progressive JPEG it is decoded whole")
+        if image.mode in ("L", "RGB"):
+            pieces = partial(_once, path)
+            return Raster(str(path), *image.size, pieces, orientation=orientation, lossy=True, ours=True)
+    if plain_rows(path, image) is not None:
+        rows = partial(plain_rows, path, image)
+        return Raster(str(path), *image.size, lambda: below(cast(Iterator[Piece], rows())), orientation=orientation)
+    check_whole(image, str(path), bound, jpeg2000_tile(path) if image.format == "JPEG2000" else None)
+    return _of_image(image, str(path), most, tiff)
+
+
+def _once(path: Path) -> Iterator[Placed]:
+    yield slice(None), slice(None), jpeg.decoded(path)
+
+
+def _of_array(values: NDArray[Any], name: str, *, ours: bool = False) -> Raster:
     check_type(values.dtype, name)
     height, width = values.shape[:2]
-    ours = ours and values.flags.c_contiguous and values.dtype == np.uint8
-    pieces: Callable[[], Iterator[_Piece]] = partial(iter, (values,)) if ours else partial(blocks, values)
-    return _Raster(name, width, height, pieces, deep=values.dtype not in (np.uint8, np.bool_), ours=ours)
+    deep = values.dtype not in (np.uint8, np.bool_)
+    return Raster(name, width, height, lambda: below(blocks(values)), deep=deep, ours=ours)
 
 
-def _of_image(image: Image.Image, name: str, most: int, tiff: TiffPicture | None = None) -> _Raster:
+def _of_image(image: Image.Image, name: str, most: int, tiff: TiffPicture | None = None) -> Raster:
     """A Pillow picture's pixels; those of a file are decoded here."""
     _check_size(*image.size, name, most)
     if tiff is None and image.format not in PRIMARY_FIRST and image.tell() == 0:
@@ -245,8 +243,8 @@ def _of_image(image: Image.Image, name: str, most: int, tiff: TiffPicture | None
     orientation = 1 if image.format == "TIFF" else orientation_of(image)  # of TIFF, Pillow turns the pixels itself
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
-        return _Raster(name, *image.size, partial(blocks, values), deep=True, orientation=orientation)
-    return _Raster(name, *image.size, partial(_cut, image), orientation=orientation, lossy=lossy)
+        return Raster(name, *image.size, lambda: below(blocks(values)), deep=True, orientation=orientation)
+    return Raster(name, *image.size, lambda: below(cut(image)), orientation=orientation, lossy=lossy)
 
 
 def _keep_only_orientation(image: Image.Image) -> None:
@@ -254,108 +252,6 @@ def _keep_only_orientation(image: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation_of(image)
     image.getexif = lambda: exif  # type: ignore[method-assign]
-
-
-def _cut(image: Image.Image) -> Iterator[_Piece]:
-    rows = max(1, (1 << 22) // image.width)
-    if rows >= image.height:
-        yield image
-        return
-    for y in range(0, image.height, rows):
-        yield image.crop((0, y, image.width, min(y + rows, image.height)))
-
-
-def _colours(raster: _Raster) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8, upright."""
-    within, opaque = _ranges(raster) if raster.deep else ((0.0, 255.0), 255.0)
-    return _assembled(raster, lambda piece: _to_rgb(piece, within, opaque), (3,), np.dtype(np.uint8))
-
-
-def _mask(raster: _Raster) -> NDArray[np.bool_]:
-    """(H, W) bool, upright."""
-    least = max((int(_grey(piece).max()) for piece in raster.pieces()), default=0) / 2 if raster.lossy else None
-    return _assembled(raster, lambda piece: _marked(piece, least), (), np.dtype(np.bool_))
-
-
-def _assembled(
-    raster: _Raster, make: Callable[[_Piece], NDArray[Any]], channels: tuple[int, ...], dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    """What is made of each strip, put together upright, without a second copy of the whole."""
-    height, width = (raster.height, raster.width) if raster.orientation < 5 else (raster.width, raster.height)
-    found: NDArray[Any] = np.empty((height, width, *channels), dtype)
-    stored, y = as_stored(found, raster.orientation), 0
-    for piece in raster.pieces():
-        part = make(piece)
-        if raster.ours and part is piece and part.shape == found.shape and raster.orientation == 1:
-            return part
-        stored[y : y + len(part)] = part
-        y += len(part)
-    if y != raster.height:
-        raise OSError(f"it has {y} of {raster.height} rows")
-    return found
-
-
-def _ranges(raster: _Raster) -> tuple[Range, float]:
-    """The values that become 0 and 255, and the one that is opaque."""
-    step, y, colours, alphas = sampling_step(3 * raster.width * raster.height), 0, [], []
-    for piece in cast(Iterator[NDArray[Any]], raster.pieces()):
-        sample = piece[-y % step :: step, ::step].reshape(-1, _channels(piece))
-        last = sample.shape[1] - (sample.shape[1] in (2, 4))
-        colours.append(sample[:, :last])
-        alphas.append(sample[:, last:])
-        y += len(piece)
-    return intensity_range(colours, raster.name), full_scale(np.concatenate(alphas))
-
-
-def _channels(piece: NDArray[Any]) -> int:
-    return 1 if piece.ndim == 2 else int(piece.shape[2])
-
-
-def _to_rgb(piece: _Piece, within: Range, opaque: float) -> NDArray[np.uint8]:
-    """(h, W, 3) uint8; the array itself where it is that already."""
-    if isinstance(piece, Image.Image):
-        return np.asarray(_on_white(piece))
-    if piece.dtype == np.bool_:
-        piece = piece.astype(np.uint8) * np.uint8(255)
-    if piece.dtype == np.uint8 and piece.shape[2:] == (3,):
-        return piece
-    values = piece.reshape(*piece.shape[:2], _channels(piece))
-    alpha = values.shape[2] in (2, 4)
-    deep = piece.dtype != np.uint8
-    colours, last = values[..., : values.shape[2] - alpha], values[..., -1:]
-    colours = np.broadcast_to(eight_bits(colours, within) if deep else colours, (*colours.shape[:2], 3))
-    if not alpha:
-        return colours
-    clear = eight_bits(last, (0.0, opaque)) if deep else last
-    return np.asarray(_on_white(Image.fromarray(np.concatenate([colours, clear], axis=2))))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    # Pillow fills transparent places with whatever colour is stored below them, often black
-    layered = image.convert("RGBA")
-    white = Image.new("RGBA", layered.size, "white")
-    return Image.alpha_composite(white, layered).convert("RGB")
-
-
-def _grey(piece: _Piece) -> NDArray[np.uint8]:
-    image = piece if isinstance(piece, Image.Image) else Image.fromarray(piece)
-    return np.asarray(image.convert("L"))
-
-
-def _marked(piece: _Piece, least: float | None) -> NDArray[np.bool_]:
-    """Where a strip is something; least: how bright that is in a lossy picture."""
-    if least is not None:
-        grey = _grey(piece)
-        return np.asarray((grey >= least) & (grey > 0))
-    if isinstance(piece, Image.Image):
-        piece = np.asarray(piece.convert("RGBA"))
-    # scaled to 8 bits, the first of many labels would be 0
-    values = np.nan_to_num(piece.reshape(*piece.shape[:2], _channels(piece)), nan=0)
-    if values.shape[2] in (2, 4):
-        return np.asarray((values[..., :-1] != 0).any(2) & (values[..., -1] != 0))
-    return np.asarray((values != 0).any(2))
 
 
 def _is_large(width: int, height: int) -> bool:

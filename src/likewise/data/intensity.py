@@ -2,21 +2,26 @@
 
 What has 8 bits is taken as it is. Beyond that the nominal range of a type says little: a camera of 12 bits writes files
 of 16, and one hot pixel is as bright as the type allows. So the range is read from the picture: from the value that a
-thousandth of it lies below to the one that a thousandth lies above, the same for all colours. Two things are known
-better than that and keep the range they were made with:
+thousandth of it lies below to the one that a thousandth lies above, the same for all colours and all parts. Two things
+are known better than that and keep the range they were made with:
 
 - 8 bits in a wider type: floats that are multiples of 1/255 in [0, 1], integers that are multiples of 257;
 - values that lie in [0, 1] (floats) or [0, 255] and cover at least half of it, as `skimage.img_as_float` and arithmetic
   with an ordinary picture give them.
+
+What is no value (NaN, infinite, a file's nodata) is nothing: it has no say in the range, and becomes the picture's own
+median, which stands out least. Black would be a thing with an edge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.data.contrast import AUTO, Contrast
 from likewise.errors import LikewiseError
 
 #: Share of a picture's values that is below black, and above white.
@@ -26,6 +31,35 @@ SAMPLED = 1 << 22
 
 Values = NDArray[np.generic]
 Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How a picture's values become 8 bits: read from the whole once, and the same for all its parts.
+
+    Attributes:
+        low: the value that becomes 0.
+        high: the value that becomes 255.
+        nothing: what becomes of values that are none, 0 to 255, for each channel.
+        nodata: the value of pixels that are none, in all their channels; None: there is no such value.
+
+    Example:
+        >>> levels = Levels(100.0, 300.0, (128,), nodata=7)
+        >>> levels.apply(np.array([[[100], [300], [7], [200]]])).ravel().tolist()
+        [0, 255, 128, 128]
+    """
+
+    low: float
+    high: float
+    nothing: tuple[int, ...]
+    nodata: float | None = None
+
+    def apply(self, values: Values) -> NDArray[np.uint8]:
+        """Values (h, w, C) as 0 to 255, those outside of the range at its ends."""
+        found = values if values.dtype == np.uint8 and (self.low, self.high) == (0, 255) else None
+        found = eight_bits(values, (self.low, self.high)) if found is None else found.astype(np.uint8)
+        missing = are_missing(values, self.nodata)
+        return np.where(missing, np.array(self.nothing, np.uint8), found) if missing.any() else found
 
 
 def check_type(dtype: np.dtype[np.generic], name: str) -> None:
@@ -43,34 +77,87 @@ def sampling_step(values: int) -> int:
     return max(1, int(np.ceil(np.sqrt(values / SAMPLED))))
 
 
-def intensity_range(samples: Sequence[Values], name: str) -> Range:
-    """The values that become 0 and 255.
+def nodata_value(text: str | None, dtype: np.dtype[np.generic]) -> float | None:
+    """A file's nodata as a value of its pixels; None: none of them can be it, or it is NaN, which is nothing anyway."""
+    try:
+        value = float(text) if text is not None else np.nan
+    except ValueError:
+        return None
+    if not np.isfinite(value):
+        return None
+    if dtype.kind == "f":
+        return float(np.asarray(value).astype(dtype)) if abs(value) <= float(np.finfo(str(dtype)).max) else None
+    held = dtype.kind in "ui" and value == int(value)
+    info = np.iinfo(str(dtype)) if held else None
+    return value if info is not None and info.min <= value <= info.max else None
+
+
+def are_missing(values: Values, nodata: float | None) -> NDArray[np.bool_]:
+    """Which values (..., C) are none: not finite, or of a pixel that is nodata in all its channels."""
+    missing = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((*values.shape[:-1], 1), np.bool_)
+    if nodata is not None:
+        missing = missing | (values == nodata).all(-1, keepdims=True)
+    return np.asarray(missing)
+
+
+def levels_of(samples: Sequence[Values], name: str, contrast: Contrast = AUTO, nodata: float | None = None) -> Levels:
+    """How a picture's values become 8 bits.
 
     Args:
-        samples: of a picture, of one type and any shape.
+        samples: of the whole picture, of one type, (n, C) each.
         name: of the picture, for the message.
+        contrast: which values become black and white.
+        nodata: see `Levels`.
 
     Raises:
-        LikewiseError: not one of them is finite.
+        LikewiseError: not one of them is a value.
     """
-    values = np.concatenate([sample.ravel() for sample in samples])
-    eps = float(np.finfo(str(values.dtype)).eps) if values.dtype.kind == "f" else None
+    values = np.concatenate(samples)
     wide = values.astype(np.float64)
-    found = np.sort(wide[np.isfinite(wide)])
+    present = np.broadcast_to(~are_missing(values, nodata), values.shape)
+    found = np.sort(wide[present])
     if not len(found):
-        raise LikewiseError(f"{name} has nothing but values that are not finite (NaN or infinite)")
+        raise LikewiseError(f"{name} has nothing but values that are not finite (NaN or infinite) or no data")
+    low, high = _range(found, values.dtype, contrast)
+    if present.all():
+        return Levels(low, high, (0,), nodata)
+    channels = [wide[present[:, channel], channel] for channel in range(wide.shape[1])]
+    middles = np.array([np.median(held) if held.size else np.median(found) for held in channels])
+    return Levels(low, high, tuple(eight_bits(middles, (low, high)).tolist()), nodata)
+
+
+def intensity_range(samples: Sequence[Values], name: str, contrast: Contrast = AUTO) -> Range:
+    """The values that become 0 and 255, of samples of any shape: see `levels_of`."""
+    levels = levels_of([sample.reshape(-1, 1) for sample in samples], name, contrast)
+    return levels.low, levels.high
+
+
+def _range(found: NDArray[np.float64], dtype: np.dtype[np.generic], contrast: Contrast) -> Range:
+    """The values that become 0 and 255, of sorted ones."""
+    if contrast.unit == "value":
+        return contrast.low, contrast.high
     # whole places towards the middle: between two places one hot pixel would pull at the value
     last = len(found) - 1
-    low, high = found[int(np.ceil(OUTLIERS * last))], found[int((1 - OUTLIERS) * last)]
+    places = int(np.ceil(contrast.low / 100 * last)), int(contrast.high / 100 * last)
+    low, high = float(found[places[0]]), float(found[max(places)])
     if low >= high:  # all but a few are alike
-        low, high = found[0], found[-1]
+        low, high = float(found[0]), float(found[-1])
+    known = _known_range(found, (low, high), dtype) if contrast.unit == "auto" else None
+    return known or (low, high if high > low else low + max(1.0, abs(low)))
+
+
+def _known_range(found: NDArray[np.float64], within: Range, dtype: np.dtype[np.generic]) -> Range | None:
+    """The range that values were made with, where that can be told."""
+    if dtype == np.uint8:
+        return 0.0, 255.0
+    eps = float(np.finfo(str(dtype)).eps) if dtype.kind == "f" else None
     if _is_widened(found, eps):
         return 0.0, 65535.0 if eps is None else 1.0
-    whites = (255.0,) if eps is None else (1.0, 255.0)
-    for white in whites:
+    low, high = within
+    for white in (255.0,) if eps is None else (1.0, 255.0):
         if low >= 0 and high <= white and (high - low >= white / 2 or low == high):
             return 0.0, white
-    return float(low), float(high if high > low else low + max(1.0, abs(low)))
+    return None
 
 
 def eight_bits(values: Values, within: Range) -> NDArray[np.uint8]:

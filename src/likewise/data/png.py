@@ -5,7 +5,10 @@ bit by bit, and each strip of them is handed to Pillow as a small PNG of its own
 first row may be coded. That row has been decoded by then.
 
 Pixels of 16 bits are pixels of twice as many 8-bit channels to a PNG's filters: grey is read as 8-bit grey and alpha,
-grey and alpha as RGBA. Colours of 16 bits are decoded twice, for their high and their low bytes.
+grey and alpha as RGBA. Colours of 16 bits are decoded twice, for their high and their low bytes. Of fewer than 8 bits,
+the filters see bytes: a strip is read as 8-bit grey first, and its bytes as what they are then.
+
+An interlaced PNG is seven pictures, each of every so manieth row and column, one behind the other: so are its strips.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +32,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 STRIP = 1 << 22
 _PIECE = 1 << 20
 _GREY, _COLOUR, _PALETTE, _GREY_ALPHA, _COLOUR_ALPHA = 0, 2, 3, 4, 6
+#: First row and column of each of the seven pictures of an interlaced one, and the steps between them.
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _CHANNELS = {_GREY: 1, _COLOUR: 3, _PALETTE: 1, _GREY_ALPHA: 2, _COLOUR_ALPHA: 4}
 
 
@@ -92,82 +97,97 @@ def read_header(path: Path) -> Header | None:
     return Header(width, height, depth, colours, bool(interlace), kept, exif, frames)
 
 
-def strips(path: Path, header: Header) -> Iterator[Image.Image | NDArray[np.uint16]]:
-    """The rows of a PNG without interlacing and with at least 8 bits a channel, from the top, strip by strip.
+def strips(path: Path, header: Header) -> Iterator[tuple[slice, slice, Image.Image | NDArray[np.uint16]]]:
+    """The pixels of a PNG, strip by strip: from the top, or picture by picture where it is interlaced.
 
     Yields:
-        Pillow pictures where it has 8 bits, arrays (h, W, channels) of uint16 where it has 16.
+        The rows and the columns, and what they hold: a Pillow picture where a channel has up to 8 bits, an array
+        (h, w, channels) of uint16 where it has 16.
 
     Raises:
         DamagedError: its data end early, or a checksum is wrong.
     """
-    above = b""
-    for rows in _filtered_rows(path, header):
-        lead = b"\0" + above if above else b""
-        height = len(lead + rows) // header.row
-        if header.deep:
-            values = _sixteen(header, height, lead + rows)
-            above = values[-1].astype(">u2").tobytes()
-            yield values[bool(lead) :]
-            continue
-        piece = _decoded(header, header.kind, 8, height, lead + rows)
-        above = piece.crop((0, height - 1, header.width, height)).tobytes()
-        yield piece.crop((0, 1, header.width, height)) if lead else piece
+    passes = _PASSES if header.interlaced else ((0, 0, 1, 1),)
+    sizes = [(-(-(header.height - y) // dy), -(-(header.width - x) // dx)) for y, x, dy, dx in passes]
+    kept = [
+        (place, replace(header, height=height, width=width, interlaced=False))
+        for place, (height, width) in zip(passes, sizes, strict=True)
+        if height > 0 and width > 0
+    ]
+    rows = _filtered_rows(path, [part for _, part in kept])
+    for (y, x, dy, dx), part in kept:
+        done, above = 0, b""
+        while done < part.height:
+            piece, above = _strip(part, next(rows), above)
+            height = len(piece) if isinstance(piece, np.ndarray) else piece.height
+            last = done + height
+            yield slice(y + done * dy, y + (last - 1) * dy + 1, dy), slice(x, None, dx), piece
+            done = last
+    next(rows, None)  # the rest of the data is looked at, too
 
 
-def interlaced_sixteen(path: Path, header: Header) -> NDArray[np.uint16]:
-    """The pixels (H, W, channels) of an interlaced PNG of 16 bits, which is decoded whole."""
-    with path.open("rb") as file:
-        if file.read(8) != SIGNATURE:
-            raise DamagedError("it changed while it was read")
-        data = b"".join(file.read(length) for kind, length in _chunks(file) if kind == b"IDAT")
-    return _sixteen(header, header.height, data, packed=True)
+def _strip(header: Header, rows: bytes, above: bytes) -> tuple[Image.Image | NDArray[np.uint16], bytes]:
+    """What filtered rows hold, and the bytes of the last; above: those of the row before, where there is one."""
+    lead = b"\0" + above if above else b""
+    height = len(lead + rows) // header.row
+    if header.deep:
+        values = _sixteen(header, height, lead + rows)
+        return values[bool(lead) :], values[-1].astype(">u2").tobytes()
+    if header.depth < 8:
+        as_bytes = replace(header, width=header.row - 1, depth=8, chunks=b"")
+        held = np.asarray(_decoded(as_bytes, _GREY, 8, height, lead + rows))
+        plain = np.pad(held[bool(lead) :], ((0, 0), (1, 0))).tobytes()  # without a filter
+        return _decoded(header, header.kind, header.depth, height - bool(lead), plain), held[-1].tobytes()
+    whole = _decoded(header, header.kind, 8, height, lead + rows)
+    last = whole.crop((0, height - 1, header.width, height)).tobytes()
+    return whole.crop((0, 1, header.width, height)) if lead else whole, last
 
 
-def _sixteen(header: Header, height: int, rows: bytes, *, packed: bool = False) -> NDArray[np.uint16]:
-    """Pixels from filtered rows, or from the compressed data of the whole file."""
+def _sixteen(header: Header, height: int, rows: bytes) -> NDArray[np.uint16]:
+    """Pixels from filtered rows."""
     twice = {_GREY: _GREY_ALPHA, _GREY_ALPHA: _COLOUR_ALPHA}.get(header.kind)
     if twice is not None:
-        pairs = np.asarray(_decoded(header, twice, 8, height, rows, packed=packed))
+        pairs = np.asarray(_decoded(header, twice, 8, height, rows))
         return pairs.view(">u2").astype(np.uint16)
-    high, low = (np.asarray(_decoded(header, header.kind, 16, height, rows, packed=packed, byte=byte)) for byte in "BL")
+    high, low = (np.asarray(_decoded(header, header.kind, 16, height, rows, byte=byte)) for byte in "BL")
     return high.astype(np.uint16) << np.uint16(8) | low
 
 
-def _decoded(
-    header: Header, kind: int, depth: int, height: int, rows: bytes, *, packed: bool = False, byte: str = ""
-) -> Image.Image:
-    interlace = int(header.interlaced)
-    start = struct.pack(">IIBBBBB", header.width, height, depth, kind, 0, 0, interlace)
-    data = rows if packed else zlib.compress(rows, 0)
+def _decoded(header: Header, kind: int, depth: int, height: int, rows: bytes, *, byte: str = "") -> Image.Image:
+    start = struct.pack(">IIBBBBB", header.width, height, depth, kind, 0, 0, 0)
     chunks = header.chunks if depth == header.depth else b""  # a transparent grey of 16 bits is none of 8
-    content = SIGNATURE + _chunk(b"IHDR", start) + chunks + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
-    image = open_image(io.BytesIO(content))
+    content = SIGNATURE + _chunk(b"IHDR", start) + chunks + _chunk(b"IDAT", zlib.compress(rows, 0))
+    image = open_image(io.BytesIO(content + _chunk(b"IEND", b"")))
     if byte:
         keep_byte(image, byte)
     image.load()
     return image
 
 
-def _filtered_rows(path: Path, header: Header) -> Iterator[bytes]:
-    """The inflated rows, each with its filter's number before it, in strips of whole rows."""
-    size = max(1, STRIP // header.row) * header.row
-    missing = header.row * header.height
-    inflate, waiting = zlib.decompressobj(), bytearray()
+def _filtered_rows(path: Path, parts: list[Header]) -> Iterator[bytes]:
+    """The inflated rows of pictures one behind the other, each with its filter's number, in strips of whole rows."""
+    sizes = _strip_sizes(parts)
+    inflate, waiting, size = zlib.decompressobj(), bytearray(), next(sizes, 0)
     try:
         for piece in _compressed(path):
             left = piece
-            while left and missing > len(waiting):
-                waiting += inflate.decompress(left, min(size, missing) - len(waiting))
+            while left and size:
+                waiting += inflate.decompress(left, size - len(waiting))
                 left = inflate.unconsumed_tail
-                if len(waiting) == min(size, missing):
+                if len(waiting) == size:
                     yield bytes(waiting)
-                    missing -= len(waiting)
                     waiting.clear()
+                    size = next(sizes, 0)
     except zlib.error as error:
         raise DamagedError(str(error)) from error
-    if missing:
-        raise DamagedError(f"its data end {missing - len(waiting)} bytes early")
+    if size:
+        raise DamagedError(f"its data end {size - len(waiting) + sum(sizes)} bytes early")
+
+
+def _strip_sizes(parts: list[Header]) -> Iterator[int]:
+    for part in parts:
+        rows = max(1, STRIP // max(part.row, part.width))
+        yield from (min(rows, part.height - y) * part.row for y in range(0, part.height, rows))
 
 
 def _compressed(path: Path) -> Iterator[bytes]:

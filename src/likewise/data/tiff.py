@@ -11,19 +11,18 @@ import logging
 import os
 import re
 import struct
-import sys
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import COMPRESSION, TiffFile, TiffPage, TiffPageSeries
+from PIL import Image
+from tifffile import TiffFile, TiffPage, TiffPageSeries
 
-from likewise.data.decoders import keep_byte, open_image
-from likewise.data.orientation import upright
+from likewise.data.intensity import nodata_value
+from likewise.data.tiff_bands import ALONE, DEFLATED, STORED, band_bytes, bands, pillow_bands
 from likewise.errors import LikewiseError
 
 #: The first bytes of TIFF and of BigTIFF, in both byte orders.
@@ -32,11 +31,9 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 AXES = {"T": "frames", "Z": "planes", "C": "channels", "S": "channels", "I": "pages", "P": "positions", "R": "tiles"}
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _ALPHA = (1, 2)
-#: Compressions whose output is bounded before it is made; any other is left to Pillow.
-_STORED, _DEFLATED = (COMPRESSION.NONE, COMPRESSION.PACKBITS), (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
 #: A file with more pages is refused before all of them are looked at; a page with more tags is damaged.
 MOST_PAGES, MOST_TAGS = 1000, 1000
-_DNG_VERSION, _ORIENTATION = 50706, 274
+_DNG_VERSION, _ORIENTATION, _GDAL_NODATA = 50706, 274, 42113
 
 # it reports what it makes of odd tags; whether the picture can be read is all that matters here
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -54,7 +51,12 @@ class TiffPicture:
         dtype: of the values.
         simple: whether Pillow gives it as it is.
         plain: whether its bytes are 8-bit grey or RGB and nothing else.
-        decode: the values (H, W, samples), upright; raises nearly anything on damaged files.
+        orientation: EXIF's number.
+        nodata: the value of pixels that are none; None: there is no such value.
+        least: bytes of the smallest part that is decoded at once.
+        alone: whether its parts can be decoded one by one.
+        values: the values (h, W, samples) of bands from the top, as stored; raises nearly anything on damaged files.
+        pictures: the same as Pillow's pictures, where it is simple.
     """
 
     width: int
@@ -63,7 +65,12 @@ class TiffPicture:
     dtype: np.dtype[Any]
     simple: bool
     plain: bool
-    decode: Callable[[], NDArray[Any]]
+    orientation: int
+    nodata: float | None
+    least: int
+    alone: bool
+    values: Callable[[], Iterator[NDArray[Any]]]
+    pictures: Callable[[], Iterator[Image.Image]]
 
 
 def is_tiff(path: Path) -> bool:
@@ -184,82 +191,21 @@ def _described(path: Path, series: TiffPageSeries) -> TiffPicture:
     eight = page.dtype is None or page.dtype.kind == "b" or page.bitspersample <= 8
     usual = page.photometric not in (_MIN_IS_WHITE, _MIN_IS_BLACK) or samples == 1
     alike = (page.photometric, samples) in ((_RGB, 3), (_MIN_IS_BLACK, 1)) and page.bitspersample == 8
+    dtype = np.dtype(page.dtype or np.uint8)
+    orientation = page.tags.valueof(_ORIENTATION, 1)
+    selection = page.photometric == _RGB and samples == 4 and page.extrasamples[-1:] not in ((1,), (2,))
+    nodata = page.tags.valueof(_GDAL_NODATA)
     return TiffPicture(
         width=int(page.imagewidth),
         height=int(page.imagelength),
         samples=samples,
-        dtype=np.dtype(page.dtype or np.uint8),
+        dtype=dtype,
         simple=eight and usual and not (page.dtype is not None and page.dtype.kind == "i"),
-        plain=eight and alike and page.compression in (*_STORED, *_DEFLATED),
-        decode=lambda: _decode(path),
+        plain=eight and alike and page.compression in (*STORED, *DEFLATED),
+        orientation=orientation if orientation in range(1, 9) else 1,
+        nodata=nodata_value(nodata, dtype) if isinstance(nodata, str) else None,
+        least=band_bytes(page),
+        alone=int(page.compression) in ALONE,
+        values=lambda: (band[..., :3] if selection else band for band in bands(path, page)),
+        pictures=lambda: pillow_bands(path, page),
     )
-
-
-def _decode(path: Path) -> NDArray[Any]:
-    with TiffFile(path) as file:
-        series = _only_series(file, path)
-        page = series.keyframe
-        if page.compression not in (*_STORED, *_DEFLATED):
-            return _by_pillow(path, page)
-        _check_bounded(file, page)
-        values = series.asarray()
-        samples = series.axes.find("S")
-    values = values if samples < 0 else np.moveaxis(values, samples, -1)
-    values = values.reshape(page.imagelength, page.imagewidth, -1)
-    if page.photometric == _RGB and values.shape[2] == 4 and page.extrasamples[-1:] not in ((1,), (2,)):
-        values = values[..., :3]
-    orientation = page.tags.valueof(_ORIENTATION, 1)
-    return upright(_as_bright(values, page), orientation if orientation in range(1, 9) else 1)
-
-
-def _by_pillow(path: Path, page: TiffPage) -> NDArray[Any]:
-    """Values whose compression only Pillow knows; it turns them upright itself."""
-    dtype = np.dtype(page.dtype)
-    with open_image(path) as image:
-        if image.mode in ("RGB", "RGBA") and dtype == np.uint16:
-            return _sixteen_by_pillow(path)
-        deep = image.mode.startswith("I") or image.mode == "F"
-        if not deep or dtype.itemsize > 4:
-            raise ValueError(
-                f"{COMPRESSION(page.compression).name}-compressed {dtype} is not read; save it without compression"
-            )
-        values = np.asarray(image)[..., None]
-    return _as_bright(values.view(np.uint32) if dtype == np.uint32 else values, page)
-
-
-def _sixteen_by_pillow(path: Path) -> NDArray[np.uint16]:
-    """Colours of 16 bits, of which Pillow keeps one byte: by the name of the byte order, this one or that."""
-    halves = []
-    for order in "LB":
-        with open_image(path) as image:
-            keep_byte(image, order)
-            halves.append(np.asarray(image).astype(np.uint16))
-    high, low = halves if sys.byteorder == "little" else halves[::-1]
-    return high << np.uint16(8) | low
-
-
-def _as_bright(values: NDArray[Any], page: TiffPage) -> NDArray[Any]:
-    """Values of which the largest is the brightest."""
-    if page.photometric != _MIN_IS_WHITE:
-        return values
-    return np.invert(values) if values.dtype.kind in "ui" else -values
-
-
-def _check_bounded(file: TiffFile, page: TiffPage) -> None:
-    """Refuse deflated parts that hold more than their share of the pixels: a small file must not fill the memory.
-
-    Raises:
-        ValueError: they do.
-    """
-    if page.compression not in _DEFLATED:
-        return
-    expected = int(np.prod(page.chunks)) * np.dtype(page.dtype).itemsize
-    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
-        file.filehandle.seek(offset)
-        inflate, left = zlib.decompressobj(), expected
-        data = file.filehandle.read(size)
-        while data and left >= 0:
-            left -= len(inflate.decompress(data, min(1 << 20, left + 1)))
-            data = inflate.unconsumed_tail
-        if left < 0:
-            raise ValueError("a part of it holds more than its pixels")
