@@ -171,3 +171,19 @@ def test_a_contact_sheet_holds_every_picture_whole() -> None:
 def test_an_empty_sheet_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one picture"):
         draw.contact_sheet([])
+
+
+@pytest.mark.parametrize("blended", [1 << 22, 1000])
+def test_a_layer_laid_over_strip_by_strip_has_no_seams(monkeypatch: pytest.MonkeyPatch, blended: int) -> None:
+    monkeypatch.setattr(draw, "BLENDED", blended)
+    layer = draw.heat_layer(np.random.default_rng(0).random((9, 15)), (60, 36))
+    picture = blank(200, 120)
+    draw.lay_over(picture, layer)
+    whole = layer.resize((200, 120), Image.Resampling.BILINEAR)
+    expected = Image.composite(whole.convert("RGB"), blank(), whole.getchannel("A"))
+    assert np.abs(np.asarray(picture).astype(int) - np.asarray(expected)).max() <= 2
+    mask = np.zeros((120, 200), bool)
+    mask[30:70, 40:120] = True
+    tinted = np.asarray(draw.mask_overlay(blank(), mask))
+    assert tinted[10, 10].tolist() == [72, 72, 72]
+    assert tinted[50, 80].tolist() == [84, 156, 127]

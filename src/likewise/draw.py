@@ -4,14 +4,14 @@ Convention
 ----------
 Coordinates are float pixels of the picture that is drawn on, the centre of its top left pixel at (0.5, 0.5).
 Every function draws in place on an RGB picture, except `heat_overlay`, `heat_layer`, `mask_overlay`, `canvas`,
-`captioned`, `beside`, `above_answers` and `contact_sheet`, which return a new one. Lines have a dark casing, so that
-they can be seen on any ground.
+`on_ground`, `captioned`, `beside`, `above_answers` and `contact_sheet`, which return a new one. Lines have a dark
+casing, so that they can be seen on any ground.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +32,10 @@ POINT_COLOUR = (72, 255, 120)
 MASK_COLOUR = (64, 224, 160)
 CASING = (10, 12, 20)
 GROUND = (24, 26, 34)
+#: A picture that is drawn on at its own size is reduced to this many pixels where it has more: 400 MB.
+LARGEST_AREA = 100_000_000
+#: Rows times columns that are blended at once.
+BLENDED = 1 << 22
 #: Of a number that is not to be trusted.
 DOUBTFUL_COLOUR = (255, 186, 72)
 #: Fonts of systems, by what they are called there, tried in this order for letters that Pillow's own font lacks.
@@ -62,12 +66,39 @@ def canvas(
     if factor != 1:
         size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
         picture = picture.resize(size, Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.BICUBIC)
-    if min(picture.size) < least:
-        width, height = (side + least if side < least else side for side in picture.size)
-        ground = Image.new("RGB", (width, height), GROUND)
-        ground.paste(picture)
-        picture = ground
-    return picture, factor
+    return on_ground(picture, least), factor
+
+
+def on_ground(picture: Image.Image, least: int = 240) -> Image.Image:
+    """A picture, with a strip of plain ground right or below where a side is shorter than this many pixels."""
+    if min(picture.size) >= least:
+        return picture
+    width, height = (side + least if side < least else side for side in picture.size)
+    ground = Image.new("RGB", (width, height), GROUND)
+    ground.paste(picture)
+    return ground
+
+
+def own_side(pixels: np.ndarray) -> int:
+    """The longest side of a picture (H, W, 3), or of a copy that is reduced to `LARGEST_AREA`."""
+    height, width = pixels.shape[:2]
+    return round(max(height, width) * min(1.0, (LARGEST_AREA / (height * width)) ** 0.5))
+
+
+def lay_over(picture: Image.Image, layer: Image.Image) -> None:
+    """Lay an RGBA layer of any size over all of a picture, strip by strip, whatever the picture's size."""
+    share = layer.height / picture.height
+    for y0, y1 in _strips(picture):
+        strip = layer.resize(
+            (picture.width, y1 - y0), Image.Resampling.BILINEAR, box=(0, y0 * share, layer.width, y1 * share)
+        )
+        picture.paste(strip.convert("RGB"), (0, y0), strip.getchannel("A"))
+
+
+def _strips(picture: Image.Image) -> Iterator[tuple[int, int]]:
+    step = max(1, BLENDED // picture.width)
+    for y in range(0, picture.height, step):
+        yield y, min(y + step, picture.height)
 
 
 def heat_colours(values: np.ndarray) -> np.ndarray:
@@ -108,11 +139,15 @@ def heat_layer(
 
 def mask_overlay(picture: Image.Image, mask: np.ndarray, *, strength: float = 0.45) -> Image.Image:
     """Tint what a mask (h, w) of bool covers, and dim the rest a little."""
-    inside = np.asarray(Image.fromarray(mask).convert("L").resize(picture.size, Image.Resampling.BILINEAR)) / 255
-    pixels = np.asarray(picture).astype(np.float32)
-    tinted = pixels * (1 - strength) + np.array(MASK_COLOUR, np.float32) * strength
-    mixed = tinted * inside[..., None] + 0.72 * pixels * (1 - inside[..., None])
-    return Image.fromarray(np.round(mixed).astype(np.uint8))
+    inside = Image.fromarray(mask).convert("L").resize(picture.size, Image.Resampling.BILINEAR)
+    found, colour = Image.new("RGB", picture.size), np.array(MASK_COLOUR, np.float32) * strength
+    for y0, y1 in _strips(picture):
+        box = (0, y0, picture.width, y1)
+        share = np.asarray(inside.crop(box))[..., None] / np.float32(255)
+        pixels = np.asarray(picture.crop(box)).astype(np.float32)
+        mixed = (pixels * (1 - strength) + colour) * share + 0.72 * pixels * (1 - share)
+        found.paste(Image.fromarray(np.round(mixed).astype(np.uint8)), (0, y0))
+    return found
 
 
 def draw_boxes(picture: Image.Image, boxes: Iterable[Box], colour: tuple[int, int, int] = BOX_COLOUR) -> None:

@@ -402,7 +402,7 @@ def test_what_a_folder_leaves_out_is_said(tmp_path: Path, capsys: pytest.Capture
     assert found == ["a.jpg", "b.jfif", "c.jpe", "d.AVIF", "e.jp2", "gone.png", "linked.png"]
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "2 .heic (a HEIC photograph; pip install pillow-heif" in said
+    assert "2 .heic (a HEIC photograph; pip install 'likewise[heif]'" in said
     for part in ("1 .mp4 (a film", "1 .jpg (a folder)", "1 .png (a pipe or a device)"):
         assert part in said
     assert "hidden" not in said

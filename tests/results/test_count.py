@@ -201,3 +201,31 @@ def test_any_picture_gets_an_overlay_of_a_bounded_size(size: tuple[int, int]) ->
     assert longest <= max(picture.size) <= 1.11 * longest
     middle = picture.getpixel((int(width / 2 * longest / max(size)), int(height / 2 * longest / max(size))))
     assert middle[1] > 200  # the point's green
+
+
+def test_a_large_picture_is_drawn_on_at_its_own_size() -> None:
+    """Fine lines stay, which a copy of 1600 pixels does not hold; dots lie where they lie in the picture."""
+    pixels = np.zeros((1800, 2400, 3), np.uint8)
+    pixels[:, ::2] = 200
+    points = np.array([[600.5, 450.5], [2300.5, 1700.5]], np.float32)
+    held = result(
+        grid=np.zeros((45, 60), np.float32),
+        size=(2400, 1800),
+        points=points,
+        prompt=Prompt(),
+        image=pixels[::2, ::2].copy(),
+    )
+    drawn = np.asarray(held.plot(pixels))
+    assert drawn.shape[1] == 2400
+    np.testing.assert_array_equal(drawn[10:400, 10:500], pixels[10:400, 10:500])
+    assert all(drawn[int(y), int(x)].tolist() == [72, 255, 120] for x, y in points)
+    assert held.plot().width == 1200
+
+
+def test_what_is_drawn_on_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likewise.draw.LARGEST_AREA", 1_000_000)
+    pixels = np.full((1000, 4000, 3), 90, np.uint8)
+    held = result(
+        size=(4000, 1000), points=np.zeros((0, 2), np.float32), scores=np.zeros(0, np.float32), prompt=Prompt()
+    )
+    assert held.plot(pixels).width == 2000

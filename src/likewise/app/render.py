@@ -15,7 +15,17 @@ from likewise.app.picture_store import Picture
 from likewise.app.project import ProjectPicture
 from likewise.app.strokes import Marked
 from likewise.boxes import scale_boxes
-from likewise.draw import canvas, captioned, draw_boxes, draw_outline, draw_points, heat_layer, heat_overlay
+from likewise.draw import (
+    canvas,
+    captioned,
+    draw_boxes,
+    draw_outline,
+    draw_points,
+    heat_layer,
+    lay_over,
+    on_ground,
+    own_side,
+)
 from likewise.ops.run_lengths import encode_rle
 from likewise.predict.prepared_image import preview_of
 from likewise.results import CountResult, RecognizeResult, SegmentResult
@@ -73,11 +83,14 @@ def recognize_answer(picture: Picture, result: RecognizeResult, *, evidence: boo
     return {**answer, "peaks": peaks, "magnified": magnified}
 
 
-def count_overlay(picture: ProjectPicture, result: CountResult) -> Image.Image:
-    """A counted picture with its density, boxes, the points as corrected, and the corrected count."""
+def count_overlay(picture: ProjectPicture, result: CountResult, pixels: NDArray[np.uint8]) -> Image.Image:
+    """A counted picture (H, W, 3) with its density, boxes, the points as corrected, and the corrected count."""
     inner, _ = canvas(result.image, least=1)
-    drawn, _ = canvas(np.asarray(heat_overlay(inner, result.grid, faint=result.even)))
-    scale = np.array([inner.width / picture.width, inner.height / picture.height])
+    side = max(own_side(pixels), 900)
+    drawn, _ = canvas(pixels, smallest=side, largest=side, least=1)
+    lay_over(drawn, heat_layer(result.grid, inner.size, faint=result.even))
+    scale = np.array([drawn.width / picture.width, drawn.height / picture.height])
+    drawn = on_ground(drawn)
     kept = np.array([point for point, _ in picture.kept]).reshape(-1, 2) * scale
     added = np.array(picture.added).reshape(-1, 2) * scale
     if picture.region is not None:
@@ -102,7 +115,7 @@ def mask_overlay(picture: ProjectPicture, found: Marked, pixels: NDArray[np.uint
         seconds=found.seconds,
         image=reduced,
     )
-    return result.plot()
+    return result.plot(pixels)
 
 
 def _layer_size(picture: Picture) -> tuple[int, int]:

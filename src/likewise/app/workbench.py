@@ -155,7 +155,8 @@ class Workbench:
         """What the archive holds of a picture, by the endings that the command line writes."""
         picture = self._of_project(drawn.name)
         if task == "count":
-            return [("count", count_overlay(drawn, self._counted(picture, self._asked_of(drawn))))]
+            result = self._counted(picture, self._asked_of(drawn))
+            return [("count", count_overlay(drawn, result, pixels_of(picture)))]
         if task == "recognize":
             model = drawn.recognized.model if drawn.recognized else None
             return [("recognize", self.models.named(model, "recognize").recognize(pixels_of(picture)).plot())]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.drawings import own_pixels
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
 from likewise.errors import LikewiseError
@@ -158,4 +159,4 @@ class CountJob(Job):
 
     def drawings(self, result: CountResult) -> tuple[Image.Image]:
         """The overlay."""
-        return (result.plot(),)
+        return (result.plot(own_pixels(result)),)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from likewise.cli.drawings import own_pixels
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures, parse_support
 from likewise.errors import LikewiseError
@@ -115,4 +116,4 @@ class SegmentJob(Job):
 
     def drawings(self, result: SegmentResult) -> tuple[Image.Image, ...]:
         """The overlay and the mask."""
-        return result.plot(), result.mask_picture()
+        return result.plot(own_pixels(result)), result.mask_picture()

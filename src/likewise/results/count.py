@@ -25,8 +25,11 @@ from likewise.draw import (
     draw_boxes,
     draw_outline,
     draw_points,
-    heat_overlay,
+    heat_layer,
+    lay_over,
     nearest_distances,
+    on_ground,
+    own_side,
 )
 from likewise.results.annotations import NAMELESS, PointAnnotations
 from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
@@ -133,17 +136,23 @@ class CountResult:
         width, height = self.object_size or (self.size[0] / 10, self.size[1] / 10)
         return self.size[0] * self.size[1] / (self.grid.size * width * height)
 
-    def plot(self) -> Image.Image:
+    def plot(self, pixels: np.ndarray | None = None) -> Image.Image:
         """The picture with the density as heat, the boxes of exemplars, given or found, the points and the count.
 
         Its longest side is between 900 and 1600 pixels, whatever the picture's, or up to 4096 where points would stand
         closer than `APART`. The count stands beside it, with a question mark where there are warnings.
+
+        Args:
+            pixels: (H, W, 3) uint8, the picture itself, to be drawn on at its own size, up to
+                `likewise.draw.LARGEST_AREA`; None: on `image`.
         """
         inner, _ = canvas(self.image, least=1)
-        picture = heat_overlay(inner, self.grid, faint=self.even)
-        side = self._plot_side(inner.size)
-        picture, enlarged = canvas(np.asarray(picture), smallest=side, largest=side)
-        scale = np.array([inner.width / self.size[0], inner.height / self.size[1]]) * enlarged
+        layer = heat_layer(self.grid, inner.size, faint=self.even)
+        side = max(self._plot_side(inner.size), 0 if pixels is None else own_side(pixels))
+        picture, _ = canvas(self.image if pixels is None else pixels, smallest=side, largest=side, least=1)
+        lay_over(picture, layer)
+        scale = np.array([picture.width / self.size[0], picture.height / self.size[1]])
+        picture = on_ground(picture)
         boxes = np.reshape((*self.prompt.exemplars, *self.found), (-1, 4)) * np.tile(scale, 2)
         negatives = np.reshape(self.prompt.negatives, (-1, 4)) * np.tile(scale, 2)
         if self.prompt.region is not None:

@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from likewise.draw import canvas, captioned, draw_outline, mask_overlay
+from likewise.draw import canvas, captioned, draw_outline, mask_overlay, on_ground, own_side
 from likewise.results.annotations import MaskAnnotation
 from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
 from likewise.results.coco import masks_dataset
@@ -115,14 +115,19 @@ class SegmentResult:
         kept = [ring.astype(np.float32) for ring in placed if _enclosed(ring) >= least]
         return sorted(kept, key=len, reverse=True)
 
-    def plot(self) -> Image.Image:
+    def plot(self, pixels: np.ndarray | None = None) -> Image.Image:
         """The picture with the mask tinted and outlined, and the share of the picture that it covers.
 
         Its longest side is between 900 and 1600 pixels, whatever the picture's.
+
+        Args:
+            pixels: (H, W, 3) uint8, the picture itself, to be drawn on at its own size, up to
+                `likewise.draw.LARGEST_AREA`; None: on `image`.
         """
-        inner, _ = canvas(self.image, least=1)
+        sides = {} if pixels is None else {"largest": max(own_side(pixels), 900)}
+        inner, _ = canvas(self.image if pixels is None else pixels, least=1, **sides)
         scale = np.array([inner.width / self.size[0], inner.height / self.size[1]])
-        picture, _ = canvas(np.asarray(mask_overlay(inner, self.mask)))
+        picture = on_ground(mask_overlay(inner, self.mask))
         for ring in self.contours:
             draw_outline(picture, [tuple(corner) for corner in ring * scale])
         return captioned(picture, f"{self.area:.0%}" if self.area >= 0.1 else f"{self.area:.1%}", self._subtitle())
