@@ -121,6 +121,8 @@ def test_tiff_of_faxes_in_bands(tmp_path: Path, compression: str) -> None:
 def test_tiff_by_bands_is_what_tifffile_reads_whole(
     tmp_path: Path, large: None, dtype: type, order: str, options: dict[str, object]
 ) -> None:
+    if dtype == np.float32 and "predictor" in options:
+        pytest.skip("tifffile writes the predictor of floats only with imagecodecs")
     values = (PHOTO.astype(dtype) * 5 + 300).astype(dtype) if dtype != np.uint8 else PHOTO
     held = values.transpose(2, 0, 1) if "planarconfig" in options else values
     tifffile.imwrite(tmp_path / "a.tif", held, photometric="rgb", byteorder=order, **options)
