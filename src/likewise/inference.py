@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
 
 from likewise.preprocess.rules import Preprocess
 from likewise.types import Calibration
@@ -12,16 +12,21 @@ from likewise.types import Calibration
 
 @dataclass(frozen=True)
 class EvalProtocol:
-    """How the published numbers of a counter were measured, where that is not plain: ``likewise eval`` does the same.
+    """How a counter's published numbers of a data set were measured, as far as that is not plain.
+
+    A network's ``protocols`` hold one for each data set. ``likewise eval --protocol`` follows the one it is told, or
+    the one that the weights name (`InferenceConfig.protocol`).
 
     Attributes:
         exemplars: at most so many of a picture's exemplars are shown, the first ones; 0: all.
         merge_points: points that fall on one pixel of the network's input (`likewise.boxes.points_to_pixels`) are one
             object, so that a picture may have fewer than there are dots in it.
+        config: which numbers of the network's config are others then, by the names of their fields.
     """
 
     exemplars: int = 0
     merge_points: bool = False
+    config: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class InferenceConfig:
         calibration_full: the same for counts whose picture is looked at again, mirrored and at another scale.
         counted_by: weights of a counter by example that counts what these find by name (`likewise.predict.named`);
             empty: they count themselves.
-        evaluation: how their published numbers were measured.
+        protocol: which of their network's published protocols they are measured by unless told otherwise
+            (`EvalProtocol`); empty: plainly.
     """
 
     preprocess: Preprocess
@@ -49,7 +55,11 @@ class InferenceConfig:
     calibration: Calibration | None = None
     calibration_full: Calibration | None = None
     counted_by: str = ""
-    evaluation: EvalProtocol = EvalProtocol()
+    protocol: str = ""
+    OLD_FIELDS: ClassVar[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
+        # was written out, by the one network that had any
+        "evaluation": lambda held: {"protocol": "fsc147" if held["merge_points"] else ""}
+    }
 
 
 #: Where the numbers of older versions' flat configs are now, for the ``OLD_FIELDS`` of configs that hold this one.

@@ -124,11 +124,11 @@ def test_the_published_preset_has_the_canvas_and_older_files_and_the_small_one_d
     assert (paper.dots, paper.decoder_std, paper.vector_decay) == ("pixels", 0.005, False)
     assert (lite.dots, lite.decoder_std, lite.vector_decay) == ("exact", None, True)
     assert not lite.inference.preprocess.canvas
-    assert lite.inference.evaluation.exemplars == 0
+    assert (paper.inference.protocol, lite.inference.protocol) == ("fsc147", "")
     old = json.loads(json.dumps(asdict(paper)))
     for name in ("dots", "decoder_std", "vector_decay"):
         del old[name]
-    del old["inference"]["evaluation"], old["inference"]["whole_boxes"], old["inference"]["preprocess"]["canvas"]
+    del old["inference"]["protocol"], old["inference"]["whole_boxes"], old["inference"]["preprocess"]["canvas"]
     before = config_from(Config, old)
     assert (before.dots, before.decoder_std, before.vector_decay) == ("exact", None, True)
     assert not before.inference.preprocess.canvas

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,13 +12,19 @@ from PIL import Image
 
 from likewise import predict
 from likewise.cli import main
+from likewise.data.counting.sample import CountSample
+from likewise.engine.count_eval import evaluate, protocol_of
 from likewise.errors import LikewiseError
+from likewise.inference import EvalProtocol, InferenceConfig
 from likewise.methods.countx import Config as CounTXConfig
 from likewise.methods.countx import CounTX
+from likewise.methods.spdcn import SPDCN
+from likewise.methods.spdcn import Config as SPDCNConfig
 from likewise.methods.vlcounter import Config, VLCounter
 from likewise.nn.clip import ClipConfig
 from likewise.predict import Counter
 from likewise.predict.published_protocol import under_protocol
+from likewise.weights import config_from
 
 CLIP = ClipConfig(192, 16, 32, 4, 2, 32, 2, 2, 32, quick_gelu=True)
 
@@ -53,6 +59,35 @@ def test_countx_has_protocols_too():
     )
     counter = Counter(CounTX(replace(small, stride=32)), "small", device="cpu")
     assert under_protocol(counter, "carpk").model.config.blend == "paper"
+
+
+def test_weights_name_the_protocol_that_they_are_measured_by():
+    torch.manual_seed(7)
+    small = SPDCNConfig(trunk="stem", channels=16, decoder=((16, 1),))
+    counter = Counter(SPDCN(small), "small", device="cpu")
+    boxes = torch.tensor([[4.0, 4, 24, 24], [30, 4, 50, 24], [4, 30, 24, 50], [30, 30, 50, 50]])
+    points = torch.tensor([[10.0, 10], [10.1, 10.1], [40, 10]])
+    shown = torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8)
+    sample = CountSample(shown, points, torch.full((3, 4), torch.nan), boxes, "a.png")
+    plain = counter.using(replace(counter.inference, protocol=""))
+    assert protocol_of(counter) == EvalProtocol(exemplars=3, merge_points=True)
+    assert protocol_of(plain) == EvalProtocol()
+    counted = {
+        each: evaluate(each, [sample]).per_image[0] for each in (counter, plain, under_protocol(plain, "fsc147"))
+    }
+    published, otherwise, told = ((each.count, each.truth) for each in counted.values())
+    assert published == told == (counter.count(shown, boxes[:3].tolist()).count, 2.0)
+    assert otherwise == (counter.count(shown, boxes.tolist()).count, 3.0)
+    with pytest.raises(LikewiseError, match=r"no protocol 'fsc148'.*fsc147"):
+        evaluate(plain.using(replace(plain.inference, protocol="fsc148")), [sample])
+
+
+def test_configs_that_wrote_their_protocol_out_are_read():
+    held = asdict(SPDCNConfig().inference)
+    del held["protocol"]
+    for merge_points, name in ((True, "fsc147"), (False, "")):
+        written = held | {"evaluation": {"exemplars": 3 * merge_points, "merge_points": merge_points}}
+        assert config_from(InferenceConfig, written).protocol == name
 
 
 def test_a_protocol_that_there_is_not_is_refused(counter: Counter):

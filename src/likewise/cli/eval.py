@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from likewise.cli.measured import show
-from likewise.errors import LikewiseError
+from likewise.errors import LikewiseError, nearest
 from likewise.lazy import resolve
 
 #: Task -> what measures it, and the options that are for it alone.
@@ -26,6 +26,11 @@ MEASURES = {
 }
 #: What measures a suite of sets, instead of one set.
 SUITE = ("likewise.cli.eval_suite:measure", ("suite", "trust", "sum"))
+#: Protocols that ask pictures for several things each, of any counter; other protocols are a model's own.
+TESTS = {
+    "pairtally": ("likewise.cli.eval_prompts:measure_pairtally", ("prompts", "sum", "protocol")),
+    "praco": ("likewise.cli.eval_prompts:measure_praco", ("prompts", "sum", "protocol")),
+}
 
 
 def evaluate(
@@ -41,7 +46,7 @@ def evaluate(
     both: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     trust: Literal["fast", "full"] | None = None,
     plain: Annotated[bool, Parameter(name="--sum", negative="", show_default=False)] = False,
-    protocol: str | None = None,
+    protocol: Annotated[Sequence[str], Parameter(negative="", metavar="NAME", show_default=False)] = (),
     suite: Literal["generalisation"] | None = None,
     shots: int | None = None,
     fold: int | None = None,
@@ -64,8 +69,9 @@ def evaluate(
         both: Counting: prompt with exemplars and name at once, where the model takes both.
         trust: Counting: judge by what counting works out anyway, or also by looking twice more. [default: fast]
         plain: Counting: sum the density as it is, where the weights take each clear peak for one thing.
-        protocol: Counting: read pictures as in the published evaluation of a set, fsc147 or carpk, for a model that has
-            one. [default: as the model does anyway]
+        protocol: Counting: as in a published evaluation. fsc147, carpk: as its authors measured the model on that set,
+            where they did. pairtally, praco: does the count follow the prompt? Pictures are asked for each kind that
+            they show, or for what they do not show. Repeat to combine. [default: the model's own]
         suite: Counting: all sets of a suite, in the folders of DATA; limit is of each. generalisation: what was never
             trained on, with template matching beside it.
         shots: Segmenting: examples an episode. [default: 1]
@@ -82,20 +88,19 @@ def evaluate(
         raise LikewiseError(f"--limit {limit}: expected at least 1")
     loaded = load(model)
     given = {"category": category, "exemplars": exemplars, "prompts": prompts, "both": both or None}
-    given |= {"trust": trust, "sum": plain or None, "protocol": protocol}
+    given |= {"trust": trust, "sum": plain or None, "protocol": " ".join(protocol) or None}
     given |= {"shots": shots, "fold": fold, "seed": seed}
     given["suite"] = suite
-    where, own = SUITE if suite and loaded.task == "count" else MEASURES[loaded.task]
+    where, own, whom = _measure(loaded.task, model, suite, protocol)
     for option, value in given.items():
         if value is not None and option not in own:
-            whom = (
-                f"the suite {suite!r}" if own is SUITE[1] else f"a model that is there to {loaded.task}, as {model} is"
-            )
             raise LikewiseError(f"--{option} is not for {whom}")
     if given.pop("sum"):
         loaded = loaded.summed()  # type: ignore[union-attr]  # only counters take the option
-    if asked := given.pop("protocol"):
-        loaded = resolve("likewise.predict.published_protocol:under_protocol")(loaded, asked)
+    del given["protocol"]
+    for asked in protocol:
+        if asked not in TESTS:
+            loaded = resolve("likewise.predict.published_protocol:under_protocol")(loaded, asked)
     chosen = {option: given[option] for option in own if given.get(option) is not None}
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:
         measured = resolve(where)(loaded, data, split=split, limit=limit, progress=advance, **chosen)
@@ -104,6 +109,21 @@ def evaluate(
     else:
         show(measured, f"{model} on {data}{f' ({split})' if split else ''}")
     return 1 if measured.errors else 0
+
+
+def _measure(task: str, model: str, suite: str | None, protocol: Sequence[str]) -> tuple[str, tuple[str, ...], str]:
+    """What measures, which options it takes, and what it is called in the error of another one."""
+    tests = [each for each in protocol if each in TESTS]
+    for each in protocol:
+        if each not in TESTS and (near := nearest(each, TESTS)):
+            raise LikewiseError(f"there is no protocol {each!r}{near}")
+    if task != "count" or not (suite or tests):
+        return *MEASURES[task], f"a model that is there to {task}, as {model} is"
+    if suite:
+        return *SUITE, f"the suite {suite!r}"
+    if len(tests) > 1:
+        raise LikewiseError(f"--protocol {' and '.join(tests)}: expected one of them, which is a test of its own")
+    return *TESTS[tests[0]], f"the protocol {tests[0]!r}"
 
 
 @contextmanager

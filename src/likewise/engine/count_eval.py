@@ -16,8 +16,10 @@ from likewise.data.counting.collate import collate
 from likewise.data.counting.geometry import to_bytes
 from likewise.data.counting.sample import CountSample
 from likewise.errors import LikewiseError
-from likewise.inference import InferenceConfig
+from likewise.inference import EvalProtocol, InferenceConfig
 from likewise.metrics import CountErrors
+from likewise.predict.counter import Counter
+from likewise.predict.published_protocol import find_protocol
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View
 from likewise.types import CountBatch
@@ -138,7 +140,7 @@ def evaluate(
 
     A sample is prompted with its exemplars; where it has none, or the counter takes none, with its name.
     A picture that cannot be read or counted is reported, not fatal. A counter whose published numbers were measured
-    in a way of its own (`likewise.inference.EvalProtocol`) is measured in that way.
+    in a way of its own (`protocol_of`) is measured in that way.
 
     Args:
         counter: what counts.
@@ -169,7 +171,7 @@ def evaluate(
             raise LikewiseError(f"{name} = {value}: expected at least 1")
     if both and not {"exemplars", "text"} <= set(takes(counter)):
         raise LikewiseError(f"both: this counter takes {', '.join(takes(counter))} only")
-    exemplars = exemplars or rules_of(counter).evaluation.exemplars or None
+    exemplars = exemplars or protocol_of(counter).exemplars or None
     total = len(dataset)  # type: ignore[arg-type]  # map-style sets have a length
     total = total if limit is None else min(limit, total)
     counted: list[Counted] = []
@@ -208,14 +210,19 @@ def _counted(
 
 def true_count(counter: Counts, sample: CountSample) -> float:
     """The objects of a sample, as the counter's published numbers were measured."""
-    rules = rules_of(counter)
-    if not rules.evaluation.merge_points or sample.truth is not None or not len(sample.points):
+    if not protocol_of(counter).merge_points or sample.truth is not None or not len(sample.points):
         return sample.count
-    seen = rules.preprocess
+    seen = rules_of(counter).preprocess
     if not seen.canvas or seen.fit is None:
         return float(len(first_in_pixel(sample.points, sample.size)))
     view = View.on_canvas(to_bytes(sample.image), seen.fit, seen.multiple)
     return float(len(first_in_pixel(view.to_view(sample.points.tolist()), (view.height, view.width))))
+
+
+def protocol_of(counter: Counts) -> EvalProtocol:
+    """How a counter is measured: by the protocol that its weights name, or that it was put under; else plainly."""
+    named = rules_of(counter).protocol
+    return find_protocol(counter, named) if named and isinstance(counter, Counter) else EvalProtocol()
 
 
 def rules_of(counter: Counts) -> InferenceConfig:

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from likewise.inference import InferenceConfig
+from likewise.inference import EvalProtocol, InferenceConfig
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.square_view import SquareView
 from likewise.types import PromptBatch
@@ -45,12 +45,12 @@ class CounterModel(Preparable, Protocol):
     Attributes:
         config: has an ``inference``.
         prompts: the kinds of prompt it takes, of "exemplars", "negatives" and "text".
-        protocols: the published evaluations of it, by data set: which numbers of its config are others then.
+        protocols: how its published numbers were measured, by data set.
     """
 
     config: CounterConfig
     prompts: tuple[str, ...]
-    protocols: Mapping[str, Mapping[str, object]]
+    protocols: Mapping[str, EvalProtocol]
 
     @property
     def cell(self) -> int:

@@ -94,7 +94,7 @@ PUBLISHED = (
     Setting("reach", 0.5, _CODE, default(Config, "reach")),
     Setting("dots of the loss", "pixels", _CODE, default(Config, "dots")),
     Setting("exemplars", 3, _PAPER, default(SpdcnFsc147, "exemplars")),
-    Setting("exemplars in evaluation", 3, _PAPER, lambda: Config().inference.evaluation.exemplars),
+    Setting("exemplars in evaluation", 3, _PAPER, lambda: SPDCN.protocols[Config().inference.protocol].exemplars),
 )
 
 

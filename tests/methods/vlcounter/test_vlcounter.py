@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from likewise.errors import LikewiseError
-from likewise.inference import InferenceConfig
+from likewise.inference import EvalProtocol, InferenceConfig
 from likewise.methods import vlcounter
 from likewise.methods.vlcounter import (
     ABLATION,
@@ -228,7 +228,9 @@ def test_carpks_protocol_is_windows_of_one_size_less_the_squares_that_hold_too_m
     double = sum(float(square) > 1.224 for square in squares)
     assert 0 < double < len(squares)
     assert float(model.count(image, text).sum()) == pytest.approx(float(whole.sum()) - double, rel=1e-3)
-    assert VLCounter.protocols["carpk"] == {"blend": "paper", "size": (384, 683), "square_limit": 1.224}
+    assert VLCounter.protocols["carpk"] == EvalProtocol(
+        config={"blend": "paper", "size": (384, 683), "square_limit": 1.224}
+    )
     with pytest.raises(LikewiseError, match="at least a window"):
         replace(SMALL, size=(32, 100))
 

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
-from likewise.inference import FLAT_FIELDS, InferenceConfig
+from likewise.inference import FLAT_FIELDS, EvalProtocol, InferenceConfig
 from likewise.methods.countx.decoder import DoublingDecoder, doubled
 from likewise.methods.countx.interaction import EPS, InteractionLayer, sincos_positions
 from likewise.nn.clip import CLIP_MEAN, CLIP_STD, Clip, ClipConfig, as_map, clip_state, load_published
@@ -120,10 +120,9 @@ class CounTX(nn.Module):
     method = "countx"
     task = "count"
     prompts = ("text",)
-    #: What of `Config` the published evaluation of a set has otherwise.
-    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "fsc147": {"blend": "paper"},
-        "carpk": {"blend": "paper"},
+    protocols: ClassVar[Mapping[str, EvalProtocol]] = {
+        "fsc147": EvalProtocol(config={"blend": "paper"}),
+        "carpk": EvalProtocol(config={"blend": "paper"}),
     }
 
     def __init__(self, config: Config) -> None:

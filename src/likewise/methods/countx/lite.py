@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
-from likewise.inference import FLAT_FIELDS, InferenceConfig
+from likewise.inference import FLAT_FIELDS, EvalProtocol, InferenceConfig
 from likewise.methods.countx import PAPER
 from likewise.methods.countx.decoder import DoublingDecoder
 from likewise.methods.countx.interaction import EPS, InteractionLayer
@@ -131,7 +131,7 @@ class CounTXLite(nn.Module):
     method = "countx-lite"
     task = "count"
     prompts = ("text",)
-    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    protocols: ClassVar[Mapping[str, EvalProtocol]] = {}
 
     def __init__(self, config: Config) -> None:
         super().__init__()

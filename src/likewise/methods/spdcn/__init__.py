@@ -118,7 +118,7 @@ class Config:
                 mean=(0.5635, 0.5066, 0.4591), std=(0.2839, 0.2805, 0.3042), fit=(384, 576), canvas=True, tile=0
             ),
             whole_boxes=True,
-            evaluation=EvalProtocol(exemplars=3, merge_points=True),
+            protocol="fsc147",
         )
     )
     OLD_FIELDS: ClassVar[OldFields] = FLAT_FIELDS
@@ -141,7 +141,7 @@ class SPDCN(nn.Module):
     method = "spdcn"
     task = "count"
     prompts: tuple[str, ...] = ("exemplars",)
-    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    protocols: ClassVar[Mapping[str, EvalProtocol]] = {"fsc147": EvalProtocol(exemplars=3, merge_points=True)}
     stride = STRIDE
 
     def __init__(self, config: Config) -> None:

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
-from likewise.inference import FLAT_FIELDS, InferenceConfig
+from likewise.inference import FLAT_FIELDS, EvalProtocol, InferenceConfig
 from likewise.methods.vlcounter.decoder import Decoder
 from likewise.methods.vlcounter.prompts import sentences
 from likewise.methods.vlcounter.rank_loss import rank_loss
@@ -184,10 +184,9 @@ class VLCounter(nn.Module):
     method = "vlcounter"
     task = "count"
     prompts = ("text",)
-    #: What of `Config` the published evaluation of a set has otherwise.
-    protocols: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "fsc147": {"blend": "paper"},
-        "carpk": {"blend": "paper", "size": (384, 683), "square_limit": 1.224},
+    protocols: ClassVar[Mapping[str, EvalProtocol]] = {
+        "fsc147": EvalProtocol(config={"blend": "paper"}),
+        "carpk": EvalProtocol(config={"blend": "paper", "size": (384, 683), "square_limit": 1.224}),
     }
 
     def __init__(self, config: Config) -> None:
