@@ -108,6 +108,17 @@ class PromptBatch:
     negatives: tuple[Tensor, ...] | None = None
     text: tuple[str, ...] | None = None
 
+    def texts(self, pictures: int) -> tuple[str, ...]:
+        """The names, of so many pictures.
+
+        Raises:
+            LikewiseError: there are none, or not as many.
+        """
+        if self.text is None or len(self.text) != pictures:
+            told = "none" if self.text is None else len(self.text)
+            raise LikewiseError(f"every picture needs a text, such as 'strawberries'; got {told} for {pictures}")
+        return self.text
+
     def to(self, device: Any, **kwargs: Any) -> PromptBatch:
         """The same prompts with every tensor on ``device``."""
         return replace(

@@ -17,30 +17,14 @@ from likewise.app.export import to_csv, to_format
 from likewise.app.project import Project
 from likewise.data.counting.folder import CountingFolder
 from likewise.errors import LikewiseError
-from likewise.ops.run_lengths import encode_rle
 from likewise.types import Task
 
 from .conftest import BOXES, coins, encoded
 
-PICTURE: dict[str, Any] = {
-    "name": "a2.png",
-    "width": 180,
-    "height": 130,
-    "exemplars": BOXES,
-    "prediction": {
-        "model": "spdcn-lite",
-        "count": 3.4,
-        "low": 2.5,
-        "high": 5.0,
-        "points": [[20, 20], [60, 20], [100, 50]],
-        "scores": [0.9, 0.8, 0.7],
-        "seconds": 0.25,
-    },
-    "added": [[150, 100], [10.5, 100]],
-    "removed": [[60, 20], [1, 1]],
-}
-BY_NAME = {**PICTURE, "name": "b, with a comma.png", "exemplars": [], "text": "shells", "added": [], "removed": []}
-UNCOUNTED = {"name": "c.png", "width": 10, "height": 10, "exemplars": BOXES}
+#: Pictures of a project: counted by example and by name, not yet, and with masks.
+MADE_UP = json.loads((Path(__file__).parents[1] / "made_up_project.json").read_text(encoding="utf-8"))
+COUNTED, BY_NAME, UNCOUNTED = (MADE_UP[name] for name in ("counted", "by_name", "uncounted"))
+FOUND, NOTHING = MADE_UP["found"], MADE_UP["nothing"]
 
 
 def to_coco(project: Project, task: Task) -> dict[str, Any]:
@@ -50,7 +34,7 @@ def to_coco(project: Project, task: Task) -> dict[str, Any]:
 
 @pytest.fixture
 def project() -> Project:
-    return Project.model_validate({"format": 1, "saved": "2026", "pictures": [PICTURE, BY_NAME, UNCOUNTED]})
+    return Project.model_validate({"format": 1, "saved": "2026", "pictures": [COUNTED, BY_NAME, UNCOUNTED]})
 
 
 def test_prediction_and_corrections_are_kept_apart_in_the_table(project: Project) -> None:
@@ -95,25 +79,12 @@ def test_areas_and_labels_have_tables_of_their_own() -> None:
 
 MASK = np.zeros((10, 12), dtype=bool)
 MASK[2:5, 1:4] = MASK[6:9, 8:11] = True
-FOUND = {
-    "name": "found.png",
-    "width": 12,
-    "height": 10,
-    "segmented": {
-        "model": "fwb-lite",
-        "area": MASK.mean(),
-        "boxes": [[1, 2, 4, 5], [8, 6, 11, 9]],
-        "segmentation": encode_rle(MASK, compressed=True),
-    },
-}
 BRUSHED = {
     "name": "brushed.png",
     "width": 60,
     "height": 40,
     "strokes": [{"points": [[10, 10], [40, 10]], "width": 8}, {"points": [[40, 10]], "width": 8, "erase": True}],
 }
-NOTHING = {**FOUND, "name": "nothing.png"}
-NOTHING["segmented"] = {"model": "fwb-lite", "area": 0, "segmentation": {"size": [10, 12], "counts": "h3"}}
 
 
 def masks_project(*pictures: dict[str, Any]) -> Project:
@@ -210,7 +181,7 @@ def test_coco_keeps_the_rules_and_says_who_put_a_point(project: Project) -> None
     assert [image["count"] for image in found["images"]] == [4.4, 3.4]
     assert found["images"][0]["predicted"] == 3.4
     own = [note for note in found["annotations"] if note["image_id"] == 1]
-    assert [note["point"] for note in own] == [[20, 20], [100, 50], [150, 100], [10.5, 100]]
+    assert [note["point"] for note in own] == [[20, 20], [100.12, 50], [150, 100], [10.5, 100]]
     assert [note["attributes"]["by"] for note in own] == ["model", "model", "hand", "hand"]
     assert [c["name"] for c in found["categories"]] == ["object", "shells"]
 
@@ -251,8 +222,8 @@ def test_a_corrected_project_is_a_counting_data_set(project: Project, tmp_path: 
     (tmp_path / "a2.png").write_bytes(encoded(coins()))
     (tmp_path / "annotations.json").write_text(json.dumps(to_coco(only, "count")))
     sample = CountingFolder(tmp_path)[0]
-    assert sample.exemplars.tolist() == BOXES
-    assert sample.points.tolist() == [[20, 20], [100, 50], [150, 100], [10.5, 100]]
+    assert sample.exemplars.tolist() == COUNTED["exemplars"]
+    np.testing.assert_allclose(sample.points, [[20, 20], [100.12, 50], [150, 100], [10.5, 100]])
 
 
 def test_the_api_exports_the_same(client: TestClient, project: Project) -> None:

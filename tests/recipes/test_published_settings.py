@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +76,32 @@ def test_fwbs_rates_crops_and_the_presets_way():
     config = FwbBenchmark(data=Path("VOC"))
     assert config.weight_decay == 1e-4
     assert [config.rate(step) for step in (0, 5000, 9999)] == pytest.approx([1, 0.5**0.9, 1e-4**0.9])
-    assert crop_of(config) == EpisodeCrop(size=512, scale=None)
+    colour = (124, 116, 104)  # 255 x (0.485, 0.456, 0.406), which the network sees as about 0
+    assert crop_of(config) == EpisodeCrop(512, scale=None, mirror=False, least=0.0, outside=colour, centred=True)
     for name in ("fwb", "fwb-vgg16"):
         numbers = preset(name).config
         assert (numbers.support_gradient, numbers.unlabelled, numbers.shots) == (False, "background", "sum")
+        assert numbers.norms == "batch"
 
 
-def test_a_published_crop_is_the_picture_itself_on_black_labelled_255():
+@pytest.mark.parametrize("size", [(20, 30), (21, 29), (39, 40), (20, 40)])
+def test_a_published_crop_has_small_pictures_in_its_middle_on_their_mean_colour(size):
+    height, width = size
+    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
+    mask = (torch.rand(size) < 0.3).to(torch.uint8)
+    crop = replace(crop_of(FwbBenchmark(data=Path("VOC"))), size=40)
+    seen, label = cropped(image, mask, crop, np.random.default_rng(0), example=True)
+    top, left = (1 + 40 - height) // 2, (1 + 40 - width) // 2  # as ZeroPad2d pads on every side, before the crop
+    assert torch.equal(seen[:, top : top + height, left : left + width], image)
+    assert torch.equal(label[top : top + height, left : left + width], mask)
+    assert int((label == 255).sum()) == 40 * 40 - height * width
+    outside = seen.permute(1, 2, 0)[label == 255]
+    assert bool((outside == torch.tensor([124, 116, 104])).all())
+    means, stds = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    assert float(((torch.tensor([124, 116, 104]) / 255 - means) / stds).abs().max()) < 0.01
+
+
+def test_a_crop_without_a_colour_is_the_picture_itself_on_black_labelled_255():
     image = torch.randint(1, 256, (3, 20, 30), dtype=torch.uint8)
     mask = (torch.rand(20, 30) < 0.3).to(torch.uint8)
     crop = EpisodeCrop(size=40, scale=None, mirror=False)

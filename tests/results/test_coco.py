@@ -14,7 +14,6 @@ import pytest
 from likewise.app.export import to_format
 from likewise.app.project import Project
 from likewise.errors import LikewiseError
-from likewise.ops.run_lengths import encode_rle
 from likewise.results import CountResult, SegmentResult
 from likewise.results.coco import CocoDataset
 from likewise.results.formats import FORMATS, format_of, format_suffix
@@ -22,48 +21,19 @@ from likewise.scenes import SceneConfig, write_scenes
 from likewise.types import Prompt
 
 EXPECTED = json.loads((Path(__file__).parent / "expected" / "coco.json").read_text(encoding="utf-8"))
-BOXES = [[12, 10, 29, 30], [50.5, 12, 70, 31]]
-COUNTED = {
-    "name": "a2.png",
-    "width": 180,
-    "height": 130,
-    "exemplars": BOXES,
-    "prediction": {
-        "model": "spdcn-lite",
-        "count": 3.4,
-        "low": 2.5,
-        "high": 5.0,
-        "points": [[20, 20], [60, 20], [100.123, 50]],
-        "scores": [0.9, 0.8, 0.7],
-        "seconds": 0.25,
-    },
-    "added": [[150, 100], [10.5, 100]],
-    "removed": [[60, 20], [1, 1]],
-}
-BY_NAME = {**COUNTED, "name": "b, with a comma.png", "exemplars": [], "text": "shells", "added": [], "removed": []}
+#: Pictures of a project: counted by example and by name, not yet, and with masks.
+MADE_UP = json.loads((Path(__file__).parents[1] / "made_up_project.json").read_text(encoding="utf-8"))
+COUNTED, BY_NAME, UNCOUNTED = (MADE_UP[name] for name in ("counted", "by_name", "uncounted"))
+FOUND, NOTHING = MADE_UP["found"], MADE_UP["nothing"]
 BY_HAND = {"name": "hand.png", "width": 40, "height": 30, "added": [[1, 1]]}
-UNCOUNTED = {"name": "c.png", "width": 10, "height": 10, "exemplars": BOXES}
 MASK = np.zeros((10, 12), dtype=bool)
 MASK[2:5, 1:4] = MASK[6:9, 8:11] = True
-FOUND: dict[str, Any] = {
-    "name": "found.png",
-    "width": 12,
-    "height": 10,
-    "segmented": {
-        "model": "fwb-lite",
-        "area": MASK.mean(),
-        "boxes": [[1, 2, 4, 5], [8, 6, 11, 9]],
-        "segmentation": encode_rle(MASK, compressed=True),
-    },
-}
 BRUSHED = {
     "name": "brushed.png",
     "width": 60,
     "height": 40,
     "strokes": [{"points": [[10, 10], [40, 10]], "width": 8}],
 }
-NOTHING = {**FOUND, "name": "nothing.png"}
-NOTHING["segmented"] = {"model": "fwb-lite", "area": 0, "segmentation": {"size": [10, 12], "counts": "h3"}}
 
 
 def counted(**changes: Any) -> CountResult:

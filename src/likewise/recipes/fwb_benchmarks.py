@@ -36,7 +36,8 @@ class FwbBenchmark(TrainConfig):
         out: the run's folder.
         pretrained: start the trunk from torchvision's ImageNet weights, downloaded on first use; without them the
             network starts from nothing, which is not what was published.
-        crop_size: side of the training crops: of pictures in their own size, black where those are smaller.
+        crop_size: side of the training crops: of pictures in their own size, in the middle of their mean colour where
+            those are smaller.
     """
 
     data: Path
@@ -57,8 +58,10 @@ class FwbBenchmark(TrainConfig):
 
 
 def crop_of(config: FwbBenchmark) -> EpisodeCrop:
-    """How training crops are cut: padded, and never rescaled."""
-    return EpisodeCrop(size=config.crop_size, scale=None)
+    """How training crops are cut: padded, and neither rescaled nor mirrored; of an example a pixel is enough."""
+    mean = Config().preprocess.mean
+    colour = (round(255 * mean[0]), round(255 * mean[1]), round(255 * mean[2]))  # 0 for the network
+    return EpisodeCrop(size=config.crop_size, scale=None, mirror=False, least=0.0, outside=colour, centred=True)
 
 
 _PAPER, _CODE = "Nguyen & Todorovic, ICCV 2019", "the authors' repository"
@@ -74,6 +77,21 @@ PUBLISHED = (
     Setting("iterations", 10_000, _PAPER, default(FwbBenchmark, "steps")),
     Setting("pixels a crop's side", 512, _PAPER, default(FwbBenchmark, "crop_size")),
     Setting("crops' scale", None, _CODE, lambda: crop_of(FwbBenchmark(data=Path())).scale),
+    Setting(
+        name="crops mirrored",
+        published=False,
+        source="pascal.py, coco.py",
+        ours=lambda: crop_of(FwbBenchmark(data=Path())).mirror,
+    ),
+    Setting(
+        name="smaller pictures in the crop's middle",
+        published=True,
+        source="utils.py",
+        ours=lambda: crop_of(FwbBenchmark(data=Path())).centred,
+    ),
+    Setting("colour round them", (124, 116, 104), "utils.py", lambda: crop_of(FwbBenchmark(data=Path())).outside),
+    Setting("momentum", 0.9, "main_official.py", default(FwbBenchmark, "momentum")),
+    Setting("batch norms", "batch", "train_official.sh, which has no --freeze_bn", lambda: Config().norms),
     Setting("pixels labelled 255", "background", _CODE, lambda: Config().unlabelled),
     Setting(
         name="gradient by way of the support",
@@ -81,7 +99,8 @@ PUBLISHED = (
         source="few_shot_model.py, forward_train",
         ours=lambda: Config().support_gradient,
     ),
-    Setting("standard deviation of the head's weights", 0.042, _CODE, lambda: Config().head_std),
+    Setting("standard deviation of the head's first weights", 0.042, _CODE, lambda: Config().head_std),
+    Setting("standard deviation of its last weights", 1.0, _CODE, lambda: Config().logit_std),
     Setting("shots", "sum", _CODE, lambda: Config().shots),
     Setting("steps of boosting", 10, _PAPER, lambda: Config().boosting),
     Setting("rate of boosting", 1e-2, _PAPER, lambda: Config().boosting_lr),
@@ -103,8 +122,7 @@ def fwb_pascal5i(config: FwbBenchmark) -> Path:
     Score: published mean IoU over the folds 56.2 with one shot, 59.9 with five (ResNet-101), with experts weighed by
     the query's own truth.
 
-    What was published and what this does: likewise train fwb-pascal5i --published, and docs/methods/fwb.md. Momentum
-    0.9, mirrored crops, and that an example's crop shows a quarter of the thing are this recipe's.
+    What was published and what this does: likewise train fwb-pascal5i --published, and docs/methods/fwb.md.
     """
     return _train(config, Pascal5i(config.data, "train", config.fold, "base"))
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from likewise import registry
 from likewise.errors import LikewiseError
-from likewise.methods.fwb import Config
+from likewise.methods.fwb import FWB, Config
 from likewise.methods.fwb.support import Prototype
 from likewise.types import SegmentBatch, SupportBatch
 from likewise.weights import config_from, read_checkpoint
@@ -133,12 +133,32 @@ def test_every_parameter_has_a_gradient_and_the_loss_names_its_terms(segmenter):
     assert sorted(held) == sorted(id(p) for p in segmenter.parameters() if p.requires_grad)
 
 
-def test_training_leaves_the_norms_statistics_alone():
-    model = built("fwb-vgg16").train()
+def test_fixed_norms_keep_their_statistics_in_training():
+    model = FWB(replace(registry.preset("fwb-vgg16").config, norms="fixed")).train()
     before = {name: b.clone() for name, b in model.named_buffers()}
     model(scene((48, 56))[None], support(shots((48, 56))))
     assert before
     assert all(torch.equal(before[name], b) for name, b in model.named_buffers())
+
+
+@pytest.mark.parametrize(("name", "share"), [("fwb-vgg16", 0.1), ("fwb", 0.05)])
+def test_norms_follow_the_queries_and_read_the_support_with_what_they_have_then(name, share):
+    model = built(name).train()
+    query, examples = scene((48, 56))[None], support(shots((48, 56)))
+    first, inner = (model.trunk.early[0], model.trunk.early[1]) if name == "fwb-vgg16" else (
+        model.trunk.early.conv1, model.trunk.early.bn1)  # fmt: skip
+    before = inner.running_mean.clone()
+    seen = first(model.config.preprocess.normalised(query)).detach().mean((0, 2, 3))
+    output = model(query, examples)
+    torch.testing.assert_close(inner.running_mean, (1 - share) * before + share * seen)
+    assert int(inner.num_batches_tracked) == 1  # the support leaves nothing behind
+    (again,) = model.describe(examples)
+    (steady,) = model.eval().trunk(model.config.preprocess.normalised(torch.stack(examples.images[0])))[1].split(1)
+    mask = F.interpolate(examples.masks[0][0][None, None].float(), steady.shape[2:]).bool()[0, 0]
+    inside = steady[0][:, mask].mean(1)
+    weights = F.normalize(inside - steady[0][:, ~mask].mean(1), dim=0)
+    torch.testing.assert_close(next(again.parts())[0][0], (inside * weights).detach(), rtol=1e-4, atol=1e-5)
+    assert bool(output.isfinite().all())
 
 
 def test_the_loss_passes_over_unlabelled_pixels(lite):

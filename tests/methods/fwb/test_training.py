@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from likewise.methods.fwb import FWB, Config
 from likewise.recipes.fwb_benchmarks import FwbBenchmark
+from likewise.registry import preset
 from likewise.types import SegmentBatch, SupportBatch
 
 SIDE = 48
@@ -24,8 +25,16 @@ SIDE = 48
 RATE, POWER, DECAY, MOMENTUM = 7e-3, 0.9, 1e-4, 0.9
 
 
-def published_logits(net: FWB, query: Tensor, images: list[Tensor], masks: list[Tensor]) -> Tensor:
-    """(2, H, W) for one query (3, H, W); f and phi are sums over the shots, as in the authors' code."""
+def norms_train(net: FWB, *, on: bool) -> None:
+    """Whether batch norms go by the batch, and follow it, or by what they know."""
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.training = on
+
+
+def published_logits(net: FWB, low: Tensor, deep: Tensor, images: list[Tensor], masks: list[Tensor]) -> Tensor:
+    """(2, H, W) for a query as seen (1, C, h, w); f and phi are sums over the shots, as in the authors' code."""
+    query_deep = deep
     with torch.no_grad():
         f, phi = 0.0, 0.0
         for image, mask in zip(images, masks, strict=True):
@@ -34,15 +43,13 @@ def published_logits(net: FWB, query: Tensor, images: list[Tensor], masks: list[
             inside, outside = deep[:, small].mean(1), deep[:, ~small].mean(1)
             f, phi = f + inside, phi + inside - outside
         r = phi / phi.norm()
-    low = net.trunk.early(query[None])
-    deep = net.trunk.late(low)
-    alike = F.cosine_similarity(deep * r[:, None, None], (f * r)[None, :, None, None], dim=1).relu()[:, None]
+    alike = F.cosine_similarity(query_deep * r[:, None, None], (f * r)[None, :, None, None], dim=1).relu()[:, None]
     alike = F.interpolate(alike, low.shape[2:], mode="bilinear", align_corners=True)
     alike = alike / alike.max()
     first, _, second = net.head
     hidden = F.conv2d(low * alike, first.weight, first.bias, padding=1).relu()
     return F.interpolate(
-        F.conv2d(hidden, second.weight, second.bias), query.shape[1:], mode="bilinear", align_corners=True
+        F.conv2d(hidden, second.weight, second.bias), images[0].shape[1:], mode="bilinear", align_corners=True
     )[0]
 
 
@@ -74,8 +81,15 @@ def test_three_steps_are_the_published_ones(shots):
         loss.backward()
         optimizer.step()
         schedule.step()
+        norms_train(plain, on=True)  # for the queries of the batch together, before the support is read
+        low = plain.trunk.early(normal[:, 0])
+        deep = plain.trunk.late(low)
+        norms_train(plain, on=False)
         logits = torch.stack(
-            [published_logits(plain, p[0], list(p[1:]), list(m)) for p, m in zip(normal, masks, strict=True)]
+            [
+                published_logits(plain, low[i : i + 1], deep[i : i + 1], list(normal[i, 1:]), list(masks[i]))
+                for i in range(len(normal))
+            ]
         )
         expected = F.cross_entropy(logits, truth.where(truth != 255, 0))  # 255 is background
         torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)
@@ -87,11 +101,18 @@ def test_three_steps_are_the_published_ones(shots):
             moved, wanted = p.detach() - start[name], named[name].detach() - start[name]
             assert float(wanted.abs().sum()) > 0, name
             torch.testing.assert_close(moved, wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()), msg=name)
+        for (name, held), (_, wanted) in zip(model.named_buffers(), plain.named_buffers(), strict=True):
+            torch.testing.assert_close(held, wanted, rtol=1e-5, atol=1e-8, msg=name)
 
 
 def test_the_heads_weights_begin_as_published():
     torch.manual_seed(0)
-    first, _, _ = FWB(Config(trunk="vgg16")).head
+    first, _, last = FWB(Config(trunk="vgg16")).head
+    assert float(last.weight.detach().std()) == pytest.approx(1.0, rel=0.15)
+    torch.manual_seed(0)
+    vgg = [part.weight.detach() for part in preset("fwb-vgg16").build().head if isinstance(part, torch.nn.Conv2d)]
+    # torch's own, which is uniform up to 1 / sqrt(inputs)
+    assert [float(w.abs().max() * w[0].numel() ** 0.5) for w in vgg] == pytest.approx([1, 1], rel=0.03)
     weight = first.weight.detach()
     assert float(weight.std()) == pytest.approx(0.042, rel=0.02)
     assert float(weight.mean()) == pytest.approx(0, abs=1e-3)

@@ -2,7 +2,7 @@
 
 Convention
 ----------
-An `EpisodeCrops` sample is in network pixels; a crop that reaches beyond its picture is black there, labelled 255.
+An `EpisodeCrops` sample is in network pixels; what a crop has beyond its picture is of one colour, labelled 255.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ class EpisodeCrop:
             their size.
         mirror: whether half of the crops are mirrored.
         least: an example's crop shows at least this share of the thing, and at least one pixel.
+        outside: the colour beyond the picture.
+        centred: whether a picture that is smaller than the crop lies in its middle, or anywhere.
     """
 
     size: int = 512
     scale: tuple[float, float] | None = (1.0, 1.5)
     mirror: bool = True
     least: float = 0.25
+    outside: tuple[int, int, int] = (0, 0, 0)
+    centred: bool = False
 
 
 class EpisodeCrops(Dataset[Episode]):
@@ -72,7 +76,7 @@ def cropped(
     if crop.scale is not None:
         image, mask = _scaled(image, mask, crop.size * rng.uniform(*crop.scale) / max(image.shape[1:]))
     corner = _corner(mask, crop, rng, example=example)
-    picture, label = _window(image, *corner, crop.size, 0), _window(mask[None], *corner, crop.size, IGNORED)[0]
+    picture, label = _window(image, *corner, crop.size, crop.outside), _label(mask, *corner, crop.size, IGNORED)
     if crop.mirror and rng.random() < 0.5:
         return picture.flip(2), label.flip(1)
     return picture, label
@@ -87,13 +91,15 @@ def _scaled(image: Tensor, mask: Tensor, factor: float) -> tuple[Tensor, Tensor]
 def _corner(mask: Tensor, crop: EpisodeCrop, rng: np.random.Generator, *, example: bool) -> tuple[int, int]:
     """Row and column of the crop's first pixel; a picture narrower than the crop lies anywhere in it."""
     spans = [sorted((0, side - crop.size)) for side in mask.shape]
+    if crop.centred:
+        spans = [[(low + high) // 2] * 2 if low < 0 else [low, high] for low, high in spans]
     wanted = max(1.0, crop.least * float((mask == 1).sum()))
     corners = [(int(rng.integers(*_ends(spans[0]))), int(rng.integers(*_ends(spans[1])))) for _ in range(TRIES)]
     rows, columns = torch.nonzero(mask == 1, as_tuple=True)
     if not example or not len(rows):
         return corners[0]
     for top, left in corners:
-        if float((_window(mask[None], top, left, crop.size, 0) == 1).sum()) >= wanted:
+        if float((_label(mask, top, left, crop.size, 0) == 1).sum()) >= wanted:
             return top, left
     middle = int(rng.integers(len(rows)))
     pair = (int(rows[middle]), int(columns[middle]))
@@ -105,9 +111,14 @@ def _ends(span: list[int]) -> tuple[int, int]:
     return span[0], span[1] + 1
 
 
-def _window(values: Tensor, top: int, left: int, size: int, outside: int) -> Tensor:
-    """A square (C, size, size) of (C, H, W) that may reach beyond it."""
-    window = values.new_full((len(values), size, size), outside)
+def _label(mask: Tensor, top: int, left: int, size: int, outside: int) -> Tensor:
+    """A square (size, size) of a mask (H, W)."""
+    return _window(mask[None], top, left, size, (outside,))[0]
+
+
+def _window(values: Tensor, top: int, left: int, size: int, outside: tuple[int, ...]) -> Tensor:
+    """A square (C, size, size) of (C, H, W) that may reach beyond it, where it has a value a channel."""
+    window = values.new_tensor(outside)[:, None, None].repeat(1, size, size)
     y0, x0 = max(top, 0), max(left, 0)
     y1, x1 = min(top + size, values.shape[1]), min(left + size, values.shape[2])
     window[:, y0 - top : y1 - top, x0 - left : x1 - left] = values[:, y0:y1, x0:x1]

@@ -155,9 +155,7 @@ class CounTX(nn.Module):
         Raises:
             LikewiseError: a picture without a text, or one too long for CLIP.
         """
-        if prompt.text is None or len(prompt.text) != image.shape[0]:
-            raise LikewiseError("CounTX counts by name: every picture needs a text, such as 'strawberries'")
-        return self.count(image, self.encode(prompt.text))
+        return self.count(image, self.encode(prompt.texts(image.shape[0])))
 
     def check(self, text: str) -> None:
         """See that a text can be counted by, before a picture is looked at.

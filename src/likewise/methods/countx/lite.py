@@ -166,9 +166,7 @@ class CounTXLite(nn.Module):
         Raises:
             LikewiseError: a picture without a text, or one without a known word.
         """
-        if prompt.text is None or len(prompt.text) != image.shape[0]:
-            raise LikewiseError("CounTX counts by name: every picture needs a text, such as 'strawberries'")
-        return self._counted(image, self.encode(prompt.text))
+        return self._counted(image, self.encode(prompt.texts(image.shape[0])))
 
     def check(self, text: str) -> None:
         """See that a text can be counted by, before a picture is looked at.

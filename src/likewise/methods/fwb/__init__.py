@@ -5,7 +5,7 @@ Authors' code: BSD-3 (nothing of it is used here); their checkpoints are loaded 
 Licence of this code: Apache-2.0.
 
 Deviations: an expert is weighed by the support pictures alone (the authors' evaluation script weighs it by the query's
-own truth, which nobody has outside of an evaluation); norms keep their ImageNet statistics in training; a support mask
+own truth, which nobody has outside of an evaluation); a support mask
 without background leaves every channel as relevant as any other, one too small for the grid counts by the share of
 cells it covers, an empty one is refused. ``fwb-lite`` is the same network on MobileNetV2 with other numbers. What is as
 published and what is not: docs/methods/fwb.md.
@@ -30,7 +30,7 @@ from likewise.methods.fwb.boosting import Margin, boost
 from likewise.methods.fwb.gated_conv import GatedConv
 from likewise.methods.fwb.prototypes import directions, inside_and_outside, relevance, resemblance
 from likewise.methods.fwb.support import Levels, Prototype, check_support, joined
-from likewise.methods.fwb.trunk import DilatedName, DilatedTrunk, trunk_keys
+from likewise.methods.fwb.trunk import DilatedName, DilatedTrunk, Norms, trunk_keys
 from likewise.preprocess.rules import Preprocess
 from likewise.types import SegmentBatch, SupportBatch
 from likewise.weights import Preset, WeightCard
@@ -66,7 +66,9 @@ class Config:
         unlabelled: in training, pixels labelled 255 count as "background", as published, or are "ignored".
         support_gradient: in training, the trunk also learns by way of the support. False, as published: support
             pictures are read without gradient and in eval mode, and the trunk learns from the query alone.
-        head_std: standard deviation of the head's weights before training; 0: torch's own start.
+        norms: in training, batch norms go by the queries' statistics ("batch", as published) or keep theirs ("fixed").
+        head_std: standard deviation of the weights of the head's first convolution before training, and ...
+        logit_std: ... of its last one; 0: torch's own start.
         trunk_rate: the trunk learns at this share of the learning rate; 0: it stays as it is.
         preprocess: how pictures become inputs.
     """
@@ -85,7 +87,9 @@ class Config:
     overlap_weight: float = 0.0
     unlabelled: Literal["background", "ignored"] = field(default="background", metadata={"absent": "ignored"})
     support_gradient: bool = field(default=False, metadata={"absent": True})
+    norms: Norms = field(default="batch", metadata={"absent": "fixed"})
     head_std: float = 0.042
+    logit_std: float = field(default=1.0, metadata={"absent": 0.0})
     trunk_rate: float = 1.0
     preprocess: Preprocess = field(default=Preprocess(fit=(1024, 1024), multiple=1, tile=0))
 
@@ -107,7 +111,7 @@ class FWB(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.trunk = DilatedTrunk(config.trunk)
+        self.trunk = DilatedTrunk(config.trunk, config.norms)
         early, late = self.trunk.channels
         self.projection = nn.Conv2d(late, config.projection, 1) if config.projection else None
         self.head = nn.Sequential(
@@ -115,9 +119,9 @@ class FWB(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(config.hidden, 2, 1),
         )
-        for part in self.head:
-            if config.head_std and isinstance(part, nn.Conv2d):
-                nn.init.normal_(part.weight, std=config.head_std)
+        for part, std in ((self.head[0], config.head_std), (self.head[2], config.logit_std)):
+            if std:
+                nn.init.normal_(part.weight, std=std)
         if not config.trunk_rate:
             self.trunk.requires_grad_(requires_grad=False)
 
@@ -136,10 +140,9 @@ class FWB(nn.Module):
         """
         if len(support) != len(image):
             raise LikewiseError(f"{len(image)} queries came with {len(support)} supports; expected one each")
+        queries = self.look(image)  # before the support, which is read with the statistics that these leave behind
         prototypes = self.describe(support)
-        return torch.stack(
-            [self.answer(seen, prototype) for seen, prototype in zip(self.look(image), prototypes, strict=True)]
-        )
+        return torch.stack([self.answer(seen, each) for seen, each in zip(queries, prototypes, strict=True)])
 
     def look(self, images: Sequence[Tensor] | Tensor) -> list[Levels]:
         """What the trunk sees in pictures (3, H, W), RGB in [0, 1]; those of one size go through it together."""
@@ -334,7 +337,7 @@ FWB_PAPER = Preset(
 FWB_VGG16 = Preset(
     name="fwb-vgg16",
     model=FWB,
-    config=Config(trunk="vgg16"),
+    config=Config(trunk="vgg16", head_std=0.0, logit_std=0.0),
     card=WeightCard(
         licence="not bundled; the authors' code is BSD-3, their checkpoints state none",
         data="PASCAL-5i, three of its four folds",
@@ -361,7 +364,9 @@ FWB_LITE = Preset(
         overlap_weight=3.0,
         unlabelled="ignored",
         support_gradient=True,
+        norms="fixed",
         head_std=0.0,
+        logit_std=0.0,
         # weights that ship have every layer trained, the trunk too (a rule of the project: keep it above 0)
         trunk_rate=0.1,
         preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(320, 320), multiple=1, tile=0),

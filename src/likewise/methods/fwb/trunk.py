@@ -19,24 +19,26 @@ from torchvision.models.vgg import cfgs, make_layers
 from likewise.nn.trunks import load_mobilenetv2, mobilenetv2_stages
 
 DilatedName = Literal["resnet101", "vgg16", "mobilenetv2"]
+Norms = Literal["batch", "fixed"]
 
 #: The first layer of VGG's ``features`` behind the second pooling, and the last that is used.
 VGG_CUT, VGG_END = 14, 42
+#: Share of each batch in the statistics that ResNet's norms keep, as published; VGG's is torch's own, 0.1.
+RESNET_MOMENTUM = 0.05
 
 
 class DilatedTrunk(nn.Module):
     """A picture as early features at stride 4 and deep, signed ones at stride 8.
 
-    Batch norms keep their statistics in training: episodes are few and crops alike.
-
     Args:
         name: "resnet101" and "vgg16" (with batch norm) under torchvision's names for their parts; "mobilenetv2" with
             its norms folded, whose deep features are those of its last three stages side by side.
+        norms: whether batch norms train on each batch's statistics, and follow them, or keep theirs.
     """
 
-    def __init__(self, name: DilatedName) -> None:
+    def __init__(self, name: DilatedName, norms: Norms = "batch") -> None:
         super().__init__()
-        self.name = name
+        self.name, self.norms = name, norms
         make = {"resnet101": _resnet101, "vgg16": _vgg16, "mobilenetv2": _mobilenetv2}[name]
         parts = make()
         self.early, self.late = parts[:2]
@@ -48,10 +50,10 @@ class DilatedTrunk(nn.Module):
         return early, self.late(early)
 
     def train(self, mode: bool = True) -> DilatedTrunk:
-        """Training changes the weights, never the norms' statistics."""
+        """Training changes the weights, and the norms' statistics unless those are fixed."""
         super().train(mode)
         for part in self.modules():
-            if isinstance(part, nn.BatchNorm2d):
+            if isinstance(part, nn.BatchNorm2d) and self.norms == "fixed":
                 part.eval()
         return self
 
@@ -83,6 +85,9 @@ def _level(key: str, name: DilatedName) -> str:
 def _resnet101() -> tuple[nn.Module, nn.Module, tuple[int, int]]:
     net = resnet101(weights=None, replace_stride_with_dilation=[False, True, True])
     net.layer4[-1] = _SignedBottleneck(2048, 512, dilation=4)
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = RESNET_MOMENTUM
     parts = dict(net.named_children())
     early, late = ("conv1", "bn1", "relu", "maxpool", "layer1"), ("layer2", "layer3", "layer4")
     return _named(parts, early), _named(parts, late), (256, 2048)

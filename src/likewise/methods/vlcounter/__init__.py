@@ -218,9 +218,7 @@ class VLCounter(nn.Module):
         Raises:
             LikewiseError: a picture without a name, or one too long for CLIP.
         """
-        if prompt.text is None or len(prompt.text) != image.shape[0]:
-            raise LikewiseError("VLCounter counts by name: every picture needs a text, such as 'strawberries'")
-        return self._counted(image, self.encode(prompt.text))
+        return self._counted(image, self.encode(prompt.texts(image.shape[0])))
 
     def check(self, text: str) -> None:
         """See that a name can be counted by, before a picture is looked at.
