@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -115,8 +116,8 @@ def _measure(task: str, model: str, suite: str | None, protocol: Sequence[str]) 
     """What measures, which options it takes, and what it is called in the error of another one."""
     tests = [each for each in protocol if each in TESTS]
     for each in protocol:
-        if each not in TESTS and (near := nearest(each, TESTS)):
-            raise LikewiseError(f"there is no protocol {each!r}{near}")
+        if each not in TESTS and get_close_matches(each, TESTS):  # what is like none of them is a model's own, or not
+            raise LikewiseError(f"there is no protocol {each!r}{nearest(each, TESTS)}")
     if task != "count" or not (suite or tests):
         return *MEASURES[task], f"a model that is there to {task}, as {model} is"
     if suite:
