@@ -15,7 +15,7 @@ from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.fsc147 import FSC147
 from likewise.data.counting.mcac import MCAC
 from likewise.data.counting.sample import CountSample
-from likewise.engine.kinds import Kinds, open_kinds
+from likewise.engine.kinds import Kinds, first_exemplars, open_kinds
 from likewise.engine.pairtally import pair_tally
 from likewise.engine.praco import Mosaic, NegativeLabels, PrACo, in_halves, one_above_the_other, praco
 from likewise.errors import LikewiseError
@@ -220,10 +220,19 @@ def test_by_example_pairs_are_asked_for_with_boxes_of_the_kind(tmp_path):
     kinds = written(tmp_path, PAIRS)
     assert len(pair_tally(Boxes(PAIRS, perfect), kinds).counted) == 4
     assert boxes == [[(2.0, 2.0, 10.0, 8.0)]] * 4
-    bare = written(tmp_path, PAIRS, exemplars=False)
-    with pytest.raises(LikewiseError, match="two named kinds"):
-        pair_tally(Boxes(PAIRS, perfect), bare)
+    bare = written(tmp_path, PAIRS, exemplars=False)  # but every thing has a box
+    boxes.clear()
+    assert len(pair_tally(Boxes(PAIRS, perfect), bare).counted) == 4
+    assert boxes == [[(2.0, 2.0, 10.0, 8.0)] * 3] * 4
     assert len(pair_tally(Named(PAIRS, perfect), bare).counted) == 4
+
+
+def test_without_exemplars_the_boxes_are_shown_that_are_best_to_be_seen():
+    boxes = torch.tensor([[0.0, 0, 4, 4], [8, 0, 12, 4], [math.nan] * 4, [0, 8, 4, 12], [8, 8, 12, 12]])
+    image = torch.zeros(3, 20, 20, dtype=torch.uint8)
+    seen = torch.tensor([0.4, 0.9, 1.0, 0.9, 1.0])
+    shown = CountSample(image, torch.zeros(5, 2), boxes, torch.zeros(0, 4), "x", visible=seen)
+    assert first_exemplars(shown) == [(8, 8, 12, 12), (8, 0, 12, 4), (0, 8, 4, 12)]
 
 
 def test_what_a_picture_shows_is_not_absent_though_it_has_no_exemplar(tmp_path):

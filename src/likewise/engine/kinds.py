@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 from likewise.data.counting.folder import CountingFolder
@@ -31,7 +33,7 @@ class KindShown:
         index: of the sample that counts it.
         picture: the picture's name.
         kind: its own name.
-        by_example: whether the picture has exemplars of it.
+        by_example: whether the picture has exemplars of it, or known boxes.
     """
 
     index: int
@@ -128,8 +130,13 @@ class PromptByKind:
 
 
 def first_exemplars(sample: CountSample) -> list[Box]:
-    """The first `EXEMPLARS` of a sample."""
-    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in sample.exemplars[:EXEMPLARS].tolist()]
+    """The first `EXEMPLARS` of a sample; where it has none, boxes of its things: those that are best to be seen."""
+    boxes = sample.exemplars
+    if not len(boxes):
+        visible = torch.ones(len(sample.boxes)) if sample.visible is None else sample.visible
+        order = visible[sample.known].argsort(descending=True, stable=True)
+        boxes = sample.boxes[sample.known][order]
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes[:EXEMPLARS].tolist()]
 
 
 def prepared(sample: CountSample) -> PreparedImage:
@@ -173,7 +180,8 @@ def _shown(dataset: Dataset[CountSample]) -> Iterator[KindShown]:
     if isinstance(dataset, CountingFolder):
         for index, target in enumerate(dataset.targets):
             if target.prompt:
-                yield KindShown(index, target.file_name, target.prompt, len(target.exemplars) > 0)
+                boxes = len(target.exemplars) > 0 or bool(np.isfinite(target.boxes).all(axis=1).any())
+                yield KindShown(index, target.file_name, target.prompt, boxes)
         return
     if isinstance(dataset, FSC147):
         for index, name in enumerate(dataset.names):

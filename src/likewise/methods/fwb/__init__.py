@@ -120,7 +120,7 @@ class FWB(nn.Module):
             nn.Conv2d(config.hidden, 2, 1),
         )
         for part, std in ((self.head[0], config.head_std), (self.head[2], config.logit_std)):
-            if std:
+            if std and isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, std=std)
         if not config.trunk_rate:
             self.trunk.requires_grad_(requires_grad=False)
