@@ -28,6 +28,7 @@ FLOORS = {
             "moved",
             "placement",
             "plain_text",
+            "json_text",
             "types",
             "boxes",
             "preprocess",
@@ -56,6 +57,7 @@ LIGHT = (
     "rich",
     "likewise.cli",
     "likewise.errors",
+    "likewise.json_text",
     "likewise.lazy",
     "likewise.moved",
     "likewise.plain_text",
@@ -248,6 +250,33 @@ def commands_start_light(package: Path) -> list[str]:
     ]
 
 
+def json_is_finite(package: Path) -> list[str]:
+    """NaN and infinity are no JSON: one place writes it, and refuses them."""
+    return [
+        f"{name}:{line} uses {called}: write JSON with json_text"
+        for name, line, called in calls(package)
+        if called in ("json.dumps", "json.dump") and name != "likewise.json_text"
+    ]
+
+
+def commands_speak_plainly(package: Path) -> list[str]:
+    """What a file is called may hold what a terminal acts on: one place prints, and takes it out."""
+    return [
+        f"{name}:{line} uses {called}: say it with cli.terminal"
+        for name, line, called in calls(package)
+        if called in ("print", "rich.markup.escape", "escape", "traceback.print_exc") and unit(name) == "cli"
+        if name != "likewise.cli.terminal"
+    ]
+
+
+def calls(package: Path) -> Iterator[tuple[str, int, str]]:
+    """(module, line, what is called) for every call of a name in the package."""
+    for name, _, tree in modules(package):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield name, node.lineno, ast.unparse(node.func)
+
+
 def at_import_time(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
     """Import statements that run when the module is imported: not in functions, not for types only."""
     pending: list[ast.AST] = list(tree.body)
@@ -272,6 +301,8 @@ RULES: list[Rule] = [
     functions_are_short,
     operators_are_pure,
     commands_start_light,
+    json_is_finite,
+    commands_speak_plainly,
 ]
 
 BROKEN: list[tuple[Rule, dict[str, str], str]] = [
@@ -328,6 +359,9 @@ BROKEN: list[tuple[Rule, dict[str, str], str]] = [
         {"__init__.py": "from likewise.predict import load"},
         "imports likewise.predict.load at the top",
     ),
+    (json_is_finite, {"results/x.py": "import json\njson.dumps({})"}, "likewise.results.x:2 uses json.dumps"),
+    (commands_speak_plainly, {"cli/x.py": "def f(path):\n    print(path)"}, "likewise.cli.x:2 uses print"),
+    (commands_speak_plainly, {"cli/x.py": "console.print(escape(name))"}, "likewise.cli.x:1 uses escape"),
 ]
 
 ALLOWED = {

@@ -287,10 +287,15 @@ def beside(picture: Image.Image, squares: Sequence[tuple[Image.Image, str]], *, 
     return sheet
 
 
-def above_answers(picture: Image.Image, answers: Sequence[tuple[str, float]], note: str) -> Image.Image:
-    """A picture over a panel with answers, each with a bar as long as it is probable, the first one large."""
+def above_answers(
+    picture: Image.Image, answers: Sequence[tuple[str, float]], note: str, instead: str | None = None
+) -> Image.Image:
+    """A picture over a panel with answers, each with a bar as long as it is probable.
+
+    Large stands the first one, or what is said ``instead``.
+    """
     unit = float(np.clip(picture.width / 64, 12, 24))
-    best, big = legible(answers[0][0], unit * 2.2)
+    best, big = legible(instead or answers[0][0], unit * 2.2)
     note, small = legible(note, unit)
     pad, top, row = unit, unit * 4, unit * 1.7
     sheet = Image.new("RGB", (picture.width, round(picture.height + top + row * len(answers) + pad)), GROUND)

@@ -1,11 +1,13 @@
-"""How a counter's weights are used, apart from the numbers of its network and of its loss."""
+"""How weights are used, apart from the numbers of their network and of its loss."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from likewise.errors import LikewiseError
 from likewise.preprocess.rules import Preprocess
 from likewise.types import Calibration
 
@@ -27,6 +29,24 @@ class EvalProtocol:
     exemplars: int = 0
     merge_points: bool = False
     config: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OpenSet:
+    """When a recogniser says that a picture shows none of its classes: learnt, and part of its config.
+
+    Attributes:
+        threshold: of the familiarity (`likewise.predict.recognizer.familiarity`), below which it does.
+
+    Raises:
+        LikewiseError: a threshold that is not a finite number.
+    """
+
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.threshold):
+            raise LikewiseError(f"open set: threshold = {self.threshold}, expected a finite number")
 
 
 @dataclass(frozen=True)

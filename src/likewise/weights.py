@@ -31,6 +31,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from likewise.errors import LikewiseError, nearest
 from likewise.field_types import fits, type_name
 from likewise.foreign.published import look_into_foreign, named_briefly
+from likewise.json_text import json_text
 from likewise.types import Task
 
 T = TypeVar("T")
@@ -161,7 +162,8 @@ def save_checkpoint(
         'spdcn'
     """
     state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
-    metadata = {**(notes or {}), "method": model.method, "config": json.dumps(dataclasses.asdict(model.config))}
+    config = json_text(dataclasses.asdict(model.config), what="the config")
+    metadata = {**(notes or {}), "method": model.method, "config": config}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     save_file(state, unfinished, metadata=metadata)

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from .conftest import BOXES
+from .test_label_studio import CONFIG, rectangle
 
 
 def test_numbers_that_are_not_finite_are_never_answered(
@@ -43,9 +44,15 @@ def test_what_this_machine_cannot_do_is_said(
     assert (answer.status_code, message in answer.json()["error"]) == (status, True)
 
 
-def test_a_question_whose_client_left_is_not_asked(client: TestClient, ids: dict[str, str]) -> None:
+@pytest.mark.parametrize("path", ["/api/v1/count", "/label-studio/predict"])
+def test_a_question_whose_client_left_is_not_asked(client: TestClient, ids: dict[str, str], path: str) -> None:
     """The request is made by hand: the client's side is closed as soon as its body was read."""
     app: Any = client.app
+    task = {"data": {"photo": "a2.png"}, "annotations": [{"result": [rectangle(*BOXES[0])]}]}
+    asked = {
+        "/api/v1/count": {"picture": ids["a2.png"], "exemplars": BOXES},
+        "/label-studio/predict": {"tasks": [task], "label_config": CONFIG},
+    }[path]
     bench, began, held, done = app.state.bench, threading.Event(), threading.Event(), []
 
     def hold() -> None:
@@ -55,7 +62,7 @@ def test_a_question_whose_client_left_is_not_asked(client: TestClient, ids: dict
     bench.worker.step(hold)
     assert began.wait(60)  # a question would go before a step that has not begun
     count, bench.count = bench.count, done.append
-    body = json.dumps({"picture": ids["a2.png"], "exemplars": BOXES}).encode()
+    body = json.dumps(asked).encode()
     coming = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
     told: list[Any] = []
 
@@ -66,7 +73,7 @@ def test_a_question_whose_client_left_is_not_asked(client: TestClient, ids: dict
         told.append(message)
 
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/api/v1/count", "query_string": b"", "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
     asyncio.run(app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send))
     assert told[0]["status"] == 499
     held.set()

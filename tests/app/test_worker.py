@@ -18,6 +18,7 @@ from likewise.app.archive import Archive
 from likewise.app.jobs import KEPT, Job, Jobs
 from likewise.app.limits import RefusedError
 from likewise.app.worker import Worker
+from likewise.predict.cancellation import CancelledQuestionError, check_cancelled
 
 
 @pytest.fixture
@@ -69,6 +70,27 @@ def test_a_question_nobody_waits_for_any_more_is_not_worked_on(worker: Worker) -
     first.result(10)
     worker.ask(lambda: None).result(10)
     assert done == []
+
+
+def test_a_question_that_nobody_waits_for_any_more_ends_at_the_next_tile(worker: Worker) -> None:
+    began, hold = threading.Event(), threading.Event()
+    reached: list[int] = []
+
+    def tiles() -> None:
+        for tile in range(3):
+            check_cancelled()
+            reached.append(tile)
+            began.set()
+            hold.wait(10)
+
+    answer = worker.ask(tiles)
+    assert began.wait(10)
+    assert not answer.cancel()  # too late to leave it out
+    hold.set()
+    with pytest.raises(CancelledQuestionError):
+        answer.result(10)
+    assert reached == [0]
+    assert worker.ask(lambda: check_cancelled() or 1).result(10) == 1  # the next is none of its business
 
 
 def job(steps: int, ended: threading.Event, fail: bool = False) -> Job:

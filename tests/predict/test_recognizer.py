@@ -28,11 +28,18 @@ class Told(nn.Module):
         super().__init__()
         self.config = replace(S3N_LITE.config, classes=3, labels=("a", "b", "c"), view=view)
         self.response, self.answer, self.shown = response, torch.tensor([logits]), None
+        self.features = torch.tensor([[3.0, 4.0]])
 
     def forward(self, image):
         self.shown = image
         sampled = {"discriminative": (image - 0.5) / 0.5, "complementary": torch.full_like(image, 9.0)}
-        return SimpleNamespace(logits=self.answer, response=self.response, peaks=self.response > 0.5, sampled=sampled)
+        return SimpleNamespace(
+            logits=self.answer,
+            features=self.features,
+            response=self.response,
+            peaks=self.response > 0.5,
+            sampled=sampled,
+        )
 
 
 def peaked(*cells):

@@ -25,7 +25,7 @@ from likewise.types import Prompt, Task
 
 COUNT_COLUMNS = ("image", "count", "predicted", "low", "high", "added", "removed", "points", "model", "seconds")
 SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
-RECOGNIZE_COLUMNS = ("image", "label", "probability", "model", "seconds")
+RECOGNIZE_COLUMNS = ("image", "label", "nearest", "probability", "model", "seconds")
 
 
 def _always() -> None:
@@ -128,7 +128,14 @@ def _recognize_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
     found = picture.recognized
     if found is None:
         return None
-    return picture.name, found.label, f"{found.probability:.4f}", found.model, f"{found.seconds:.3f}"
+    return (
+        picture.name,
+        found.label,
+        found.nearest or found.label,
+        f"{found.probability:.4f}",
+        found.model,
+        f"{found.seconds:.3f}",
+    )
 
 
 def _points(picture: ProjectPicture, text: str | None) -> PointAnnotations | None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from likewise.app.answer_json import as_json
 from likewise.app.limits import RefusedError
 from likewise.app.worker import Worker
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 
 State = Literal["running", "done", "cancelled", "failed"]
 #: Finished jobs that are remembered.
@@ -132,12 +132,12 @@ class Jobs:
         """Do the next picture; whether there are more."""
         name, step = job.steps[len(job.records)]
         try:
-            record = as_json({**step(), "picture": name})
+            record = json_text({**step(), "picture": name})
         except Exception as error:  # one picture must not stop the others
             if isinstance(error, OSError) and error.errno in FULL:
                 raise
             told = str(error) if isinstance(error, LikewiseError) else f"unexpected {_kind(error)}"
-            record = as_json({"image": name, "error": told, "picture": name})
+            record = json_text({"image": name, "error": told, "picture": name})
             job.failed += 1
         job.records.append(record)
         return len(job.records) < len(job.steps)

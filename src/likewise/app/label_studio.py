@@ -30,7 +30,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -89,14 +89,14 @@ def label_studio_routes(bench: Workbench) -> APIRouter:
         return {"model_version": version}
 
     @routes.post("/predict")
-    async def predict(body: Predict) -> dict[str, Any]:
+    async def predict(body: Predict, request: Request) -> dict[str, Any]:
         """Points for each task in which an example is drawn; nothing for the others."""
         names = _names(body.label_config)
         drawn = _drawn(body.params)
         results = []
         for task in body.tasks:
             boxes = drawn or [each for annotation in task.annotations for each in annotation.get("result") or []]
-            results.append(await _predicted(bench, task, boxes, names, version))
+            results.append(await _predicted(bench, task, boxes, Asked(names, version, request)))
         return {"results": results, "model_version": version}
 
     return routes
@@ -111,7 +111,8 @@ def _drawn(params: dict[str, Any] | None) -> list[Any]:
     return drawn
 
 
-async def _predicted(bench: Workbench, task: Task, drawn: list[Any], names: Names, version: str) -> dict[str, Any]:
+async def _predicted(bench: Workbench, task: Task, drawn: list[Any], asks: Asked) -> dict[str, Any]:
+    names = asks.names
     picture, brought = await run_in_threadpool(_picture, bench, task.data.get(names.data))
     found, scores = [], []
     try:
@@ -119,7 +120,7 @@ async def _predicted(bench: Workbench, task: Task, drawn: list[Any], names: Name
         for kind, boxes in kinds.items():
             label = names.label(kind, alone=len(kinds) == 1)
             question = CountQuestion(picture=picture.id, exemplars=tuple(boxes))
-            answer = await asked(bench, partial(bench.count, question))
+            answer = await asked(bench, partial(bench.count, question), asks.request)
             scores += answer["scores"]
             points = zip(answer["points"], answer["scores"], strict=True)
             found += [_keypoint(picture, point, score, names, label) for point, score in points]
@@ -127,7 +128,7 @@ async def _predicted(bench: Workbench, task: Task, drawn: list[Any], names: Name
         if brought:
             bench.store.remove(picture.id)
     score = sum(scores) / max(1, len(found))
-    return {"result": found, "score": round(min(score, 1.0), 4), "model_version": version}
+    return {"result": found, "score": round(min(score, 1.0), 4), "model_version": asks.version}
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,15 @@ class Names:
                 422, f"examples of {drawn!r} are drawn, but <KeyPointLabels> has no such label; it has {known}"
             )
         return self.labels[0] if self.labels else "object"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks: what their labelling interface calls things, the version they are told, and their request."""
+
+    names: Names
+    version: str
+    request: Request
 
 
 def _names(config: str) -> Names:

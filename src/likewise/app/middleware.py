@@ -10,7 +10,6 @@ import asyncio
 import base64
 import contextlib
 import hmac
-import json
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from likewise.app.budget import check_json
 from likewise.app.limits import CLIENT_GONE, Limits, RefusedError
+from likewise.json_text import json_text
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 COOKIE = "likewise"
@@ -221,7 +221,7 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _refuse(send: Send, refusal: RefusedError) -> None:
-    await _send(send, refusal.status, {"content-type": "application/json"}, json.dumps({"error": str(refusal)}))
+    await _send(send, refusal.status, {"content-type": "application/json"}, json_text({"error": str(refusal)}))
 
 
 async def _redirect(send: Send, token: str) -> None:

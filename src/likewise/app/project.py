@@ -68,10 +68,11 @@ class Segmented(Body):
 
 
 class Recognized(Body):
-    """What the picture shows: the best label, and the best ones with their probabilities."""
+    """What the picture shows: the label, the nearest class, and the best ones with their probabilities."""
 
     model: Name
     label: Name
+    nearest: Name | None = None
     probability: Number
     top: Annotated[tuple[tuple[Name, Number], ...], Field(fail_fast=True, max_length=100)] = ()
     seconds: Number = 0.0

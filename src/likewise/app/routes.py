@@ -12,7 +12,6 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 import likewise
-from likewise.app.answer_json import as_json
 from likewise.app.budget import check_prompt
 from likewise.app.export import to_csv, to_format
 from likewise.app.jobs import Job
@@ -22,6 +21,7 @@ from likewise.app.picture_store import Picture, shown
 from likewise.app.project import Project, schema
 from likewise.app.requests import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
 from likewise.app.workbench import Workbench
+from likewise.json_text import json_text
 from likewise.results.formats import FORMATS, format_of
 from likewise.types import Task
 
@@ -209,7 +209,9 @@ async def asked(bench: Workbench, function: Callable[[], Any], request: Request 
 
 async def answered(bench: Workbench, function: Callable[[], dict[str, Any]], request: Request) -> Response:
     """The answer of the worker, whose thread also makes JSON of it."""
-    return Response(await asked(bench, lambda: as_json(function()), request), media_type="application/json")
+    return Response(
+        await asked(bench, lambda: json_text(function(), compact=True), request), media_type="application/json"
+    )
 
 
 async def awaited(answer: asyncio.Future[Any], request: Request | None) -> Any:

@@ -12,9 +12,26 @@ from concurrent.futures import Future
 from typing import Any
 
 from likewise.app.limits import RefusedError
+from likewise.plain_text import printable
+from likewise.predict.cancellation import cancellable
 
 #: What somebody waits for in front of the page goes before the steps of jobs.
 STOP, QUESTION, STEP = -1, 0, 1
+
+
+class Answer(Future[Any]):
+    """What a question will be answered with.
+
+    Attributes:
+        unwanted: whether it was cancelled, also where that came too late to leave the question out.
+    """
+
+    unwanted = False
+
+    def cancel(self) -> bool:
+        """Say that nobody waits for it any more."""
+        self.unwanted = not self.done()
+        return super().cancel()
 
 
 class Worker:
@@ -39,7 +56,7 @@ class Worker:
     def ask(self, function: Callable[[], Any]) -> Future[Any]:
         """Run ``function`` before any job goes on; its result, or what it raised, is in the future.
 
-        A future that is cancelled before its turn is left out.
+        A future that is cancelled before its turn is left out; one that is cancelled later ends at the next tile.
 
         Raises:
             RefusedError: too many are waiting.
@@ -48,7 +65,7 @@ class Worker:
             if self._waiting >= self._most:
                 raise RefusedError(429, f"{self._waiting} questions are waiting for the model; try again in a moment")
             self._waiting += 1
-        answer: Future[Any] = Future()
+        answer = Answer()
         answer.add_done_callback(self._answered)
         self._put(QUESTION, (answer, function))
         return answer
@@ -86,15 +103,18 @@ class Worker:
                 else:
                     _answer(*item)
             except BaseException:  # noqa: BLE001  # a thread that ends answers nobody any more
-                traceback.print_exc(file=sys.stderr)
+                for line in traceback.format_exc().splitlines():
+                    sys.stderr.write(f"{printable(line)}\n")
             del item  # what waits next must not keep this one's pictures in memory
 
 
-def _answer(answer: Future[Any], function: Callable[[], Any]) -> None:
+def _answer(answer: Answer, function: Callable[[], Any]) -> None:
     if not answer.set_running_or_notify_cancel():
         return
     try:
-        answer.set_result(function())
+        with cancellable(lambda: answer.unwanted):
+            found = function()
+        answer.set_result(found)
     except StopIteration as error:  # no future takes it
         answer.set_exception(RuntimeError(repr(error)))
     except Exception as error:  # noqa: BLE001  # whoever waits for the answer is told

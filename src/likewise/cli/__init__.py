@@ -15,8 +15,8 @@ from contextlib import suppress
 
 from cyclopts import App, CycloptsError
 
+from likewise.cli.terminal import tell
 from likewise.errors import LikewiseError
-from likewise.plain_text import printable
 
 HELP = "Show it one, it finds the rest: count by example, offline."
 EPILOGUE = "likewise VERB --help explains a verb. --debug, anywhere, shows where an error came from."
@@ -79,17 +79,18 @@ def _run(words: list[str], *, debug: bool) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # so that nothing is said of it at exit
         return UNREAD
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        tell("stopped")
         return 130
     except Exception as error:  # noqa: BLE001  # whatever happened, a user gets one line
         if debug:
-            traceback.print_exc()
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+            for line in traceback.format_exc().splitlines():
+                tell(line)
+        tell(f"error: {_one_line(error)}")
         return 2
 
 
 def _one_line(error: Exception) -> str:
-    text = printable(" ".join(str(error).split()))
+    text = " ".join(str(error).split())
     if isinstance(error, (LikewiseError, CycloptsError)):
         return text
     return f"unexpected {type(error).__name__}: {text} (--debug shows where)"

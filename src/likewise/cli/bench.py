@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from likewise.cli.terminal import marked, say, tell
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 
 if TYPE_CHECKING:
     from likewise.lab.speed.machine import Machine
@@ -53,7 +54,7 @@ def bench(
     rows = _rows(chosen(name), _parse_threads(threads), failures, quick=quick)
     _show(rows, as_json=as_json, markdown=markdown)
     for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
+        tell(f"error: {failure}")
     return 1 if failures else 0
 
 
@@ -94,18 +95,18 @@ def _show(rows: Iterator[Comparison], *, as_json: bool, markdown: bool) -> None:
 
     machine = this_machine()
     if as_json:
-        print(json.dumps({"machine": dataclasses.asdict(machine)}), flush=True)
+        say(json_text({"machine": dataclasses.asdict(machine)}))
         for row in rows:
-            print(registry.to_json(row), flush=True)
+            say(registry.to_json(row))
     elif markdown:
-        print(table.markdown(machine, list(rows)))
+        for line in table.markdown(machine, list(rows)).split("\n"):
+            say(line)
     else:
         _show_table(machine, list(rows))
 
 
 def _show_table(machine: Machine, rows: list[Comparison]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from likewise.lab.speed.table import HEADINGS, cells, summary
@@ -114,15 +115,15 @@ def _show_table(machine: Machine, rows: list[Comparison]) -> None:
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in ("threads", "ratio", "largest error") else "left")
     for row in rows:
-        table.add_row(*map(escape, cells(row)), style=_COLOURS[row.met])
+        table.add_row(*map(marked, cells(row)), style=_COLOURS[row.met])
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    console.print(escape(str(machine)) + "\n")
+    console.print(marked(str(machine)) + "\n")
     console.print(table)
     console.print("\n" + summary(rows))
 
 
 def _show_list(lines: dict[str, str], *, as_json: bool) -> None:
     for name, line in lines.items():
-        print(json.dumps({"name": name, "measures": line}) if as_json else f"{name:<14}{line}")
+        say(json_text({"name": name, "measures": line}) if as_json else f"{name:<14}{line}")
     if not as_json:
-        print("likewise bench NAME runs one.")
+        say("likewise bench NAME runs one.")

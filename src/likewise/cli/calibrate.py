@@ -1,4 +1,4 @@
-"""``likewise calibrate``: teach weights that count how far off they may be."""
+"""``likewise calibrate``: teach weights how far off their counts may be, or what shows none of their classes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.terminal import say, tell
 from likewise.errors import LikewiseError
-from likewise.plain_text import printable
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -34,6 +34,7 @@ def calibrate(
     settle: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     margin: Annotated[float | None, Parameter(show_default=False)] = None,
     object_size: Annotated[float | None, Parameter(show_default=False)] = None,
+    unknown: Annotated[Sequence[str], Parameter(negative="", metavar="DIR", show_default=False)] = (),
 ) -> None:
     """Measure how far off a counter's counts are, and write its weights with what was learnt.
 
@@ -41,9 +42,13 @@ def calibrate(
     of as many sorts of pictures as there are, at least 20 pictures in two sets, none of which the weights are judged on
     later. A counter by name is asked by the names in the sets.
 
+    A model that recognises learns to answer "none of these", from at least 20 pictures that show its classes and that
+    it was not trained on; 95 % of such pictures are still taken for one of them.
+
     Args:
         model: A name from 'likewise models', or a .safetensors file.
-        data: A folder with annotations.json and pictures, and a split of it after a colon. Repeat for at least two.
+        data: A folder with annotations.json and pictures, and a split of it after a colon. Repeat for at least two. To
+            recognise: a folder of named pictures.
         output: The safetensors file to write.
         limit: Only the first so many pictures of each set.
         exemplars: At most so many exemplars a picture.
@@ -52,13 +57,21 @@ def calibrate(
         object_size: Show the network things so many pixels large: half as large takes a quarter of the time; as before,
             where it is not given.
         settle: First choose, on the same pictures, which peaks of the density count as one thing each.
+        unknown: To recognise: a folder of pictures that show none of the classes, to tell how many are known as such.
+            May be repeated.
     """
-    from likewise.engine.calibration import fit_calibration
-    from likewise.predict import NamedCounter, load_counter
-    from likewise.predict.uncertainty import AGAIN, SIGNS
+    from likewise.cli.calibrate_recognizer import calibrate_recognizer, check_options, half_is_exact
+    from likewise.predict import NamedCounter, Recognizer, load, load_counter
     from likewise.weights import save_checkpoint
 
-    counter = load_counter(model)
+    loaded = load(model)
+    if isinstance(loaded, Recognizer):
+        check_options({"--full": full, "--settle": settle, "--margin": margin, "--object-size": object_size}, model)
+        calibrate_recognizer(loaded, data, unknown, output, limit)
+        return
+    if unknown:
+        raise LikewiseError(f"--unknown is for what recognises; {model} is there to {loaded.task}")
+    counter = loaded if loaded.task == "count" else load_counter(model)  # which says what it is for
     if settle and "exemplars" not in counter.prompts and not isinstance(counter, NamedCounter):
         raise LikewiseError(
             f"{model} takes no exemplars; --settle compares counts of pictures whose examples are boxed"
@@ -72,16 +85,25 @@ def calibrate(
     elif settle or margin is not None or object_size is not None:
         raise LikewiseError(f"{model} counts through another counter; settle, margin and object size are that one's")
     cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
-    inference = replace(counter.inference, calibration=fit_calibration(cases, tuple(SIGNS)))
-    if full:
-        inference = replace(inference, calibration_full=fit_calibration(cases, (*SIGNS, *AGAIN)))
+    inference = _learnt(counter, cases, full=full)
     network: Any = counter.model  # of any method
     network.config = replace(network.config, inference=inference)
-    save_checkpoint(output, network)
+    save_checkpoint(output, network, half=half_is_exact(network))
     for name, trust in (("fast", inference.calibration), ("full", inference.calibration_full)):
         if trust is not None:
             _show(name, trust)
-    print(f"{printable(output)}, learnt from {len(cases)} pictures of {len(data)} sets")
+    say(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
+
+
+def _learnt(counter: Counter | NamedCounter, cases: list[Case], *, full: bool) -> InferenceConfig:
+    """How the weights are to be used, with what the cases say of errors."""
+    from likewise.engine.calibration import fit_calibration
+    from likewise.predict.uncertainty import AGAIN, SIGNS
+
+    inference = replace(counter.inference, calibration=fit_calibration(cases, tuple(SIGNS)))
+    if full:
+        inference = replace(inference, calibration_full=fit_calibration(cases, (*SIGNS, *AGAIN)))
+    return inference
 
 
 def _check_enough(data: Sequence[str], limit: int | None, exemplars: int | None) -> None:
@@ -94,8 +116,8 @@ def _check_enough(data: Sequence[str], limit: int | None, exemplars: int | None)
 
 def _show(name: str, trust: Calibration) -> None:
     told = ", ".join(f"{s} {w:g}" for s, w in zip(trust.signs, trust.weights, strict=True) if w)
-    print(f"{name}: base {trust.base:g}, {told or 'no sign tells anything'}")
-    print(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")
+    say(f"{name}: base {trust.base:g}, {told or 'no sign tells anything'}")
+    say(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")
 
 
 def _asked(counter: Counter, margin: float | None, object_size: float | None) -> InferenceConfig:
@@ -122,7 +144,7 @@ def _settled(
     best = min(errors, key=lambda bounds: errors[bounds])
     for name, bounds in (("sums as they are", None), ("before", before), ("best", best)):
         told = "" if bounds is None else f", one from {bounds[0]:g} to {bounds[1]:g}"
-        print(f"{name}{told}: mean relative error {errors[bounds]:.3f}")
+        say(f"{name}{told}: mean relative error {errors[bounds]:.3f}")
     return best
 
 
@@ -145,5 +167,5 @@ def _counted(
 
     report = evaluate(counter, _opened(where, exemplars), limit, exemplars=exemplars, trust=trust)
     for image, error in report.errors:
-        print(printable(f"left out: {image}: {error}"))
+        tell(f"left out: {image}: {error}")
     return cases_of(where, report)

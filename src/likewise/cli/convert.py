@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from likewise.cli.terminal import say, tell
 
 
 def convert(
@@ -25,4 +26,4 @@ def convert(
     """
     from likewise.convert import convert as write
 
-    print(write(method, checkpoint, output, lambda said: print(said, file=sys.stderr)))
+    say(write(method, checkpoint, output, tell))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,9 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+from likewise.cli.terminal import marked, say
+from likewise.json_text import json_text
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -49,7 +51,7 @@ def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="", sho
     findings = examine()
     sound = all(finding.state != "broken" for finding in findings)
     if as_json:
-        print(json.dumps({"sound": sound, "findings": [dataclasses.asdict(finding) for finding in findings]}))
+        say(json_text({"sound": sound, "findings": [dataclasses.asdict(finding) for finding in findings]}))
     else:
         _show(findings, sound)
     return 0 if sound else 1
@@ -186,14 +188,13 @@ _EXAMINATIONS: dict[str, Callable[[], Iterator[Finding]]] = {
 
 def _show(findings: list[Finding], sound: bool) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for finding in findings:
         colour = _COLOURS[finding.state]
         detail = finding.detail + (f"\n{finding.remedy}" if finding.remedy else "")
-        table.add_row(f"[{colour}]{finding.state}[/]", escape(finding.name), escape(detail))
+        table.add_row(f"[{colour}]{finding.state}[/]", marked(finding.name), marked(detail))
     console = Console(highlight=False)
     console.print(table)
     console.print("[green]This installation is sound.[/]" if sound else "[red]Something that is needed is broken.[/]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from likewise.cli.measured import show
+from likewise.cli.terminal import say
 from likewise.errors import LikewiseError, nearest
+from likewise.json_text import json_text
 from likewise.lazy import resolve
 
 #: Task -> what measures it, and the options that are for it alone.
@@ -106,7 +107,7 @@ def evaluate(
     with _progress(shown=not as_json and sys.stderr.isatty()) as advance:
         measured = resolve(where)(loaded, data, split=split, limit=limit, progress=advance, **chosen)
     if as_json:
-        print(json.dumps(measured.values))
+        say(json_text(measured.values))
     else:
         show(measured, f"{model} on {data}{f' ({split})' if split else ''}")
     return 1 if measured.errors else 0

@@ -41,5 +41,6 @@ def _rows(report: RecognizeReport) -> tuple[Row, ...]:
         ("images", f"{summary['images']:.0f}", "pictures recognised"),
         ("top1", f"{summary['top1']:.1%}", "the answer is right"),
         ("top5", f"{summary['top5']:.1%}", "it is among the first five"),
+        ("accepted", f"{summary['accepted']:.1%}", "it is not said to show none of the classes"),
         ("seconds_per_image", f"{summary['seconds_per_image']:.4g}", "seconds a picture"),
     )

@@ -7,7 +7,6 @@ started again: what its CSV file holds is done.
 from __future__ import annotations
 
 import errno
-import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,9 @@ from likewise.cli.drawings import plan_drawings, save_drawing, save_text
 from likewise.cli.inputs import Pictures
 from likewise.cli.ledger import Ledger, fingerprint, stamp_of
 from likewise.cli.lock import locked
+from likewise.cli.terminal import say, tell
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.plain_text import printable
 from likewise.types import Task
 
@@ -179,12 +180,12 @@ def run_through(pictures: Pictures, job: Job, output: Output) -> int:
 
 def _ledger(table: Path, job: Job, *, overwrite: bool) -> Ledger:
     """The table, and on stderr what is wrong with it."""
-    asked = json.dumps(job.asked(), ensure_ascii=False) if job.asked() else ""
+    asked = json_text(job.asked(), ascii_only=False) if job.asked() else ""
     weights = str(job.weights_file() or job.model)
     ledger = Ledger(table, job.columns, job.fingerprint(), overwrite=overwrite, weights=weights, prompt=asked)
     if ledger.damaged:
         lines = f"{ledger.damaged} line{'s' * (ledger.damaged > 1)}"
-        _tell(f"{printable(table)}: {lines} not whole, cut off; what is missing is {job.done} again")
+        tell(f"{table}: {lines} not whole, cut off; what is missing is {job.done} again")
     return ledger
 
 
@@ -208,14 +209,14 @@ class _Run:
         self._done = {p for p in self._paths if self._is_done(p)}
         skipped = len(self._done)
         if self._ledger is not None and self._ledger.changed:
-            _tell(f"{len(self._ledger.changed)} changed since, {self._job.done} again")
+            tell(f"{len(self._ledger.changed)} changed since, {self._job.done} again")
         try:
             if skipped < len(self._paths):
                 self._work_through([p for p in self._paths if p not in self._done])
             if self._ledger is not None:
                 self._ledger.finish()
         except KeyboardInterrupt:
-            _tell(f"stopped: {self._safe()}")
+            tell(f"stopped: {self._safe()}")
             return 130
         return self._report(skipped)
 
@@ -230,7 +231,7 @@ class _Run:
         """Ask about every picture; a broken one among several is remembered, a single one raises."""
         ask = self._job.load()
         for note in self._job.notes(pictures):
-            _tell(note)
+            tell(note)
         with _progress(shown=self._several) as progress:
             for picture in progress.track(pictures, description=self._job.doing):
                 try:
@@ -246,11 +247,11 @@ class _Run:
     def _report(self, skipped: int) -> int:
         """Say on stderr what was left out and what failed; the exit code."""
         if skipped:
-            _tell(f"{skipped} already {self._job.done}, skipped (--overwrite does them again)")
+            tell(f"{skipped} already {self._job.done}, skipped (--overwrite does them again)")
         if self._failures:
-            _tell(f"{len(self._failures)} could not be {self._job.done}:")
+            tell(f"{len(self._failures)} could not be {self._job.done}:")
         for picture, error in self._failures.items():
-            _tell(f"  {_reason(picture, error)}")
+            tell(f"  {_reason(picture, error)}")
         return 1 if self._failures else 0
 
     def _keep(self, picture: Path, result: Any, stamp: str) -> None:
@@ -278,9 +279,9 @@ class _Run:
             _print_json(result.to_dict())
             return
         drawn = "".join(f"  {path}" for path in self._drawings[picture])
-        print(printable(f"{picture}: {self._job.line(result)}{drawn}"), flush=True)
+        say(f"{picture}: {self._job.line(result)}{drawn}")
         for remark in self._job.remarks(result):
-            print(printable(f"  ! {remark}"), flush=True)
+            say(f"  ! {remark}")
 
     def _fail(self, picture: Path, error: Exception) -> None:
         if isinstance(error, NoRoomError):  # the next one would fare no better
@@ -320,12 +321,8 @@ def _reason(picture: Path | None, error: Exception) -> str:
     return printable(text if picture is None or str(picture) in text else f"{picture}: {text}")
 
 
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def _print_json(record: dict[str, Any]) -> None:
-    print(json.dumps(record), flush=True)
+    say(json_text(record))
 
 
 @contextmanager

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import glob
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from likewise.cli.drawings import DRAWN, is_drawing
+from likewise.cli.terminal import tell
 from likewise.errors import LikewiseError
-from likewise.plain_text import printable
 from likewise.types import Box, Point
 
 
@@ -155,7 +154,7 @@ def _in_folder(folder: Path) -> list[Path]:
             f"for those in folders inside it write '{folder}/**/*.jpg'"
         )
     if left_out:
-        print(printable(f"{folder}: left out {left_out}"), file=sys.stderr)
+        tell(f"{folder}: left out {left_out}")
     return sorted(found, key=lambda file: natural(str(file)))
 
 

@@ -12,7 +12,6 @@ import csv
 import errno
 import hashlib
 import io
-import json
 import os
 import re
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.plain_text import BOM, csv_field, name_cell, name_of_cell, printable, text_cell
 
 _END = b"\r\n"
@@ -38,7 +38,7 @@ _LONGEST = 10_000
 
 def fingerprint(settings: dict[str, Any]) -> str:
     """Twelve hexadecimal digits that change with anything in the settings."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json_text(settings, what="the prompt", sort_keys=True).encode()).hexdigest()[:12]
 
 
 def stamp_of(picture: Path) -> str:

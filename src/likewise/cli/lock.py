@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from likewise.cli.terminal import tell
 from likewise.errors import LikewiseError
 from likewise.plain_text import printable
 
@@ -62,7 +63,7 @@ def _take(path: Path, table: Path) -> int:
             ) from None
         except OSError as error:
             reason = error.strerror or error
-            print(f"{printable(table)} cannot be locked ({reason}): start no second run on it", file=sys.stderr)
+            tell(f"{table} cannot be locked ({reason}): start no second run on it")
         if _is(path, held):
             break
         os.close(held)  # the run before took its file away between our opening it and locking it

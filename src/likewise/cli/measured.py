@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from likewise.plain_text import printable
+from likewise.cli.terminal import marked, tell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,23 +32,21 @@ class Measured:
 def show(measured: Measured, title: str) -> None:
     """Print tables on stdout, and what could not be done on stderr."""
     from rich.console import Console
-    from rich.markup import escape
 
     console = Console(highlight=False)
-    console.print(escape(printable(title)), soft_wrap=True)
+    console.print(marked(title), soft_wrap=True)
     for caption, rows in measured.tables:
         if caption:
-            console.print(escape(printable(caption)), soft_wrap=True)
+            console.print(marked(caption), soft_wrap=True)
         console.print(_table(rows))
     for image, error in measured.errors:
-        print(printable(f"left out: {image}: {error}"), file=sys.stderr)
+        tell(f"left out: {image}: {error}")
 
 
 def _table(rows: tuple[Row, ...]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value, meaning in rows:
-        table.add_row(f"[bold]{escape(name)}[/]", value, meaning)
+        table.add_row(f"[bold]{marked(name)}[/]", marked(value), marked(meaning))
     return table

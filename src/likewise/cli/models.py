@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from likewise.cli.terminal import marked, say
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.plain_text import printable
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def models(
     presets = [_found(each) for each in (model_names() if name is None else [name])]
     if as_json:
         for each in presets:
-            print(json.dumps(describe(each)))
+            say(json_text(describe(each)))
     elif name is None:
         _show_table([describe(each) for each in presets])
     else:
@@ -118,7 +119,7 @@ def _show_table(described: list[dict[str, Any]]) -> None:
         about = [takes, f"weights: {_weights(model)}", f"licence: {model['card']['licence']}", *scores]
         rows.append((model["name"], "\n".join(about) + "\n"))
     _print_rows(rows)
-    print("likewise models NAME shows everything about one.")
+    say("likewise models NAME shows everything about one.")
 
 
 def _show_card(model: dict[str, Any]) -> None:
@@ -141,12 +142,11 @@ def _show_card(model: dict[str, Any]) -> None:
 def _print_rows(rows: list[tuple[str, str]]) -> None:
     """Two columns, the first in bold."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, text in rows:
-        table.add_row(f"[bold]{escape(name)}[/]", escape(text))
+        table.add_row(f"[bold]{marked(name)}[/]", marked(text))
     Console(highlight=False).print(table)
 
 

@@ -58,7 +58,7 @@ class RecognizeJob(Job):
     doing = "recognising"
     done = "recognised"
     table = "names.csv"
-    columns = ("label", "probability", "runners_up")
+    columns = ("label", "nearest", "probability", "runners_up")
     suffixes = ("_recognize.png",)
 
     def settings(self) -> dict[str, Any]:
@@ -72,13 +72,18 @@ class RecognizeJob(Job):
         return Recognizer.load(self.model).recognize
 
     def row(self, result: RecognizeResult) -> tuple[object, ...]:
-        """Label, its probability, and the next few as ``label 0.1234; ...``."""
+        """Label, nearest class, its probability, and the next few as ``label 0.1234; ...``."""
         others = result.top(1 + RUNNERS_UP)[1:]
-        return result.label, f"{result.probability:.4f}", "; ".join(f"{label} {p:.4f}" for label, p in others)
+        return (
+            result.label,
+            result.nearest,
+            f"{result.probability:.4f}",
+            "; ".join(f"{label} {p:.4f}" for label, p in others),
+        )
 
     def line(self, result: RecognizeResult) -> str:
-        """The label and how probable it is."""
-        return f"{result.label} ({result.probability:.1%})"
+        """The label and how probable it is, or that it is none of the classes, and the nearest."""
+        return result.said
 
     def drawings(self, result: RecognizeResult) -> tuple[Image.Image]:
         """The overlay."""

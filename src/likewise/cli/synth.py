@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.terminal import say
+
 if TYPE_CHECKING:
     from likewise.scenes import SceneConfig
 
@@ -60,11 +62,11 @@ def synth(
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("scenes", total=count)
         path = write_scenes(config, count, output, workers, masks=masks, on_done=lambda: bar.advance(task))
-    print(path)
+    say(path)
     if preview:
         sheet = output / "preview.png"
         contact_sheet([make_scene(config, i) for i in range(min(count, 20))]).save(sheet)
-        print(sheet)
+        say(sheet)
 
 
 def _config(preset: str, seed: int, split: str, size: int | None) -> SceneConfig:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from likewise.cli.terminal import marked, say, tell
 from likewise.errors import LikewiseError
-from likewise.plain_text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +44,7 @@ def train(
         (_compare if published else _tell)(chosen)
         return 0
     weights = chosen.run(settings(chosen, overrides))
-    print(printable(weights))
+    say(weights)
     _tell_best(weights)
     return 0
 
@@ -56,7 +55,7 @@ def _tell_best(weights: Path) -> None:
 
     best = best_of(weights.parent)
     if best is not None:
-        print(f"best validation: {best}, in {weights.with_name(BEST)}", file=sys.stderr)
+        tell(f"best validation: {best}, in {weights.with_name(BEST)}")
 
 
 def settings(recipe: Recipe, overrides: tuple[str, ...]) -> Any:
@@ -86,21 +85,19 @@ def settings(recipe: Recipe, overrides: tuple[str, ...]) -> Any:
 
 def _list(known: list[Recipe]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for each in known:
-        table.add_row(f"[bold]{each.name}[/]", escape(each.about.partition("\n")[0]))
+        table.add_row(f"[bold]{each.name}[/]", marked(each.about.partition("\n")[0]))
     Console(highlight=False).print(table)
-    print("likewise train RECIPE --list tells a recipe's command, time, score and settings.")
+    say("likewise train RECIPE --list tells a recipe's command, time, score and settings.")
 
 
 def _tell(recipe: Recipe) -> None:
     from dataclasses import MISSING, fields
 
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table("setting", "type", "value", "what it is", box=None, padding=(0, 2, 0, 0))
@@ -111,17 +108,16 @@ def _tell(recipe: Recipe) -> None:
     ]
     for each, made in sorted(settings, key=lambda pair: pair[1] is not MISSING):
         kind = each.type if isinstance(each.type, str) else getattr(each.type, "__name__", str(each.type))
-        value = "[bold]to be given[/]" if made is MISSING else escape(str(made))
-        about = escape(told.get(each.name, ""))
-        table.add_row(f"--{each.name.replace('_', '-')}", escape(kind), value, about)
+        value = "[bold]to be given[/]" if made is MISSING else marked(str(made))
+        about = marked(told.get(each.name, ""))
+        table.add_row(f"--{each.name.replace('_', '-')}", marked(kind), value, about)
     console = Console(highlight=False)
-    console.print(escape(recipe.about), "\n", soft_wrap=True)  # commands are there to be copied
+    console.print(marked(recipe.about), "\n", soft_wrap=True)  # commands are there to be copied
     console.print(table)
 
 
 def _compare(recipe: Recipe) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     if not recipe.published:
@@ -130,7 +126,7 @@ def _compare(recipe: Recipe) -> None:
         )
     table = Table("setting", "published", "ours", "source")
     for each in recipe.published:
-        table.add_row(*map(escape, each.row), style=None if each.same else "bold")
+        table.add_row(*map(marked, each.row), style=None if each.same else "bold")
     Console(highlight=False).print(table)
 
 

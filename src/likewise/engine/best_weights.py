@@ -14,6 +14,7 @@ from torch import nn
 from likewise.engine.callbacks import MovingAverage
 from likewise.engine.config import METRICS
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.weights import save_checkpoint
 
 BEST = "best.safetensors"
@@ -82,5 +83,5 @@ class KeepBest(Callback):
         better = before is None or before.beaten_by(found)
         if trainer.is_global_zero and better and math.isfinite(found.value):
             network: nn.Module = self.average.model if self.average else pl_module.model  # type: ignore[assignment]
-            note = {_NOTE: json.dumps(asdict(found))}
+            note = {_NOTE: json_text(asdict(found), what="the best validation")}
             save_checkpoint(self.folder / BEST, network, notes=note)  # type: ignore[arg-type]  # it is Configured

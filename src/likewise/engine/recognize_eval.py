@@ -26,12 +26,15 @@ class Recognizes(Protocol):
         """Names of the classes it knows."""
 
     def recognize(self, image: Any) -> Any:
-        """A result with ``label``, ``probabilities`` and ``seconds``."""
+        """A result with ``label``, ``known``, ``probabilities`` and ``seconds``."""
 
 
 @dataclass(frozen=True)
 class Recognized:
-    """One picture: its name, what it shows, what was found, how sure, and how many classes were found more probable."""
+    """One picture: its name, what it shows, what was found, how sure, and how many classes were found more probable.
+
+    ``known`` is whether it was taken for one of the classes; the rank does not depend on it.
+    """
 
     image: str
     truth: str
@@ -39,6 +42,7 @@ class Recognized:
     probability: float
     rank: int
     seconds: float
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,11 @@ class RecognizeReport:
     errors: tuple[tuple[str, str], ...] = ()
 
     def summary(self) -> dict[str, float]:
-        """``images``, ``top1``, ``top5`` as fractions, and ``seconds_per_image``; NaN where there is nothing."""
+        """``images``, ``top1``, ``top5`` and ``accepted`` as fractions, ``seconds_per_image``; NaN where nothing is."""
         ranks = Ranks([p.rank for p in self.per_image])
         seconds = sum(p.seconds for p in self.per_image) / len(self.per_image) if self.per_image else math.nan
-        return {"images": len(ranks), **ranks.summary(), "seconds_per_image": seconds}
+        accepted = sum(p.known for p in self.per_image) / len(self.per_image) if self.per_image else math.nan
+        return {"images": len(ranks), **ranks.summary(), "accepted": accepted, "seconds_per_image": seconds}
 
     def per_class(self) -> dict[str, float]:
         """Top-1 of the pictures of each class that has any, the worst first."""
@@ -135,6 +140,7 @@ def _recognized(recognizer: Recognizes, data: NamedPictures, index: int) -> Reco
         probability=float(probabilities.max()),
         rank=int((probabilities > probabilities[target]).sum()),
         seconds=float(result.seconds),
+        known=bool(result.known),
     )
 
 

@@ -31,6 +31,7 @@ from likewise.engine.config import TrainConfig
 from likewise.engine.last_checkpoint import LAST, PREVIOUS, forget, usable
 from likewise.engine.task import Batches, Training
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 
 CONFIG = "config.json"
 
@@ -119,7 +120,9 @@ def _prepared(folder: Path, config: TrainConfig, resume: bool) -> Path | None:
             (folder / old).unlink(missing_ok=True)
     last = usable(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(asdict(config), indent=2, default=str) + "\n", encoding="utf-8")
+    record.write_text(
+        json_text(asdict(config), what="the settings of the run", indent=2, default=str) + "\n", encoding="utf-8"
+    )
     return last
 
 

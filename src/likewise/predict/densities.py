@@ -23,6 +23,7 @@ from likewise.inference import InferenceConfig
 from likewise.ops.density.maps import fold_border
 from likewise.ops.density.tiling import Blend, TileBox
 from likewise.ops.polygon import polygon_coverage
+from likewise.predict.cancellation import check_cancelled
 from likewise.predict.prepared_image import PreparedImage
 from likewise.predict.protocols import CounterModel, ExemplarCounter, ExemplarFeatures, Prepared, TextCounter
 from likewise.preprocess.scaled_view import View, network_scale
@@ -204,6 +205,7 @@ class Densities:
         )
         query = self._query(scaled, prompt, references)
         for y0, x0, y1, x1 in blend.boxes:
+            check_cancelled()
             top, left = (max(0, side - NEAR) // cell for side in (y0, x0))
             if wanted is None or wanted[top : -(-(y1 + NEAR) // cell), left : -(-(x1 + NEAR) // cell)].any():
                 density = query.density(self.tile(scaled, (y0, x0, y1, x1)))

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from likewise.inference import EvalProtocol, InferenceConfig
+from likewise.inference import EvalProtocol, InferenceConfig, OpenSet
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.square_view import SquareView
 from likewise.types import PromptBatch
@@ -181,14 +181,19 @@ class RecognizerConfig(Protocol):
     labels: tuple[str, ...]
     view: SquareView
     preprocess: Preprocess
+    open_set: OpenSet | None
 
 
 class Recognition(Protocol):
-    """What a recogniser makes of pictures: logits (B, C), a response map (B, M, M), its peaks, and what it sampled."""
+    """What a recogniser makes of pictures: logits and features, a response map, its peaks, and what it sampled."""
 
     @property
     def logits(self) -> Tensor:
         """(B, C)."""
+
+    @property
+    def features(self) -> Tensor:
+        """(B, D), which the logits are a linear function of."""
 
     @property
     def response(self) -> Tensor:

@@ -81,6 +81,8 @@ class Recognizer:
         response = look.response[0].float().cpu().numpy()
         box = view.box(width, height)
         peaks, scores = _peaks(response, look.peaks[0].cpu().numpy(), box, view.size)
+        known = self.model.config.open_set
+        familiar = familiarity(look.logits.float(), look.features.float()).item()
         return RecognizeResult(
             labels=self.labels,
             probabilities=look.logits[0].float().softmax(0).cpu().numpy(),
@@ -94,12 +96,30 @@ class Recognizer:
             seconds=time.perf_counter() - start,
             image=preview_of(pixels),
             source=source_of(image),
+            familiarity=familiar,
+            known=known is None or familiar >= known.threshold,
         )
 
     def _shown(self, normalised: Tensor) -> NDArray[np.uint8]:
         """A picture (3, S, S) as the network was given it, as (S, S, 3) uint8."""
         values = self.model.config.preprocess.denormalised(normalised.float().cpu()).clamp(0, 1) * 255
         return values.round().byte().permute(1, 2, 0).contiguous().numpy()
+
+
+def familiarity(logits: Tensor, features: Tensor) -> Tensor:
+    """(B,) how much pictures look like one of the classes: (largest logit - their mean) / norm of the features.
+
+    The largest logit tells what is known from what is not (Vaze et al., "Open-Set Recognition: A Good Closed-Set
+    Classifier Is All You Need?", ICLR 2022). Less what all classes have in common, and for features of unit length, it
+    is the cosine between features and class times that class's own length: pictures that excite everything are no
+    longer taken for known.
+
+    Args:
+        logits: (B, C).
+        features: (B, D), which they are a linear function of.
+    """
+    best = logits.max(1).values - logits.mean(1)
+    return best / features.norm(dim=1).clamp(min=torch.finfo(features.dtype).tiny ** 0.5)
 
 
 def _peaks(

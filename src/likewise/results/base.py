@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.results.formats import format_of, format_suffix
 from likewise.types import Task
 
@@ -56,7 +56,7 @@ def stem_in(directory: str | Path, name: str | None, source: str | None) -> Path
 def write(stem: Path, ending: str, record: dict[str, Any], plot: Image.Image) -> Path:
     """Write STEM_ENDING.json and STEM_ENDING.png; the path of the latter."""
     path = stem.with_name(f"{stem.name}_{ending}.png")
-    path.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(json_text(record, indent=2) + "\n", encoding="utf-8")
     plot.save(path)
     return path
 

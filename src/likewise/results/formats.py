@@ -7,13 +7,13 @@ it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from likewise.errors import LikewiseError, nearest
+from likewise.json_text import json_text
 from likewise.results.annotations import MaskAnnotation, PointAnnotations
 from likewise.results.coco import masks_dataset, points_dataset
 from likewise.types import Task
@@ -47,7 +47,7 @@ def _coco_masks(pictures: Iterable[MaskAnnotation], info: Mapping[str, str]) -> 
 
 def _coco(dataset: dict[str, Any], info: Mapping[str, str]) -> str:
     head = {"info": dict(info), "licenses": []} if info else {}
-    return json.dumps(head | dataset, ensure_ascii=False, indent=1)
+    return json_text(head | dataset, ascii_only=False, indent=1)
 
 
 #: What results of each task are written as, by name.

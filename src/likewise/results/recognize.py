@@ -20,6 +20,8 @@ from likewise.errors import LikewiseError
 from likewise.results.base import check, finite, rounded, stem_in, write
 from likewise.types import Box
 
+#: What is answered where a picture shows none of the classes that a model knows.
+NONE_OF_THESE = "none of these"
 #: What the pictures in `RecognizeResult.magnified` are called, in their order.
 MAGNIFIED = ("what tells it apart", "what else is there")
 
@@ -42,6 +44,8 @@ class RecognizeResult:
         seconds: how long it took.
         image: (H', W', 3) uint8, the picture, or a reduced copy of it, to draw on.
         source: the picture's file name, where it has one.
+        familiarity: how much the picture looks like one of the classes (`likewise.predict.recognizer.familiarity`).
+        known: whether it shows one of them; True where the weights were not taught to tell.
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.
@@ -83,6 +87,8 @@ class RecognizeResult:
     seconds: float
     image: np.ndarray
     source: str | None = None
+    familiarity: float | None = None
+    known: bool = True
 
     def __post_init__(self) -> None:
         """Check shapes, types and values."""
@@ -96,21 +102,34 @@ class RecognizeResult:
             check(name, picture, "(H, W, 3) of uint8", good)
         for name in ("probabilities", "peaks", "scores", "response"):
             finite(name, getattr(self, name))
+        finite("familiarity", np.array(self.familiarity or 0.0))
 
     def __repr__(self) -> str:
         """In a line: of which picture, what, and how probable."""
-        answer = f"{self.label!r} ({self.probability:.1%})"
+        answer = self.said
         return f"<RecognizeResult of {self.source or 'a picture'}: {answer} by {self.model}>"
 
     @property
     def label(self) -> str:
-        """The most probable class."""
+        """The most probable class, or `NONE_OF_THESE`."""
+        return self.nearest if self.known else NONE_OF_THESE
+
+    @property
+    def nearest(self) -> str:
+        """The most probable class, also where the picture shows none of them."""
         return self.labels[int(self.probabilities.argmax())]
 
     @property
     def probability(self) -> float:
-        """How probable the model finds it."""
+        """How probable the model finds the nearest class; no measure of whether the picture shows one of them."""
         return float(self.probabilities.max())
+
+    @property
+    def said(self) -> str:
+        """The answer in words: a class and how probable it is, or that it is none, and the nearest."""
+        if self.known:
+            return f"{self.label} ({self.probability:.1%})"
+        return f"{NONE_OF_THESE} (nearest: {self.nearest})"
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """The ``k`` most probable classes and their probabilities, the most probable first.
@@ -130,7 +149,9 @@ class RecognizeResult:
         picture = heat_overlay(inner, self._heat(), strength=0.6)
         draw_points(picture, self.peaks * scale)
         captions = [(Image.fromarray(each), name) for each, name in zip(self.magnified, MAGNIFIED, strict=False)]
-        return above_answers(beside(picture, captions), self.top(5), f"by {Path(self.model).stem}")
+        return above_answers(
+            beside(picture, captions), self.top(5), self._note(), None if self.known else NONE_OF_THESE
+        )
 
     def save(self, directory: str | Path, name: str | None = None) -> Path:
         """Write the `plot` and the numbers: ``NAME_recognize.png`` and ``NAME_recognize.json``.
@@ -147,15 +168,20 @@ class RecognizeResult:
         return write(stem, "recognize", record, self.plot())
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as plain JSON values: image, model, label, probability, top (five) and seconds."""
+        """The result as plain JSON values: image, model, label, nearest, probability, top (five) and seconds."""
         return {
             "image": self.source,
             "model": self.model,
             "label": self.label,
+            "nearest": self.nearest,
             "probability": round(self.probability, 4),
             "top": [[label, round(probability, 4)] for label, probability in self.top(5)],
             "seconds": round(self.seconds, 3),
         }
+
+    def _note(self) -> str:
+        nearest = "" if self.known else f"nearest: {self.nearest}, "
+        return f"{nearest}by {Path(self.model).stem}"
 
     def _heat(self) -> np.ndarray:
         """The upper half of the response, at the size of ``image``; nothing where the model did not look.

@@ -18,6 +18,7 @@ from PIL import Image
 
 from likewise.boxes import xyxy_to_xywh
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.ops.run_lengths import encode_rle
 from likewise.results.coco import CocoDataset, Record
 from likewise.scenes.config import SceneConfig
@@ -78,7 +79,7 @@ def write_scene(config: SceneConfig, root: Path, index: int, *, masks: bool = Fa
     record = scene_record(scene, config, index, masks=masks)
     path = _record_path(root, index)
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(record, separators=(",", ":")), encoding="utf-8")
+    part.write_text(json_text(record, what="the scene", compact=True), encoding="utf-8")
     part.replace(path)
 
 
@@ -114,7 +115,7 @@ def _claim(root: Path, config: SceneConfig, *, masks: bool) -> None:
     """Make the folder, or check that what is in it was made by the same config."""
     (root / "images").mkdir(parents=True, exist_ok=True)
     (root / "scenes").mkdir(exist_ok=True)
-    wanted = json.loads(json.dumps(asdict(config) | {"generation": GENERATION, "masks": masks}))
+    wanted = json.loads(json_text(asdict(config) | {"generation": GENERATION, "masks": masks}, what="the config"))
     path = root / "scenes" / _CONFIG
     if path.is_file() and any((root / "scenes").glob("[0-9]*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -123,7 +124,7 @@ def _claim(root: Path, config: SceneConfig, *, masks: bool) -> None:
             raise LikewiseError(
                 f"{root} holds scenes made with another {', '.join(other)}; give another folder or empty this one"
             )
-    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    path.write_text(json_text(wanted, indent=1), encoding="utf-8")
 
 
 def _run(task: Callable[[int], None], indices: list[int], workers: int) -> Iterator[None]:
@@ -152,7 +153,7 @@ def _assemble(root: Path, config: SceneConfig, count: int) -> Path:
     }
     path = root / "annotations.json"
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+    part.write_text(json_text(content, what="the set", compact=True), encoding="utf-8")
     part.replace(path)
     return path
 

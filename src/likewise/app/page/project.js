@@ -33,8 +33,8 @@ function toPicture(bench, modes, { id, name, width, height }, tasks) {
   }
   const recognized = answer("recognize");
   if (recognized) {
-    const { model, label, probability, top, seconds } = recognized;
-    found.recognized = { model, label, probability, top, seconds };
+    const { model, label, nearest = null, probability, top, seconds } = recognized;
+    found.recognized = { model, label, nearest, probability, top, seconds };
   }
   return found;
 }

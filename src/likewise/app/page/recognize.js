@@ -32,8 +32,8 @@ export class RecognizeMode extends Mode {
 
   value(id) {
     const answer = this.answer(id);
-    const sure = answer ? Math.round(100 * answer.probability) : 0;
-    return { text: answer?.label ?? "", sort: answer?.label ?? "", hand: answer ? `${sure} %` : "", handSort: sure };
+    const sure = answer && !this.none(answer) ? Math.round(100 * answer.probability) : 0;
+    return { text: answer?.label ?? "", sort: answer?.label ?? "", hand: !answer || this.none(answer) ? "" : `${sure} %`, handSort: sure };
   }
 
   total(ids) {
@@ -88,7 +88,7 @@ export class RecognizeMode extends Mode {
     const ready = this.bench.model("recognize");
     const answer = this.answer();
     this.label.textContent = answer?.label ?? "–";
-    this.parts.textContent = answer ? `${Math.round(100 * answer.probability)} % sure, by ${answer.model}` : this.asking ? "looking …" : "nothing recognised yet";
+    this.parts.textContent = answer ? `${this.how(answer)}, by ${answer.model}` : this.asking ? "looking …" : "nothing recognised yet";
     const note = ready ? this.problem : this.bench.whyNone("recognize", "recognise");
     this.note.hidden = !note;
     this.note.textContent = note ?? "";
@@ -98,6 +98,15 @@ export class RecognizeMode extends Mode {
     this.bars.replaceChildren(...(answer?.top ?? []).slice(0, 5).map(([label, probability]) => this.bar(label, probability)));
     this.evidence.replaceChildren(...(answer?.magnified ?? []).map(({ what, image }) =>
       el("figure", {}, el("img", { src: image, alt: `magnified: ${what}` }), el("figcaption", { text: what }))));
+  }
+
+  /** Whether the picture shows none of the labels that the model knows. */
+  none(answer) {
+    return (answer.nearest ?? answer.label) !== answer.label;
+  }
+
+  how(answer) {
+    return this.none(answer) ? `the nearest is ${answer.nearest}` : `${Math.round(100 * answer.probability)} % sure`;
   }
 
   bar(label, probability) {

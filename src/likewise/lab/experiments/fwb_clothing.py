@@ -21,6 +21,7 @@ from likewise.data.fewshot.labelled import LabelFolder, Part
 from likewise.engine.config import TrainConfig
 from likewise.engine.segment_eval import Memory, SegmentReport, evaluate
 from likewise.engine.unbatched import check_settings, train_unbatched
+from likewise.json_text import json_text
 from likewise.methods.fwb import FWB, FWB_LITE, Config
 from likewise.methods.fwb.frozen_trunk import CachedEpisodes, CachedFeatures, start_projection
 from likewise.methods.fwb.prototypes import inside_and_outside
@@ -195,7 +196,7 @@ def _missing(config: FwbClothing) -> bool:
 def _write(path: Path, scores: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    part.write_text(json_text(scores, what="the score", indent=1), encoding="utf-8")
     part.replace(path)
 
 
@@ -232,7 +233,7 @@ def write_table(config: FwbClothing) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     path = config.out / "table.md"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (config.out / "settings.json").write_text(json.dumps(asdict(config), indent=1, default=str), encoding="utf-8")
+    (config.out / "settings.json").write_text(json_text(asdict(config), indent=1, default=str), encoding="utf-8")
     return path
 
 

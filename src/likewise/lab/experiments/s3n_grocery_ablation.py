@@ -15,6 +15,7 @@ from likewise.data.open_dataset import open_named
 from likewise.engine.recognize_eval import evaluate
 from likewise.engine.recognize_train import LiteRecognizeConfig, train_recognizer
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.methods.s3n import S3N, S3N_LITE, Branches
 from likewise.predict import Recognizer
 
@@ -94,7 +95,7 @@ def _run(config: S3nGroceryAblation, branches: Branches, seed: int) -> dict[str,
     report = evaluate(Recognizer.load(_train(own)), open_named(own.pictures, "val"))
     score = {name: report.summary()[name] for name in ("top1", "top5")}
     record = {"score": score, "settings": settings}
-    (folder / SCORE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / SCORE).write_text(json_text(record, what="the score", indent=2) + "\n", encoding="utf-8")
     return score
 
 

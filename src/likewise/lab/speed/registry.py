@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from likewise.errors import LikewiseError, nearest
+from likewise.json_text import json_text
 from likewise.lab.speed.process import lines_of
 from likewise.lab.speed.timing import Comparison
 from likewise.lazy import resolve
@@ -118,7 +119,7 @@ def to_json(row: Comparison) -> str:
     """A row as one line; null where a number is missing."""
     fields = dataclasses.asdict(row)
     missing = {key: None for key, value in fields.items() if isinstance(value, float) and not math.isfinite(value)}
-    return json.dumps({**fields, **missing, "met": row.met}, ensure_ascii=False)
+    return json_text({**fields, **missing, "met": row.met}, ascii_only=False)
 
 
 def from_json(line: str) -> Comparison:

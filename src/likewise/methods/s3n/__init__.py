@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
+from likewise.inference import OpenSet
 from likewise.methods.s3n.selection import Chosen, Selection, selected
 from likewise.methods.s3n.trunk import SpatialTrunk
 from likewise.ops.response_peaks import class_response, entropy_gate, response_means, response_peaks
@@ -78,6 +79,7 @@ class Config:
         dropout: on the pooled features of each look while training, before they are classified; published: none.
         view: what is seen of a picture.
         preprocess: its colours.
+        open_set: when a picture shows none of the classes, where ``likewise calibrate`` has learnt it.
     """
 
     classes: int = 200
@@ -107,6 +109,7 @@ class Config:
     dropout: float = 0.0
     view: SquareView = field(default_factory=SquareView)
     preprocess: Preprocess = field(default_factory=Preprocess)
+    open_set: OpenSet | None = None
 
     def __post_init__(self) -> None:
         if self.labels and len(self.labels) != self.classes:
@@ -124,6 +127,7 @@ class S3NOutput(NamedTuple):
         response: (B, M, M) class response map, from 0 to 1.
         peaks: (B, M, M) bool: its peaks.
         sampled: (B, 3, H, W) the pictures that the branches saw, by branch, normalised as the input was.
+        features: (B, D) that the answer was read from: the pooled ones of all looks.
     """
 
     logits: Tensor
@@ -133,6 +137,7 @@ class S3NOutput(NamedTuple):
     response: Tensor
     peaks: Tensor
     sampled: dict[str, Tensor]
+    features: Tensor
 
 
 class S3N(nn.Module):
@@ -199,9 +204,10 @@ class S3N(nn.Module):
             sampled[name] = self._sampled(image, saliency, peaks)
             logits[name], vector = branch(self.trunk(sampled[name]))
             pooled.append(vector)
-        answer = self.joined(torch.cat(pooled, dim=1)) if self.names else origin
+        joined = torch.cat(pooled, dim=1)
+        answer = self.joined(joined) if self.names else origin
         branches = (logits.get("discriminative"), logits.get("complementary"))
-        return S3NOutput(answer, origin, *branches, response, peaks, sampled)
+        return S3NOutput(answer, origin, *branches, response, peaks, sampled, joined)
 
     def loss(self, output: S3NOutput, batch: ClassBatch) -> dict[str, Tensor]:
         """What separates a look from a batch's classes: terms (B,) by name, and "total".

@@ -23,6 +23,7 @@ from scipy.ndimage import label
 from likewise.boxes import mask_box
 from likewise.data.decoders import open_image
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.ops.run_lengths import decode_rle
 from likewise.scenes.kinds.textures import Floats, random_colour, smooth_noise
 from likewise.types import Box
@@ -179,7 +180,9 @@ def _coco_kinds(folder: Path) -> list[CutoutKind]:
     parts: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for record in data["annotations"]:
         if "segmentation" in record and record["image_id"] in files and min(record["bbox"][2:]) >= _MIN_CUTOUT:
-            parts[record["category_id"]].append((files[record["image_id"]], json.dumps(record["segmentation"])))
+            parts[record["category_id"]].append(
+                (files[record["image_id"]], json_text(record["segmentation"], what="annotations.json"))
+            )
     return [CutoutKind(c["name"], (), tuple(parts[c["id"]])) for c in data["categories"] if parts[c["id"]]]
 
 
