@@ -34,10 +34,24 @@ def test_it_knows_most_groceries_of_another_day(recognizer, data_dir):
     assert summary["top5"] >= 0.85
 
 
+def test_it_says_of_other_things_that_they_are_none_of_its_kinds(recognizer, data_dir):
+    assert recognizer.model.config.open_set is not None
+    data = open_named(data_dir / "grocery", "val")
+    some = type(data)(data.root, data.names[::8], data.targets[::8], data.labels)
+    assert (
+        evaluate(recognizer, some).summary()["accepted"] >= 0.87
+    )  # 95 % of all; of 37, three may be missing by chance
+    others = [*sorted((data_dir / "clothing" / "images").glob("*.jpg"))[::60]]
+    others += sorted((data_dir / "blood" / "images").glob("*"))[::30]
+    refused = [not recognizer.recognize(path).known for path in others]
+    assert len(refused) >= 20
+    assert np.mean(refused) >= 0.75  # nine in ten are
+
+
 def test_what_it_magnifies_is_where_it_responds(recognizer, data_dir):
     name = "images/val/Granny-Smith_001.jpg"
     result = recognizer.recognize(data_dir / "grocery" / name)
-    assert result.label == "granny smith"
+    assert result.nearest == "granny smith"
     assert result.response.max() == 1.0
     assert result.peaks.shape[0] >= 1
     plain = recognizer.recognize(np.full((64, 64, 3), 128, np.uint8))

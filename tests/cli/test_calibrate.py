@@ -13,6 +13,7 @@ from PIL import Image
 
 from likewise import cli
 from likewise.predict import Counter, load
+from likewise.preprocess.square_view import SquareView
 from likewise.registry import preset
 from likewise.weights import save_checkpoint
 
@@ -142,3 +143,57 @@ def test_too_few_pictures_are_told_before_any_is_counted(
     assert "18 pictures of 2 sets are too few" in capsys.readouterr().err
     assert run("calibrate", model, "--data", sets[0], "--data", sets[0], "-o", out) == 2
     assert "24 pictures of 1 sets are too few" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Weights that recognise, 24 small pictures of their classes, and three of other things."""
+    torch.manual_seed(0)
+    lite = preset("s3n-lite")
+    config = replace(lite.config, classes=2, labels=("ash", "elm"), view=SquareView(64, 0.0))
+    weights = save_checkpoint(tmp_path_factory.mktemp("weights") / "trees.safetensors", lite.model(config), half=True)
+    rng = np.random.default_rng(0)
+    known, other = tmp_path_factory.mktemp("known"), tmp_path_factory.mktemp("other")
+    for number in range(24):
+        folder = known / config.labels[number % 2]
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    for number in range(3):
+        Image.new("RGB", (20, 20), (80 * number, 0, 0)).save(other / f"{number}.png")
+    return weights, known, other
+
+
+def test_a_recogniser_learns_to_say_none_of_these(
+    trees: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, known, other = trees
+    out = tmp_path / "taught.safetensors"
+    assert run("calibrate", weights, "--data", known, "--unknown", other, "-o", out) == 0
+    shown = capsys.readouterr().out
+    taught, before = load(out), load(weights)
+    pictures = sorted(known.glob("*/*.png"))
+    values = sorted(taught.recognize(picture).familiarity for picture in pictures)
+    assert taught.model.config.open_set.threshold == pytest.approx(values[0], abs=1e-5)
+    assert f"{sum(v >= taught.model.config.open_set.threshold for v in values)} of 24 that show one" in shown
+    refused = sum(not taught.recognize(picture).known for picture in other.iterdir())
+    assert f"{other}: {refused} of 3 are none of these, AUROC " in shown
+    assert all(before.recognize(picture).known for picture in other.iterdir())
+    state = zip(before.model.state_dict().values(), taught.model.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in state)
+    assert abs(out.stat().st_size - weights.stat().st_size) < 1000  # kept in 16 bits
+
+
+def test_what_is_for_the_other_task_is_refused(
+    sets: list[Path], model: Path, trees: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.safetensors"
+    words = ["--data", sets[0], "--data", sets[1], "-o", out]
+    assert run("calibrate", model, *words, "--unknown", trees[2]) == 2
+    assert "--unknown is for what recognises" in capsys.readouterr().err
+    assert run("calibrate", trees[0], "--data", trees[1], "-o", out, "--settle") == 2
+    assert "--settle is for counters" in capsys.readouterr().err
+    assert run("calibrate", trees[0], "--data", trees[1], "-o", out, "--limit", 5) == 2
+    assert "5 pictures are too few" in capsys.readouterr().err
+    assert run("calibrate", "fwb-lite", "--data", sets[0], "-o", out) == 2
+    assert "fwb-lite is there to segment" in capsys.readouterr().err
+    assert not out.exists()

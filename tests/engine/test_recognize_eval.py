@@ -62,12 +62,15 @@ class Always:
     def recognize(self, image):
         r, _, b = read_image(image).mean((0, 1))
         probabilities = np.array([0.9, 0.1, 0.0] if r > b else [0.2, 0.7, 0.1], np.float32)
-        return SimpleNamespace(label=self.labels[probabilities.argmax()], probabilities=probabilities, seconds=0.5)
+        label = self.labels[probabilities.argmax()]
+        return SimpleNamespace(label=label, known=r < 200, probabilities=probabilities, seconds=0.5)
 
 
 def test_a_report_has_the_shares_and_the_worst_classes_first(colours, tmp_path):
     report = evaluate(Always(), open_named(colours))
-    assert report.summary() == {"images": 40, "top1": 1.0, "top5": 1.0, "seconds_per_image": 0.5}
+    shares = {"top1": 1.0, "top5": 1.0, "accepted": sum(p.known for p in report.per_image) / 40}
+    assert report.summary() == {"images": 40, **shares, "seconds_per_image": 0.5}
+    assert 0.5 <= shares["accepted"] < 1  # no red is as dark as blue
     (colours / "red" / "not_red.png").write_bytes((colours / "blue" / "0.png").read_bytes())
     (colours / "red" / "broken.png").write_text("no picture")
     try:

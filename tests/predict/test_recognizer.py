@@ -12,8 +12,10 @@ from PIL import Image
 from torch import nn
 
 from likewise.errors import LikewiseError
+from likewise.inference import OpenSet
 from likewise.methods.s3n import S3N, S3N_LITE
 from likewise.predict import Recognizer, load
+from likewise.predict.recognizer import familiarity
 from likewise.preprocess.square_view import SquareView
 from likewise.registry import preset
 from likewise.weights import save_checkpoint
@@ -90,6 +92,30 @@ def test_a_flat_picture_has_no_peaks_and_an_answer():
     assert result.peaks.shape == (0, 2)
     assert result.label == "b"
     assert result.plot().width > 900
+
+
+def test_familiarity_is_the_largest_logit_above_the_mean_per_length_of_the_features():
+    logits, features = torch.tensor([[0.0, 2.0, 1.0], [3.0, 3.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.5]])
+    torch.testing.assert_close(familiarity(logits, features), torch.tensor([(2 - 1) / 5, (3 - 2) / 0.5]))
+    assert familiarity(logits, torch.zeros(2, 2)).isfinite().all()
+    shifted = familiarity(logits + 7, features)  # what all classes have in common tells nothing
+    torch.testing.assert_close(shifted, familiarity(logits, features))
+
+
+@pytest.mark.parametrize(("threshold", "known"), [(None, True), (0.19, True), (0.21, False)])
+def test_less_familiar_than_the_threshold_is_none_of_these(threshold, known):
+    told = Told(peaked((3, 4, 1.0)))
+    open_set = None if threshold is None else OpenSet(threshold)
+    told.config = replace(told.config, open_set=open_set)
+    result = Recognizer(told, "told").recognize(np.zeros((9, 9), np.uint8))
+    assert result.familiarity == pytest.approx(0.2)
+    assert (result.known, result.nearest) == (known, "b")
+    assert result.label == ("b" if known else "none of these")
+
+
+def test_a_threshold_is_a_number():
+    with pytest.raises(LikewiseError, match="open set: threshold = nan"):
+        OpenSet(float("nan"))
 
 
 def test_an_answer_that_is_not_finite_is_refused():

@@ -9,12 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
 from likewise.predict import Counter
-from likewise.predict.uncertainty import AGAIN, SIGNS, CountDiagnostics, box_sum, signs_of, warnings_of
+from likewise.predict.uncertainty import (
+    AGAIN,
+    SIGNS,
+    CountDiagnostics,
+    box_sum,
+    signs_of,
+    warnings_of,
+    whole_interval,
+)
 from likewise.preprocess.rules import Preprocess
 from likewise.types import Calibration, PromptBatch
 
@@ -117,11 +127,21 @@ def test_the_interval_is_so_many_spreads_of_the_log() -> None:
 def test_a_spread_beyond_doubt_is_warned_of_with_the_interval() -> None:
     signs = {**signs_of(looked()), "blunt": math.log(3)}
     *_, last = warnings_of(looked(), signs, TRUST)
-    low, high = TRUST.interval(20.0, signs)
+    low, high = whole_interval(TRUST, 20.0, signs)
     assert f"from {low:.0f} to {high:.0f}" in last
     assert warnings_of(looked(), {**signs, "blunt": 0.0}, TRUST) == ()
     *_, last = warnings_of(looked(), {**signs, "alone": 9.0}, TRUST)
     assert "may be far off: how far, is not known" in last
+
+
+@given(st.floats(0, 1e4), st.floats(0, 3))
+def test_shown_intervals_are_whole_numbers_round_the_learnt_ones_and_never_0_to_0(count: float, sign: float) -> None:
+    learnt, shown = TRUST.interval(count, {"alone": sign}), whole_interval(TRUST, count, {"alone": sign})
+    assert (learnt is None) == (shown is None)
+    if learnt is not None and shown is not None:
+        assert shown[0] <= learnt[0] <= learnt[1] <= shown[1]
+        assert learnt[0] - shown[0] < 1 > shown[1] - learnt[1]
+        assert shown[0] == int(shown[0]) < shown[1] == int(shown[1])
 
 
 class Leaning(nn.Module):
@@ -185,8 +205,8 @@ def test_only_weights_with_a_record_give_an_interval() -> None:
     wide = replace(TRUST, base=math.log(0.3))
     counter = Counter(Leaning(1.0, calibration=TRUST, calibration_full=wide), "red", device="cpu")
     fast, full = (counter.count(squares(), box, trust=how) for how in ("fast", "full"))
-    assert fast.interval == pytest.approx(TRUST.interval(fast.count, fast.signs))
-    assert full.interval == pytest.approx(wide.interval(full.count, full.signs))
+    assert fast.interval == whole_interval(TRUST, fast.count, fast.signs)
+    assert full.interval == whole_interval(wide, full.count, full.signs)
 
 
 def test_settled_densities_count_clear_peaks_as_one() -> None:

@@ -63,8 +63,20 @@ def test_arrays_that_do_not_fit_are_refused(changes: dict[str, Any], message: st
 
 def test_json_holds_the_answer_and_the_next() -> None:
     record = json.loads(json.dumps(result().to_dict()))
-    assert list(record) == ["image", "model", "label", "probability", "top", "seconds"]
+    assert list(record) == ["image", "model", "label", "nearest", "probability", "top", "seconds"]
     assert record["top"][:2] == [["kiwi", 0.5], ["apple", 0.2]]
+
+
+def test_a_picture_of_none_of_the_classes_is_called_that_beside_the_nearest(tmp_path: Path) -> None:
+    none = result(known=False, familiarity=0.1)
+    assert (none.label, none.nearest, none.probability) == ("none of these", "kiwi", 0.5)
+    assert none.to_dict()["label"] == "none of these"
+    assert none.to_dict()["nearest"] == "kiwi"
+    assert none.top(1) == [("kiwi", 0.5)]
+    assert repr(none) == "<RecognizeResult of shelf/first shelf.jpg: none of these (nearest: kiwi) by s3n-lite>"
+    assert not np.array_equal(none.plot(), result().plot())
+    with pytest.raises(LikewiseError, match="familiarity holds values that are not finite"):
+        result(familiarity=float("nan"))
 
 
 def test_what_is_saved_is_named_after_the_picture(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from likewise.cli.drawings import plan_drawings, save_drawing, save_text
 from likewise.cli.inputs import Pictures
 from likewise.cli.ledger import Ledger, fingerprint, stamp_of
 from likewise.cli.lock import locked
 from likewise.cli.terminal import say, tell
+from likewise.drawings import plan_drawings, save_drawing, save_text
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.plain_text import printable

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from likewise.cli.drawings import DRAWN, is_drawing
 from likewise.cli.terminal import tell
+from likewise.drawings import DRAWN, is_drawing
 from likewise.errors import LikewiseError
 from likewise.types import Box, Point
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from likewise.drawings import place_of
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.plain_text import BOM, csv_field, name_cell, name_of_cell, printable, text_cell
@@ -47,11 +48,6 @@ def stamp_of(picture: Path) -> str:
         return ""
     with picture.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
-
-
-def place_of(path: Path) -> Path:
-    """The file itself, from the root on: links to its folder are followed, a link that it is stays one."""
-    return Path(os.path.realpath(path.parent)) / path.name
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,20 @@ def imagenet_trunk(data: Path) -> dict[str, Tensor]:
     Raises:
         LikewiseError: there are none.
     """
-    path = data / IMAGENET
+    return load_trunk(data / IMAGENET)
+
+
+def load_trunk(path: Path) -> dict[str, Tensor]:
+    """ImageNet weights of MobileNetV2 in a file.
+
+    Raises:
+        LikewiseError: there is none; says how to make it.
+    """
     if not path.is_file():
-        raise LikewiseError(f"no trunk at {path}; expected a safetensors file of timm's mobilenetv2_100")
+        raise LikewiseError(
+            f"no trunk at {path}; expected ImageNet's MobileNetV2 as a safetensors file under timm's names "
+            "(mobilenetv2_100), which docs/training.md tells how to make, under 'Where a bundled network starts'"
+        )
     return load_file(path)
 
 

@@ -25,7 +25,7 @@ from likewise.predict.localize import Peaks, best_points, find_peaks, snap_peaks
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt, exemplars_inside, in_order, mirrored
 from likewise.predict.protocols import ExemplarCounter, ExemplarFeatures, TextCounter
-from likewise.predict.uncertainty import ZOOM, CountDiagnostics, signs_of, warnings_of
+from likewise.predict.uncertainty import ZOOM, CountDiagnostics, signs_of, warnings_of, whole_interval
 from likewise.preprocess.rules import Preprocess
 from likewise.registry import load_model
 from likewise.results import CountResult
@@ -290,7 +290,7 @@ def _with_interval(result: CountResult, diagnostics: CountDiagnostics, calibrate
     """The result with what its signs, and the record of errors of some weights, make of it."""
     signs = signs_of(diagnostics)
     known = calibrated.calibration_full if diagnostics.again else calibrated.calibration
-    interval = None if known is None else known.interval(result.count, signs)
+    interval = None if known is None else whole_interval(known, result.count, signs)
     return replace(result, interval=interval, warnings=warnings_of(diagnostics, signs, known), signs=signs)
 
 

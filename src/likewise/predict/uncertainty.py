@@ -135,7 +135,7 @@ def warnings_of(
     else:
         said = [*_of_name(diagnostics, signs), *(fact for fact, _ in odd)]
     if trust is not None and trust.spread(signs) > trust.doubt:
-        likely = trust.interval(diagnostics.count, signs)
+        likely = whole_interval(trust, diagnostics.count, signs)
         reach = (
             "how far, is not known"
             if likely is None
@@ -145,6 +145,15 @@ def warnings_of(
     if said and diagnostics.alike_count is not None:
         said[0] += " " + _BOX_INSTEAD
     return tuple(said)
+
+
+def whole_interval(trust: Calibration, count: float, signs: Mapping[str, float]) -> tuple[float, float] | None:
+    """`Calibration.interval` in whole numbers, as the truth is one, outwards: next to nothing is "0 to 1", not 0 to 0.
+
+    Nothing is lost by it: whatever lies between the ends of the one lies between those of the other.
+    """
+    known = trust.interval(count, signs)
+    return None if known is None else (float(math.floor(known[0])), float(math.ceil(known[1])))
 
 
 def box_sum(grid: np.ndarray, box: np.ndarray) -> float:

@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch.utils.data import ConcatDataset, Dataset
 
 from likewise import registry
 from likewise.data.classification.dataset import NamedPictures, NamedSample
-from likewise.data.development import IMAGENET
+from likewise.data.development import IMAGENET, load_trunk
 from likewise.data.open_dataset import open_named
 from likewise.engine.config import Precision
 from likewise.engine.recognize_train import LiteRecognizeConfig, train_recognizer
-from likewise.errors import LikewiseError
 from likewise.methods.s3n import S3N, S3N_LITE, Branches
 from likewise.weights import load_strict
 
@@ -132,9 +130,7 @@ def lite_network(config: S3nLite, labels: tuple[str, ...]) -> S3N:
     if config.weights is not None:
         load_strict(model, registry.load_model(config.weights, task="recognize")[1].state_dict(), str(config.weights))
     elif config.start is not None:
-        if not config.start.is_file():
-            raise LikewiseError(f"no trunk at {config.start}; expected a safetensors file of timm's mobilenetv2_100")
-        model.load_trunk(load_file(config.start))
+        model.load_trunk(load_trunk(config.start))
     else:
         bundled = registry.load_model(S3N_LITE.name)[1]
         model.trunk.load_state_dict(bundled.trunk.state_dict(), strict=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from likewise.drawings import plan_drawings, save_drawing, save_text
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.results.formats import format_of, format_suffix
@@ -40,33 +43,55 @@ def rounded(array: np.ndarray, digits: int) -> list[Any]:
     return [[round(v, digits) for v in row] if isinstance(row, list) else round(row, digits) for row in array.tolist()]
 
 
-def stem_in(directory: str | Path, name: str | None, source: str | None) -> Path:
-    """Where a result's files go, without their endings; the folder is made where it is missing.
+@dataclass(frozen=True)
+class Files:
+    """Where a result's files go, which all begin with one stem; the folder is made where it is missing.
+
+    Without a name they are called as the command line calls a picture's drawings (`likewise.drawings`): each
+    picture's own, found again, and never those of another.
 
     Args:
         directory: the folder.
-        name: None: the picture's own name without its ending, or ``picture`` where it has none.
-        source: the picture's file name, where it has one.
+        name: None: the picture's own name, or ``picture`` where it has none.
+        source: the picture's file, where it has one.
+        drawn: ends of the drawings' names.
+        others: ends of the names of what goes with them.
     """
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / (name or (Path(source).stem if source else "picture"))
+
+    directory: str | Path
+    name: str | None
+    source: str | None
+    drawn: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @cached_property
+    def stem(self) -> Path:
+        """Where they go, without their ends."""
+        folder = Path(self.directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.name or not self.source:
+            return folder / (self.name or "picture")
+        [[first, *_]] = plan_drawings([Path(self.source)], folder, self.drawn, self.others)
+        return first.with_name(first.name.removesuffix(self.drawn[0]))
+
+    def path(self, end: str) -> Path:
+        """The file with that end."""
+        return self.stem.with_name(self.stem.name + end)
+
+    def draw(self, end: str, drawing: Image.Image) -> Path:
+        """Write a drawing; its path."""
+        save_drawing(drawing, self.path(end), Path(self.source or self.stem))
+        return self.path(end)
+
+    def note(self, end: str, record: dict[str, Any]) -> None:
+        """Write numbers as JSON."""
+        save_text(json_text(record, indent=2) + "\n", self.path(end))
 
 
-def write(stem: Path, ending: str, record: dict[str, Any], plot: Image.Image) -> Path:
-    """Write STEM_ENDING.json and STEM_ENDING.png; the path of the latter."""
-    path = stem.with_name(f"{stem.name}_{ending}.png")
-    path.with_suffix(".json").write_text(json_text(record, indent=2) + "\n", encoding="utf-8")
-    plot.save(path)
-    return path
-
-
-def write_formats(stem: Path, task: Task, names: Sequence[str], annotations: Any) -> None:
-    """Write what was found in one picture in forms that other programs read: STEM_NAME.json, or as the form ends.
+def format_texts(task: Task, names: Sequence[str], annotations: Any) -> dict[str, str]:
+    """What was found in one picture in forms that other programs read, by the ends of their files' names.
 
     Raises:
-        LikewiseError: a form that there is not; nothing is written then.
+        LikewiseError: a form that there is not.
     """
-    texts = {format_suffix(task, name): format_of(task, name).write([annotations], {}) for name in names}
-    for suffix, text in texts.items():
-        stem.with_name(stem.name + suffix).write_text(text, encoding="utf-8")
+    return {format_suffix(task, name): format_of(task, name).write([annotations], {}) for name in names}

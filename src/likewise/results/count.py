@@ -31,8 +31,9 @@ from likewise.draw import (
     on_ground,
     own_side,
 )
+from likewise.drawings import save_text
 from likewise.results.annotations import NAMELESS, PointAnnotations
-from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
+from likewise.results.base import Files, check, finite, format_texts, rounded
 from likewise.results.coco import points_dataset
 from likewise.types import Box, Prompt
 
@@ -184,7 +185,8 @@ class CountResult:
 
         Args:
             directory: made where it is missing.
-            name: None: the picture's own name without its ending, or ``picture`` where it has none.
+            name: None: the picture's own name, or ``picture`` where it has none; with its ending and more where another
+                picture has that name there.
             formats: names in `likewise.results.formats.FORMATS`, to write the points so too: coco is NAME_coco.json.
 
         Returns:
@@ -193,12 +195,16 @@ class CountResult:
         Raises:
             LikewiseError: there is no such form.
         """
-        stem = stem_in(directory, name, self.source)
+        texts = format_texts("count", formats, self.annotations)
+        ends = ("_count.json", "_density.npy", *texts)
+        files = Files(directory, name, self.source, ("_count.png",), ends)
         record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
         record["signs"] = {sign: round(value, 4) for sign, value in self.signs.items()}
-        write_formats(stem, "count", formats, self.annotations)
-        np.save(stem.with_name(f"{stem.name}_density.npy"), self.density)
-        return write(stem, "count", record, self.plot())
+        for end, text in texts.items():
+            save_text(text, files.path(end))
+        np.save(files.path("_density.npy"), self.density)
+        files.note("_count.json", record)
+        return files.draw("_count.png", self.plot())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values: image, model, count, low, high, points, found, warnings and seconds.

@@ -17,7 +17,7 @@ from PIL import Image
 
 from likewise.draw import above_answers, beside, canvas, draw_points, heat_overlay
 from likewise.errors import LikewiseError
-from likewise.results.base import check, finite, rounded, stem_in, write
+from likewise.results.base import Files, check, finite, rounded
 from likewise.types import Box
 
 #: What is answered where a picture shows none of the classes that a model knows.
@@ -158,14 +158,16 @@ class RecognizeResult:
 
         Args:
             directory: made where it is missing.
-            name: None: the picture's own name without its ending, or ``picture`` where it has none.
+            name: None: the picture's own name, or ``picture`` where it has none; with its ending and more where another
+                picture has that name there.
 
         Returns:
             The path of the plot.
         """
-        stem = stem_in(directory, name, self.source)
+        files = Files(directory, name, self.source, ("_recognize.png",), ("_recognize.json",))
         record = {**self.to_dict(), "peaks": rounded(self.peaks, 2), "scores": rounded(self.scores, 4)}
-        return write(stem, "recognize", record, self.plot())
+        files.note("_recognize.json", record)
+        return files.draw("_recognize.png", self.plot())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values: image, model, label, nearest, probability, top (five) and seconds."""

@@ -20,8 +20,9 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from likewise.draw import canvas, captioned, draw_outline, mask_overlay, on_ground, own_side
+from likewise.drawings import save_text
 from likewise.results.annotations import MaskAnnotation
-from likewise.results.base import check, finite, rounded, stem_in, write, write_formats
+from likewise.results.base import Files, check, finite, format_texts, rounded
 from likewise.results.coco import masks_dataset
 
 #: What scores more belongs to the mask.
@@ -141,7 +142,8 @@ class SegmentResult:
 
         Args:
             directory: made where it is missing.
-            name: None: the picture's own name without its ending, or ``picture`` where it has none.
+            name: None: the picture's own name, or ``picture`` where it has none; with its ending and more where another
+                picture has that name there.
             formats: names in `likewise.results.formats.FORMATS`, to write the mask so too: coco is NAME_coco.json.
 
         Returns:
@@ -150,11 +152,14 @@ class SegmentResult:
         Raises:
             LikewiseError: there is no such form.
         """
-        stem = stem_in(directory, name, self.source)
+        texts = format_texts("segment", formats, self.annotations)
+        files = Files(directory, name, self.source, ("_segment.png", "_mask.png"), ("_segment.json", *texts))
         record = {**self.to_dict(), "contours": [rounded(ring, 1) for ring in self.contours]}
-        write_formats(stem, "segment", formats, self.annotations)
-        self.mask_picture().save(stem.with_name(f"{stem.name}_mask.png"))
-        return write(stem, "segment", record, self.plot())
+        for end, text in texts.items():
+            save_text(text, files.path(end))
+        files.draw("_mask.png", self.mask_picture())
+        files.note("_segment.json", record)
+        return files.draw("_segment.png", self.plot())
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values: image, model, area (share of the picture), boxes and seconds."""

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from likewise.cli.drawings import is_drawing, plan_drawings, save_drawing, save_text
+from likewise.drawings import is_drawing, plan_drawings, save_drawing, save_text
 
 ENDS = ("_segment.png", "_mask.png")
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from likewise.cli.ledger import place_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +29,11 @@ _MARK = "likewise-picture"
 _MARKED_WITHIN = 1024
 #: Longest name that is left as it is, in bytes: file systems take 255, with the ending and while it is written.
 _LONGEST = 200
+
+
+def place_of(path: Path) -> Path:
+    """The file itself, from the root on: links to its folder are followed, a link that it is stays one."""
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def mark_of(picture: Path) -> str:
