@@ -49,7 +49,22 @@ KEYS = (
 )  # fmt: skip
 #: The corners of a region.
 FIELD = [[0, 0], [30, 0], [30, 20]]
-ROUTES = ("count", "segment", "recognize", "jobs", "project/check", "export/csv", "export/overlays", "export/coco")
+ROUTES = (
+    "count",
+    "segment",
+    "recognize",
+    "jobs",
+    "project/check",
+    "export/csv",
+    "export/overlays",
+    "export/coco",
+    "label-studio",
+)
+TASKS = ("count", "segment", "recognize")
+#: An example drawn in Label Studio, in per cent.
+RECTANGLE = {"type": "rectanglelabels", "value": {"x": 9, "y": 9, "width": 30, "height": 30, "rectanglelabels": ["a"]}}
+TASK = {"data": {"image": "a.png"}, "annotations": [{"result": [RECTANGLE]}]}
+INTERFACE = '<View><Image name="i" value="$image"/><KeyPointLabels name="k" toName="i"/></View>'
 
 
 def damaged(rng: Rng, content: bytes) -> bytes:
@@ -90,6 +105,19 @@ def spoilt(rng: Rng, words: dict[str, Any], share: float = 0.15) -> dict[str, An
     """The same words, a share of them left out, and as many with anything for a value."""
     kept = {name: held for name, held in words.items() if rng.random() >= share}
     return {name: value(rng, 2) if rng.random() < share else held for name, held in kept.items()}
+
+
+def project(rng: Rng) -> dict[str, Any]:
+    """A project file, each part of its picture spoilt now and then."""
+    parts = {
+        "prediction": {"model": "spdcn-lite", "count": 2.0, "points": [[3, 3], [9, 9]], "scores": [1.0, 0.5]},
+        "segmented": {"model": "fwb-lite", "area": 0.5, "segmentation": {"size": [24, 32], "counts": "0PP1"}},
+        "recognized": {"model": "s3n-lite", "label": "a lemon", "probability": 0.5, "top": [["a lemon", 0.5]]},
+    }
+    held = {name: spoilt(rng, words, 0.03) for name, words in parts.items() if rng.random() < 0.7}
+    strokes = [spoilt(rng, {"points": [[3, 3], [20, 9]], "width": 4, "erase": False}, 0.03)]
+    picture = {"name": "a.png", "width": 32, "height": 24, "added": [[1, 1]], "removed": [[3, 3]], "strokes": strokes}
+    return {"format": 1, "pictures": [spoilt(rng, picture | held, 0.03)]}
 
 
 class Attacks:
@@ -158,13 +186,18 @@ class Attacks:
     def request(self, rng: Rng) -> str:
         """A body of the page's, or what never was one."""
         route = ROUTES[int(rng.integers(len(ROUTES)))]
-        project = {"version": 1, "pictures": [{"name": "a.png", "width": 32, "height": 24}]}
         whole = {
             "count": {"picture": self.id, "exemplars": [[2, 2, 12, 12]], "region": FIELD},
+            "segment": {"picture": self.id, "support": [{"picture": self.id, "box": [2, 2, 12, 12]}]},
+            "recognize": {"picture": self.id},
             "jobs": {"task": "count", "pictures": [self.id], "exemplars": [[2, 2, 12, 12]]},
-        }.get(route, {"task": "count", "project": project})
+            "label-studio": {"tasks": [TASK], "label_config": INTERFACE},
+        }.get(route, project(rng))
         text = json.dumps(spoilt(rng, whole) if rng.random() < 0.8 else value(rng)).encode()
-        body, where = damaged(rng, text) if rng.random() < 0.2 else text, f"/api/v1/{route}"
+        body = damaged(rng, text) if rng.random() < 0.2 else text
+        where = "/label-studio/predict" if route == "label-studio" else f"/api/v1/{route}"
+        if "export" in route:
+            where += f"?task={TASKS[int(rng.integers(len(TASKS)))]}"
         answer = self.client.post(where, content=body, headers={"content-type": "application/json"})
         assert answer.status_code < 500, f"{where}: {answer.status_code} {answer.text[:200]} for {body[:500]!r}"
         return REFUSED if answer.status_code >= 400 else READ

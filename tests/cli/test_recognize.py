@@ -64,7 +64,7 @@ def test_json_is_one_object_a_line(leaves: Path, model: str, capsys) -> None:
     assert code == 1
     assert [r["image"] for r in records] == [f"leaves/a{n}" for n in ("1.png", "2.png", "3.jpg", "10.png")]
     assert list(records[2]) == ["image", "error"]
-    assert list(records[0]) == ["image", "model", "label", "probability", "top", "seconds"]
+    assert list(records[0]) == ["image", "model", "label", "nearest", "probability", "top", "seconds"]
 
 
 def test_a_folder_goes_on_and_is_taken_up_again(leaves: Path, model: str, capsys) -> None:
@@ -74,7 +74,7 @@ def test_a_folder_goes_on_and_is_taken_up_again(leaves: Path, model: str, capsys
     with Path("out/names.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["leaves/a1.png", "leaves/a2.png", "leaves/a10.png"]
-    assert list(rows[0]) == ["image", "label", "probability", "runners_up", *BEHIND]
+    assert list(rows[0]) == ["image", "label", "nearest", "probability", "runners_up", *BEHIND]
     assert len(rows[0]["runners_up"].split("; ")) == 2
     Image.new("RGB", (60, 60)).save(leaves / "a3.jpg")
     code, out, err = run(capsys, "recognize", leaves, "--model", model, "-o", "out")
