@@ -61,7 +61,7 @@ def calibrate(
             May be repeated.
     """
     from likewise.cli.calibrate_recognizer import calibrate_recognizer, check_options, half_is_exact
-    from likewise.predict import NamedCounter, Recognizer, load, load_counter
+    from likewise.predict import NamedCounter, Recognizer, Segmenter, load, load_counter
     from likewise.weights import save_checkpoint
 
     loaded = load(model)
@@ -71,7 +71,7 @@ def calibrate(
         return
     if unknown:
         raise LikewiseError(f"--unknown is for what recognises; {model} is there to {loaded.task}")
-    counter = loaded if loaded.task == "count" else load_counter(model)  # which says what it is for
+    counter = load_counter(model) if isinstance(loaded, Segmenter) else loaded  # the former says what it is for
     if settle and "exemplars" not in counter.prompts and not isinstance(counter, NamedCounter):
         raise LikewiseError(
             f"{model} takes no exemplars; --settle compares counts of pictures whose examples are boxed"
