@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL import Image
 
-    from likewise.results import CountResult, SegmentResult
 
 #: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
 DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png")
@@ -44,16 +42,6 @@ def mark_of(picture: Path) -> str:
 def is_drawing(path: Path) -> bool:
     """Whether a file was drawn here."""
     return path.name.endswith(DRAWN) and bool(_mark_in(path))
-
-
-def own_pixels(result: CountResult | SegmentResult) -> np.ndarray | None:
-    """The picture of a result at its own size, read again; None: the result carries it."""
-    if result.source is None or result.image.shape[1::-1] == result.size:
-        return None
-    from likewise.data.images import read_image
-
-    pixels = read_image(result.source)
-    return pixels if pixels.shape[1::-1] == result.size else None  # it was replaced meanwhile
 
 
 def save_drawing(drawing: Image.Image, path: Path, picture: Path) -> None:

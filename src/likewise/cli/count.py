@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.cli.drawings import own_pixels
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
+from likewise.cli.own_pixels import own_pixels
 from likewise.errors import LikewiseError
 from likewise.types import Box, Prompt
 

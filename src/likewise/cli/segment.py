@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from likewise.cli.drawings import own_pixels
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures, parse_support
+from likewise.cli.own_pixels import own_pixels
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
