@@ -22,6 +22,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from likewise.data import jpeg, png
 from likewise.data.bitmaps import plain_rows
+from likewise.data.contrast import AUTO, Contrast
 from likewise.data.decoders import IMAGE_SUFFIXES, is_address, open_image, other_kind, without_pillows_limit
 from likewise.data.deep_colours import deep_colours, jpeg2000_tile
 from likewise.data.intensity import blocks, check_type
@@ -50,7 +51,7 @@ ImageSource = str | os.PathLike[str] | Image.Image | NDArray[np.generic]
 _Making = Callable[[Raster], NDArray[Any]]
 
 
-def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
+def read_image(source: ImageSource, *, contrast: Contrast = AUTO, max_pixels: int | None = None) -> NDArray[np.uint8]:
     """A picture as (H, W, 3) uint8 RGB, whatever it was before.
 
     EXIF rotation is applied, transparency is laid on white, palettes and CMYK become RGB. What has 8 bits is taken as
@@ -62,6 +63,7 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray
 
     Args:
         source: a path, a Pillow picture, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in RGB(A) order.
+        contrast: which values become black and white; where nothing is said, as above.
         max_pixels: larger pictures are refused before they are decoded; None: `pixel_bound`.
 
     Returns:
@@ -72,11 +74,11 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> NDArray
             large one (its name is in the message), an array of another shape or without a finite value.
     """
     if not isinstance(source, np.ndarray):
-        return _read(source, max_pixels, colours)
+        return _read(source, max_pixels, lambda raster: colours(raster, contrast))
     channels = 1 if source.ndim == 2 else source.shape[-1] if source.ndim == 3 else 0
     if channels not in (1, 3, 4) or 0 in source.shape:
         raise LikewiseError(f"the array has shape {source.shape}; expected (H, W), (H, W, 3) or (H, W, 4), RGB")
-    return colours(_of_array(source, "the array"))
+    return colours(_of_array(source, "the array"), contrast)
 
 
 def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int | None = None) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from likewise.data.contrast import AUTO, Contrast
 from likewise.data.intensity import Levels, are_missing, blocks, eight_bits, full_scale, levels_of, sampling_step
 from likewise.data.orientation import as_stored
 
@@ -72,9 +73,10 @@ def cut(piece: Piece) -> Iterator[Piece]:
         yield piece.crop((0, y, piece.width, min(y + rows, piece.height)))
 
 
-def colours(raster: Raster) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8, upright."""
-    levels, opaque = _levels(raster) if raster.deep or raster.nodata is not None else (None, 255.0)
+def colours(raster: Raster, contrast: Contrast = AUTO) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8, upright; of 8 bits, the contrast matters only where one is chosen."""
+    asked = raster.deep or raster.nodata is not None or contrast != AUTO
+    levels, opaque = _levels(raster, contrast) if asked else (None, 255.0)
     return _assembled(raster, lambda piece: _to_rgb(piece, levels, opaque), (3,), np.dtype(np.uint8))
 
 
@@ -103,7 +105,7 @@ def _assembled(
     return found
 
 
-def _levels(raster: Raster) -> tuple[Levels, float]:
+def _levels(raster: Raster, contrast: Contrast) -> tuple[Levels, float]:
     """How values become 8 bits, and the one that is opaque: from a regular grid over all pieces."""
     step, found, alphas, y = sampling_step(3 * raster.width * raster.height), [], [], 0
     for _, _, piece in raster.pieces():
@@ -113,7 +115,7 @@ def _levels(raster: Raster) -> tuple[Levels, float]:
         found.append(sample[:, :last])
         alphas.append(sample[:, last:])
         y += len(values)
-    levels = levels_of(found, raster.name, nodata=raster.nodata)
+    levels = levels_of(found, raster.name, contrast, raster.nodata)
     return levels, full_scale(np.concatenate(alphas)) if raster.deep else 255.0
 
 

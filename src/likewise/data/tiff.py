@@ -85,7 +85,7 @@ def read_tiff(path: Path) -> TiffPicture | None:
     Raises:
         LikewiseError: it holds several planes, channels or pages, or a camera's raw data.
     """
-    pages = _pages(path)
+    pages = count_pages(path)
     if pages > MOST_PAGES:
         raise LikewiseError(f"{path} holds more than {MOST_PAGES} pages; {_SAVE}")
     try:
@@ -94,7 +94,7 @@ def read_tiff(path: Path) -> TiffPicture | None:
         with TiffFile(path) as file:
             if _DNG_VERSION in file.pages.first.tags:
                 raise LikewiseError(f"{path} is a camera's raw data (DNG); develop it to TIFF or JPEG")
-            series = _only_series(file, path)
+            series = only_series(file, path)
             _refuse_several(file, series, path)
             return _described(path, series)
     except LikewiseError:
@@ -103,8 +103,8 @@ def read_tiff(path: Path) -> TiffPicture | None:
         return None
 
 
-def _pages(path: Path) -> int:
-    """How many pages a TIFF's chain of directories has, counted up to `MOST_PAGES` + 1; 0: the chain is broken.
+def count_pages(path: Path, most: int = MOST_PAGES) -> int:
+    """How many pages a TIFF's chain of directories has, counted up to ``most`` + 1; 0: the chain is broken.
 
     tifffile follows any chain, and reads all tags of every page: of one damaged byte there may be millions.
     """
@@ -116,7 +116,7 @@ def _pages(path: Path) -> int:
         try:
             (at,) = struct.unpack_from(order + place, head, 8 if big else 4)
             seen: set[int] = set()
-            while at and len(seen) <= MOST_PAGES:
+            while at and len(seen) <= most:
                 file.seek(at)
                 (tags,) = struct.unpack(order + number, file.read(struct.calcsize(order + number)))
                 if at in seen or not 0 < tags <= MOST_TAGS:
@@ -129,7 +129,7 @@ def _pages(path: Path) -> int:
     return len(seen)
 
 
-def _only_series(file: TiffFile, path: Path) -> TiffPageSeries:
+def only_series(file: TiffFile, path: Path) -> TiffPageSeries:
     """The one series of pages that is no smaller copy, mask or label of another."""
     own = [each for each in file.series if not _is_secondary(each)] or list(file.series[:1])
     if len(own) > 1:
@@ -153,11 +153,11 @@ def _refuse_several(file: TiffFile, series: TiffPageSeries, path: Path) -> None:
     counts = {axis: size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YX" and size > 1}
     samples = counts.pop("S", 1)
     page = series.keyframe
-    if not _are_colours(page, samples):
+    if not are_colours(page, samples):
         counts["S"] = samples
     if not counts:
         return
-    names = _channel_names(file)
+    names = channel_names(file)
     told = [
         f"{size} {AXES.get(axis, 'planes')}" + (f" ({', '.join(names[:16])})" if axis in "CS" and names else "")
         for axis, size in counts.items()
@@ -168,7 +168,7 @@ def _refuse_several(file: TiffFile, series: TiffPageSeries, path: Path) -> None:
     )
 
 
-def _are_colours(page: TiffPage, samples: int) -> bool:
+def are_colours(page: TiffPage, samples: int) -> bool:
     """Whether a pixel's values are grey or colours, perhaps with an alpha, rather than channels of an instrument."""
     alpha = bool(page.extrasamples) and page.extrasamples[-1] in _ALPHA
     if page.photometric == _RGB and samples == 4:  # Photoshop keeps a selection as a fourth channel beside the colours
@@ -176,7 +176,8 @@ def _are_colours(page: TiffPage, samples: int) -> bool:
     return samples in (1, 3) or (samples in (2, 4) and (alpha or page.photometric > _RGB))
 
 
-def _channel_names(file: TiffFile) -> list[str]:
+def channel_names(file: TiffFile) -> list[str]:
+    """What OME or ImageJ call the channels."""
     if file.ome_metadata:
         return re.findall(r'<Channel\b[^>]*?\bName="([^"<]*)"', file.ome_metadata)
     labels = (file.imagej_metadata or {}).get("Labels")

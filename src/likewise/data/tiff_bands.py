@@ -66,7 +66,7 @@ def bands(path: Path, page: TiffPage) -> Iterator[NDArray[Any]]:
             else:
                 each = [_by_pillow(file, page, first, last, plane) for plane in range(planes)]
                 values = each[0] if planes == 1 else np.concatenate(each, axis=2)
-            yield _as_bright(values, page)
+            yield as_bright(values, page)
 
 
 def pillow_bands(path: Path, page: TiffPage) -> Iterator[Image.Image]:
@@ -246,7 +246,7 @@ def _written(tags: dict[int, tuple[int, int, bytes]], body: bytes, order: str) -
     return head + body + struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + extra
 
 
-def _as_bright(values: NDArray[Any], page: TiffPage) -> NDArray[Any]:
+def as_bright(values: NDArray[Any], page: TiffPage) -> NDArray[Any]:
     """Values of which the largest is the brightest."""
     if page.photometric != _MIN_IS_WHITE:
         return values

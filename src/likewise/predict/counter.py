@@ -11,52 +11,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import torch
 
 from likewise.boxes import mean_side, mean_width_height
 from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
-from likewise.predict.densities import Answer, Densities, ReferenceExemplars, ScaledImage
-from likewise.predict.localize import Peaks, best_points, find_peaks, snap_peaks
+from likewise.predict.densities import Densities, ReferenceExemplars
 from likewise.predict.prepared_image import Picture, PreparedImage
-from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt, exemplars_inside, in_order, mirrored
+from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt, exemplars_inside, in_order
 from likewise.predict.protocols import ExemplarCounter, ExemplarFeatures, TextCounter
-from likewise.predict.uncertainty import ZOOM, CountDiagnostics, signs_of, warnings_of, whole_interval
+from likewise.predict.reading import PlainReader, Reader, look, look_again, wanted_scale, with_interval
+from likewise.predict.uncertainty import CountDiagnostics
+from likewise.predict.windows import WindowPlan
 from likewise.preprocess.rules import Preprocess
 from likewise.registry import load_model
 from likewise.results import CountResult
+from likewise.sources import PictureSource
 from likewise.types import Box, Prompt
-
-#: Object size in network pixels where neither exemplars nor the model say one.
-USUAL_SIZE = 32.0
-
-
-class Reading(NamedTuple):
-    """A picture's answer and the peaks of its density.
-
-    ``alike_count`` is what the density summed to before what goes by other names was taken out, where there is a name.
-    """
-
-    answer: Answer
-    peaks: Peaks
-    alike_count: float | None = None
-
-
-class Reader(Protocol):
-    """How a picture at a scale is read; ``side`` of things is in cells of its density."""
-
-    def read(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> Reading:
-        """The density and its peaks."""
-
-    def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
-        """The density's sum."""
-
-    def mirrored(self) -> Reader:
-        """How the picture's mirror image is read."""
 
 
 class Counter(PromptedCounter):
@@ -132,6 +106,20 @@ class Counter(PromptedCounter):
         """The same network, its weights used in another way."""
         return Counter(self.model, self.name, device=self.device, inference=inference, scale_steps=self.scale_steps)
 
+    def answer_giant(
+        self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort
+    ) -> CountResult:
+        """What the network says of a picture that is too large to be seen at once."""
+        if self.preprocess.fit is not None:  # it is shown the whole picture, made smaller
+            return self.answer(PreparedImage(source, lazy=True), prompt, references, trust)
+        return self.plan_windows(source, prompt, references, trust).run()
+
+    def plan_windows(
+        self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort = "fast"
+    ) -> WindowPlan:
+        """How a large picture is counted, window by window: for those who want to see it done, or stop and go on."""
+        return WindowPlan.of(self.densities, source, prompt, references, trust)
+
     def answer(
         self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
     ) -> CountResult:
@@ -158,45 +146,37 @@ class Counter(PromptedCounter):
             calibrated: whose records of errors give the interval.
         """
         asked = in_order(prompt).tightened(self.inference.margin)
-        boxes = asked.exemplars or references.exemplars
-        scaled = self.densities.scaled(image, boxes)
-        usual = self.preprocess.object_size or USUAL_SIZE
-        side = (mean_side(boxes) * scaled.view.scale if boxes else usual) / scaled.cell
-        reading = reader.read(scaled, asked, references, side)
-        whole, answer, between = reading.answer.whole, reading.answer, self.inference.snap_peaks
-        grid = answer.inside(snap_peaks(whole, reading.peaks, between) if between else whole)
-        found = best_points(reading.peaks, grid.sum(dtype=torch.float64).item(), answer.corners)
-        to_pixels = torch.tensor([image.width / grid.shape[1], image.height / grid.shape[0]])
+        boxes, drawn = asked.exemplars or references.exemplars, prompt.exemplars or references.exemplars
+        seen = look(self.densities, image, asked, references, reader)
         result = CountResult(
-            grid=grid.numpy(),
+            grid=seen.grid.numpy(),
             size=(image.width, image.height),
-            points=(found.points * to_pixels).numpy(),
-            scores=found.scores.numpy(),
+            points=(seen.found.points * seen.to_pixels).numpy(),
+            scores=seen.found.scores.numpy(),
             prompt=prompt,
             model=self.name,
             seconds=0.0,
             image=image.preview(),
             source=image.source,
-            object_size=mean_width_height(prompt.exemplars or boxes) if boxes else None,
+            object_size=mean_width_height(drawn) if drawn else None,
         )
-        goal, drawn = self.preprocess.object_size, prompt.exemplars or boxes
         diagnostics = CountDiagnostics(
             count=result.count,
-            grid=answer.inside(answer.whole).numpy(),
+            grid=seen.reading.answer.inside(seen.reading.answer.whole).numpy(),
             size=result.size,
             exemplars=exemplars_inside(prompt),
             sides=tuple(mean_side([box]) for box in drawn),
             scores=result.scores,
-            peaks=found.peaks,
-            clear=found.clear,
-            apart=None if found.apart is None else found.apart / side,
-            mean_cosine=answer.mean_cosine,
-            scale=scaled.view.scale,
-            wanted=None if goal is None or not boxes else goal / (mean_side(boxes) + self.inference.margin),
-            again=self._again(image, asked, references, side, reader) if trust == "full" else {},
-            alike_count=reading.alike_count,
+            peaks=seen.found.peaks,
+            clear=seen.found.clear,
+            apart=None if seen.found.apart is None else seen.found.apart / seen.side,
+            mean_cosine=seen.reading.answer.mean_cosine,
+            scale=seen.scaled.view.scale,
+            wanted=wanted_scale(self.inference, boxes),
+            again=look_again(self.densities, image, asked, references, seen.side, reader) if trust == "full" else {},
+            alike_count=seen.reading.alike_count,
         )
-        return _with_interval(result, diagnostics, calibrated)
+        return with_interval(result, diagnostics, calibrated)
 
     @torch.inference_mode()
     def encode_exemplars(self, like: Sequence[tuple[Picture, Box]]) -> ReferenceExemplars:
@@ -252,46 +232,6 @@ class Counter(PromptedCounter):
 
     def _by_text(self) -> TextCounter:
         return self.model  # type: ignore[return-value]  # a model that takes text is one, as `check_prompt` has seen
-
-    def _again(
-        self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, side: float, reader: Reader
-    ) -> dict[str, float]:
-        """Counts of the picture mirrored, and at another scale; ``side`` of things is in cells of the first look."""
-        boxes = prompt.exemplars or references.exemplars
-        turned = self.densities.scaled(image.mirrored(), boxes)
-        smaller = self.densities.scaled(image, boxes, ZOOM)
-        return {
-            "mirror": reader.mirrored().count(turned, mirrored(prompt, image.width), references, side),
-            "zoom": reader.count(smaller, prompt, references, ZOOM * side),
-        }
-
-
-@dataclass(frozen=True)
-class PlainReader:
-    """The density as a network gives it, and its peaks."""
-
-    densities: Densities
-
-    def read(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> Reading:
-        """The density and its peaks."""
-        answer = self.densities.answer(scaled, prompt, references)
-        return Reading(answer, find_peaks(answer.whole, side, scaled.on_grid(prompt.exemplars)))
-
-    def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
-        """The density's sum, for which no peaks are looked for."""
-        return self.densities.answer(scaled, prompt, references).count
-
-    def mirrored(self) -> PlainReader:
-        """The same: a network reads every picture alike."""
-        return self
-
-
-def _with_interval(result: CountResult, diagnostics: CountDiagnostics, calibrated: InferenceConfig) -> CountResult:
-    """The result with what its signs, and the record of errors of some weights, make of it."""
-    signs = signs_of(diagnostics)
-    known = calibrated.calibration_full if diagnostics.again else calibrated.calibration
-    interval = None if known is None else whole_interval(known, result.count, signs)
-    return replace(result, interval=interval, warnings=warnings_of(diagnostics, signs, known), signs=signs)
 
 
 def _by_picture(like: Sequence[tuple[Picture, Box]]) -> list[tuple[Picture, tuple[Box, ...]]]:

@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from likewise.boxes import boxes_to_pixels, mean_side
 from likewise.errors import LikewiseError
@@ -73,6 +75,14 @@ class ScaledImage:
         corner = torch.tensor(self.view.corner[::-1])
         return ((self.view.to_view(places).unflatten(-1, (-1, 2)) - corner) / self.cell).flatten(-2)
 
+    def valid(self) -> Tensor | None:
+        """(h, w) of the density's grid over the picture: the share of each cell that was recorded; None: all of all."""
+        if self.image.valid is None:
+            return None
+        shape = tuple(side // self.cell for side in self.view.sides)
+        seen = torch.from_numpy(np.ascontiguousarray(self.image.valid)).float()[None, None]
+        return F.interpolate(seen, shape, mode="area")[0, 0]
+
     @property
     def part(self) -> TileBox:
         """Where the picture lies in the density of its view, in cells."""
@@ -93,7 +103,8 @@ class Answer:
     """What the network makes of a picture.
 
     Attributes:
-        whole: (h, w), the density on its grid over the picture, also where nothing was asked about.
+        whole: (h, w), the density on its grid over the picture, also where nothing was asked about; nothing where
+            nothing was recorded.
         covered: (h, w), the share of each cell that lies in the region; None: there is none.
         corners: (M, 2), the region on the grid.
         mean_cosine: how alike the exemplars look, where that is known.
@@ -154,16 +165,17 @@ class Densities:
 
     def answer(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars) -> Answer:
         """The density on the grid, how much of it lies in the region, and what else is known."""
+        valid = scaled.valid()
         if prompt.region is None:
-            grid, mean_cosine = self._density(scaled, prompt, references, None)
-            return Answer(grid, None, None, mean_cosine)
+            grid, mean_cosine = self._density(scaled, prompt, references, valid)
+            return Answer(_within(grid, valid), None, None, mean_cosine)
         corners = scaled.on_grid(prompt.region)
         covered = polygon_coverage(corners, *(side // scaled.cell for side in scaled.view.sides))
         if not covered.any():
             size = f"{scaled.image.width} x {scaled.image.height}"
             raise LikewiseError(f"region {prompt.region} lies outside the picture, which is {size} pixels")
-        grid, mean_cosine = self._density(scaled, prompt, references, covered)
-        return Answer(grid, covered, corners, mean_cosine)
+        grid, mean_cosine = self._density(scaled, prompt, references, _within(covered, valid))
+        return Answer(_within(grid, valid), covered, corners, mean_cosine)
 
     def encode_exemplars(self, scaled: ScaledImage, prompt: Prompt, exemplars: Sequence[Box]) -> list[ExemplarFeatures]:
         """What the boxes of a prompt look like, one entry for each look at some of them.
@@ -260,6 +272,10 @@ class Densities:
         if not density.isfinite().all():
             raise LikewiseError(f"{self.name} gave a density that is not finite: its weights are damaged or unfit")
         return density[0, 0].float().cpu()
+
+
+def _within(density: Tensor, valid: Tensor | None) -> Tensor:
+    return density if valid is None else density * valid
 
 
 def _window(view: View, box: Tensor) -> TileBox:

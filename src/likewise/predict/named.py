@@ -14,16 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import nms
 
+from likewise.data.images import pixel_bound
 from likewise.errors import LikewiseError
-from likewise.predict.counter import Counter, Reading
+from likewise.predict.counter import Counter
 from likewise.predict.densities import Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import CLEAR, find_peaks
 from likewise.predict.prepared_image import KEPT_BYTES, PreparedImage
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt
 from likewise.predict.protocols import TextFinder
+from likewise.predict.reading import Reading
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View
 from likewise.results import CountResult
+from likewise.sources import PictureSource
 from likewise.types import Box, Prompt
 
 #: So many matches are examples, at most.
@@ -99,6 +102,21 @@ class NamedCounter(PromptedCounter):
         reader = NamedReader(self.counter, matches)
         result = self.counter.count_prepared(image, shown, ReferenceExemplars(), trust, reader, self.inference)
         return replace(result, prompt=prompt, model=self.name, found=matches.boxes)
+
+    def answer_giant(
+        self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort
+    ) -> CountResult:
+        """The same of a large picture, as long as it can be read whole.
+
+        Raises:
+            LikewiseError: it cannot.
+        """
+        if source.width * source.height > pixel_bound():
+            raise LikewiseError(
+                f"{source.name} is {source.width} x {source.height} pixels, too large to look for a name in all of it; "
+                "show examples with boxes, or count a part of it"
+            )
+        return self.answer(PreparedImage(source, self.kept_bytes), prompt, references, trust)
 
     def references(self, like: Like) -> ReferenceExemplars:
         """What ``like`` gives: boxes, for `check` to refuse by name."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Literal, TypedDict
 
@@ -15,6 +17,7 @@ from likewise.ops.polygon import inside_polygon
 from likewise.predict.densities import ReferenceExemplars
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.results import CountResult
+from likewise.sources import GIANT, PictureSource, open_source
 from likewise.types import Box, Point, Prompt, Task
 from likewise.vocabulary import check_question
 
@@ -76,6 +79,16 @@ class PromptedCounter(ABC):
     ) -> CountResult:
         """The result of a checked prompt."""
 
+    @abstractmethod
+    def answer_giant(
+        self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort
+    ) -> CountResult:
+        """The result of a checked prompt, of a picture with more than `likewise.sources.GIANT` pixels.
+
+        Raises:
+            LikewiseError: it cannot be answered for so large a picture.
+        """
+
     @torch.inference_mode()
     def count(
         self,
@@ -96,8 +109,8 @@ class PromptedCounter(ABC):
         matter.
 
         Args:
-            image: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), or one
-                prepared.
+            image: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), a source of
+                `likewise.open_source`, or one prepared. Large ones are counted window by window, in the memory of one.
             exemplars: boxes (x0, y0, x1, y1) round examples, in pixels of ``image``; or a whole prompt, in which case
                 ``negatives``, ``text`` and ``region`` are its.
             negatives: boxes round look-alikes that are not to be counted.
@@ -123,12 +136,29 @@ class PromptedCounter(ABC):
         start = time.perf_counter()
         if trust not in ("fast", "full"):
             raise LikewiseError(f"trust = {trust!r}: expected 'fast' or 'full'")
-        prepared = image if isinstance(image, PreparedImage) else PreparedImage(image, self.kept_bytes)
-        prompt = _prompt_of(exemplars, negatives, text, region).inside(prepared.width, prepared.height)
-        references = self.references(like)
-        self.check(prompt, references)
-        result = self.answer(prepared, prompt, references, trust)
+        asked = _prompt_of(exemplars, negatives, text, region)
+        with _opened(image, self.kept_bytes) as picture:
+            prompt = asked.inside(picture.width, picture.height)
+            references = self.references(like)
+            self.check(prompt, references)
+            if isinstance(picture, PictureSource):
+                result = self.answer_giant(picture, prompt, references, trust)
+            else:
+                result = self.answer(picture, prompt, references, trust)
         return replace(result, seconds=time.perf_counter() - start)
+
+
+@contextmanager
+def _opened(image: Picture | PreparedImage, kept_bytes: int) -> Iterator[PreparedImage | PictureSource]:
+    """A picture in memory, or the source of one that is too large for that; what is opened here is closed again."""
+    if isinstance(image, PreparedImage):
+        yield image
+        return
+    with open_source(image) if isinstance(image, (str, os.PathLike)) else nullcontext(image) as picture:
+        if isinstance(picture, PictureSource) and picture.width * picture.height > GIANT:
+            yield picture
+        else:
+            yield PreparedImage(picture, kept_bytes)
 
 
 def _prompt_of(

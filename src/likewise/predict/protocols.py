@@ -6,7 +6,7 @@ A network says in ``prompts`` how it is asked: one that names "exemplars" there 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, Self
 
 import torch
@@ -61,6 +61,9 @@ class CounterModel(Preparable, Protocol):
 
     def eval(self) -> Self:
         """The same, ready to be used."""
+
+    def named_parameters(self) -> Iterable[tuple[str, Tensor]]:
+        """Its weights by name."""
 
 
 class ExemplarFeatures(Protocol):

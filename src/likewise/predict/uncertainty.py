@@ -72,6 +72,7 @@ class CountDiagnostics:
         wanted: the scale that the examples ask for; None: they ask for none.
         again: counts of further looks, by the name of the sign.
         alike_count: where a name found the examples, the density's sum before what goes by other names was taken out.
+        known_mass: mean density in the examples' boxes, where the grid is too coarse to tell it.
     """
 
     count: float
@@ -88,6 +89,7 @@ class CountDiagnostics:
     wanted: float | None
     again: Mapping[str, float]
     alike_count: float | None = None
+    known_mass: float | None = None
 
     @property
     def total(self) -> float:
@@ -98,7 +100,7 @@ class CountDiagnostics:
     def mass(self) -> float | None:
         """Mean density in the examples' boxes; None where there are none in the picture."""
         if not self.exemplars:
-            return None
+            return self.known_mass
         factor = np.array(self.grid.shape[::-1]) / self.size
         return float(np.mean([box_sum(self.grid, np.array(box) * np.tile(factor, 2)) for box in self.exemplars]))
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -22,6 +24,17 @@ from likewise.preprocess.rules import Preprocess
 
 #: Source pixels that are rescaled in one go.
 MAX_SOURCE = 1 << 25
+
+
+class Pixels(Protocol):
+    """Colours that need not be in memory: an array (H, W, 3) uint8, or what is read where it is cut."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> NDArray[np.uint8]:
+        """(h, w, 3) uint8 of some rows and columns."""
 
 
 def network_scale(preprocess: Preprocess, side: float | None, width: int, height: int, steps: int = 0) -> float:
@@ -51,28 +64,28 @@ class View:
     """A picture as seen at another scale.
 
     Attributes:
-        pixels: (H, W, 3) uint8, the picture.
+        pixels: (H, W, 3) uint8, the picture, in memory or not.
         width: of the view.
         height: of the view.
         corner: (y, x) of the view where the picture's top left corner lies ...
         shown: ... and the (height, width) that it has there; None: all of the view.
     """
 
-    pixels: np.ndarray
+    pixels: Pixels
     width: int
     height: int
     corner: tuple[int, int] = (0, 0)
     shown: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, pixels: np.ndarray, scale: float, multiple: int = 1) -> View:
+    def of(cls, pixels: Pixels, scale: float, multiple: int = 1) -> View:
         """The view at a scale, its sides rounded to a multiple and never empty."""
         height, width = (max(1, round(side * scale / multiple)) * multiple for side in pixels.shape[:2])
         return cls(pixels, width, height)
 
     @classmethod
     def on_canvas(
-        cls, pixels: np.ndarray, canvas: tuple[int, int], multiple: int, *, zoom: float = 1.0, cell: int = 1
+        cls, pixels: Pixels, canvas: tuple[int, int], multiple: int, *, zoom: float = 1.0, cell: int = 1
     ) -> View:
         """The picture in the middle of a black canvas, as SPDCN was published (Lin et al., BMVC 2022).
 

@@ -1,0 +1,154 @@
+"""What there is to see in a picture at the scale of a prompt: its density, its peaks, and the points among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from likewise.boxes import mean_side
+from likewise.inference import InferenceConfig
+from likewise.predict.densities import Answer, Densities, ReferenceExemplars, ScaledImage
+from likewise.predict.localize import Found, Peaks, best_points, find_peaks, snap_peaks
+from likewise.predict.prepared_image import PreparedImage
+from likewise.predict.prompts import mirrored
+from likewise.predict.uncertainty import ZOOM, CountDiagnostics, signs_of, warnings_of, whole_interval
+from likewise.results import CountResult
+from likewise.types import Box, Prompt
+
+#: Object size in network pixels where neither exemplars nor the model say one.
+USUAL_SIZE = 32.0
+
+
+class Reading(NamedTuple):
+    """A picture's answer and the peaks of its density.
+
+    ``alike_count`` is what the density summed to before what goes by other names was taken out, where there is a name.
+    """
+
+    answer: Answer
+    peaks: Peaks
+    alike_count: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What was seen in a picture at the scale of a prompt.
+
+    Attributes:
+        scaled: the picture.
+        reading: its density and peaks.
+        grid: (h, w), the density that is counted: peaks of about one are one, and what lies outside is none.
+        found: the points, on the grid.
+        side: of a thing, in cells.
+    """
+
+    scaled: ScaledImage
+    reading: Reading
+    grid: Tensor
+    found: Found
+    side: float
+
+    @property
+    def to_pixels(self) -> Tensor:
+        """(2,): the picture's pixels that a cell is wide and high."""
+        image = self.scaled.image
+        return torch.tensor([image.width / self.grid.shape[1], image.height / self.grid.shape[0]])
+
+
+class Reader(Protocol):
+    """How a picture at a scale is read; ``side`` of things is in cells of its density."""
+
+    def read(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> Reading:
+        """The density and its peaks."""
+
+    def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
+        """The density's sum."""
+
+    def mirrored(self) -> Reader:
+        """How the picture's mirror image is read."""
+
+
+@dataclass(frozen=True)
+class PlainReader:
+    """The density as a network gives it, and its peaks."""
+
+    densities: Densities
+
+    def read(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> Reading:
+        """The density and its peaks."""
+        answer = self.densities.answer(scaled, prompt, references)
+        return Reading(answer, find_peaks(answer.whole, side, scaled.on_grid(prompt.exemplars)))
+
+    def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
+        """The density's sum, for which no peaks are looked for."""
+        return self.densities.answer(scaled, prompt, references).count
+
+    def mirrored(self) -> PlainReader:
+        """The same: a network reads every picture alike."""
+        return self
+
+
+def look(
+    densities: Densities,
+    image: PreparedImage,
+    asked: Prompt,
+    references: ReferenceExemplars,
+    reader: Reader,
+    *,
+    every: bool = False,
+) -> Look:
+    """What there is to see in a picture, for a prompt whose boxes are tight and in order.
+
+    Args:
+        densities: of the network.
+        image: the picture.
+        asked: the prompt.
+        references: exemplars in other pictures.
+        reader: turns the picture at a scale into a density and its peaks.
+        every: all peaks are points, also those for which the count has no room.
+    """
+    boxes, inference = asked.exemplars or references.exemplars, densities.inference
+    scaled = densities.scaled(image, boxes)
+    usual = inference.preprocess.object_size or USUAL_SIZE
+    side = (mean_side(boxes) * scaled.view.scale if boxes else usual) / scaled.cell
+    reading = reader.read(scaled, asked, references, side)
+    answer, between = reading.answer, inference.snap_peaks
+    grid = answer.inside(snap_peaks(answer.whole, reading.peaks, between) if between else answer.whole)
+    room = len(reading.peaks.points) if every else grid.sum(dtype=torch.float64).item()
+    found = best_points(reading.peaks, room, answer.corners)
+    return Look(scaled, reading, grid, found, side)
+
+
+def look_again(
+    densities: Densities,
+    image: PreparedImage,
+    asked: Prompt,
+    references: ReferenceExemplars,
+    side: float,
+    reader: Reader,
+) -> dict[str, float]:
+    """Counts of the picture mirrored, and at another scale; ``side`` of things is in cells of the first look."""
+    boxes = asked.exemplars or references.exemplars
+    turned, smaller = densities.scaled(image.mirrored(), boxes), densities.scaled(image, boxes, ZOOM)
+    return {
+        "mirror": reader.mirrored().count(turned, mirrored(asked, image.width), references, side),
+        "zoom": reader.count(smaller, asked, references, ZOOM * side),
+    }
+
+
+def wanted_scale(inference: InferenceConfig, boxes: Sequence[Box]) -> float | None:
+    """The scale that tight boxes ask for; None: they ask for none."""
+    goal = inference.preprocess.object_size
+    return None if goal is None or not boxes else goal / (mean_side(boxes) + inference.margin)
+
+
+def with_interval(result: CountResult, diagnostics: CountDiagnostics, calibrated: InferenceConfig) -> CountResult:
+    """The result with what its signs, and the record of errors of some weights, make of it."""
+    signs = signs_of(diagnostics)
+    known = calibrated.calibration_full if diagnostics.again else calibrated.calibration
+    interval = None if known is None else whole_interval(known, result.count, signs)
+    return replace(result, interval=interval, warnings=warnings_of(diagnostics, signs, known), signs=signs)

@@ -1,0 +1,84 @@
+"""Films, frame by frame, by PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likewise.errors import LikewiseError
+from likewise.sources.base import PictureSource, Window
+from likewise.sources.choice import Axes, Choice
+from likewise.sources.extras import needs
+
+#: What is opened here.
+FILM_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts")
+
+
+class FilmFrame(PictureSource):
+    """A frame of a film, decoded.
+
+    Args:
+        name: of the film.
+        pixels: (H, W, 3) uint8.
+        choice: which frame, and the contrast.
+        frames: how many the film has.
+    """
+
+    def __init__(self, name: str, pixels: NDArray[np.uint8], choice: Choice, frames: int) -> None:
+        self.name, self.choice, self.axes = name, choice, Axes(frames=frames)
+        self._decoded = pixels
+        self.sizes = ((pixels.shape[1], pixels.shape[0]),)
+
+    def values(self, level: int, window: Window) -> NDArray[np.uint8]:
+        """The colours of a window."""
+        x0, y0, x1, y1 = window
+        return self._decoded[y0:y1, x0:x1]
+
+
+def open_frame(path: Path, choice: Choice) -> FilmFrame:
+    """One frame of a film.
+
+    Raises:
+        LikewiseError: none, or one that there is not, is chosen; PyAV is missing.
+    """
+    count = count_frames(path)
+    _, _, number = choice.index(Axes(frames=count), str(path))
+    [(_, _, pixels)] = decode(path, [number])
+    return FilmFrame(str(path), pixels, choice, count)
+
+
+def count_frames(path: Path) -> int:
+    """How many frames a film has: its packets are counted, nothing is decoded."""
+    with _opened(path) as film:
+        return sum(packet.size > 0 for packet in film.demux(_stream(film, path)))
+
+
+def decode(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+    """Frames by ascending number, with the second at which each is shown: read once, from the beginning."""
+    wanted, last = set(numbers), max(numbers)
+    with _opened(path) as film:
+        stream = _stream(film, path)
+        stream.thread_type = "NONE"  # the network has the cores
+        for number, frame in enumerate(film.decode(stream)):
+            if number in wanted:
+                yield number, float(frame.time or 0.0), frame.to_ndarray(format="rgb24")
+            if number >= last:
+                return
+
+
+def _opened(path: Path) -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise needs("video", f"{path} is a film") from error
+    return av.open(str(path))
+
+
+def _stream(film: Any, path: Path) -> Any:
+    if not film.streams.video:
+        raise LikewiseError(f"{path} has no pictures, only {', '.join(s.type for s in film.streams) or 'nothing'}")
+    return film.streams.video[0]
