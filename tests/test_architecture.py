@@ -27,6 +27,7 @@ FLOORS = {
             "lazy",
             "moved",
             "placement",
+            "regions",
             "plain_text",
             "json_text",
             "drawings",

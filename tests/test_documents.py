@@ -86,6 +86,16 @@ def test_code_of_the_readme_runs(tmp_path: Path):
     assert (tmp_path / "out" / "coins_count.png").is_file()
 
 
+def test_code_of_the_page_of_formats_runs(tmp_path: Path):
+    (code,) = blocks(REPOSITORY / "docs" / "formats.md", "python")
+    Image.fromarray(data.coins()).save(tmp_path / "slide.tif")
+    outline = '{"type": "Polygon", "coordinates": [[[0, 0], [192, 0], [192, 303], [0, 303]]]}'
+    (tmp_path / "tumour.geojson").write_text(outline)
+    name, count, _ = run_python("-c", code, cwd=tmp_path).split()
+    assert name == "1"
+    assert abs(float(count) - 12) <= 2
+
+
 def test_code_of_the_operators_page_runs(tmp_path: Path):
     pytest.importorskip("onnxruntime", reason="needs the [export] extra")
     found = blocks(REPOSITORY / "docs" / "operators.md", "python")

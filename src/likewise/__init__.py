@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 from likewise.moved import MovedFinder
 
 if TYPE_CHECKING:
+    from likewise.data.regions import read_regions
     from likewise.errors import LikewiseError
+    from likewise.placement import Placement
     from likewise.predict import Counter, NamedCounter, Recognizer, Segmenter, Session, load
+    from likewise.regions import Region
     from likewise.results import CountResult, RecognizeResult, SegmentResult
     from likewise.types import Prompt
 
@@ -30,13 +33,16 @@ _PUBLIC = {
     "Counter": "likewise.predict",
     "LikewiseError": "likewise.errors",
     "NamedCounter": "likewise.predict",
+    "Placement": "likewise.placement",
     "Prompt": "likewise.types",
     "RecognizeResult": "likewise.results",
     "Recognizer": "likewise.predict",
+    "Region": "likewise.regions",
     "SegmentResult": "likewise.results",
     "Segmenter": "likewise.predict",
     "Session": "likewise.predict",
     "load": "likewise.predict",
+    "read_regions": "likewise.data.regions",
 }
 
 __all__ = [
@@ -44,14 +50,17 @@ __all__ = [
     "Counter",
     "LikewiseError",
     "NamedCounter",
+    "Placement",
     "Prompt",
     "RecognizeResult",
     "Recognizer",
+    "Region",
     "SegmentResult",
     "Segmenter",
     "Session",
     "__version__",
     "load",
+    "read_regions",
 ]
 
 sys.meta_path.append(MovedFinder())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 #: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
-DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png")
+DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png", "_density.tif", "_density.ome.zarr")
 _MARK = "likewise-picture"
 #: The mark is in the first so many bytes of a drawing.
 _MARKED_WITHIN = 1024
@@ -58,7 +59,7 @@ def save_drawing(drawing: Image.Image, path: Path, picture: Path) -> None:
 
 
 def save_text(text: str, path: Path) -> None:
-    """Write what goes with a picture's drawings; it appears under its name when it is complete.
+    """Write a text that goes with a picture's drawings; it appears under its name when it is complete.
 
     Raises:
         OSError: it cannot be written.
@@ -66,13 +67,36 @@ def save_text(text: str, path: Path) -> None:
     _write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
+def save_form(write: Callable[[Path], object], path: Path) -> None:
+    """Write what goes with a picture's drawings, a file or a folder; it appears under its name when it is complete.
+
+    Args:
+        write: is given where to write it first, under a name with the same ending.
+        path: where it is to be.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    _write(path, write)
+
+
 def _write(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".part.{path.name}")
     try:
         write(part)
+        if part.is_dir():
+            _remove(path)
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    """Take a file, a link or a folder away, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def plan_drawings(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LikewiseError(ValueError):
@@ -32,3 +33,29 @@ def nearest(name: str, valid: Iterable[str], *, listed: int = 8) -> str:
         return f"; did you mean {close[0]!r}?"
     shown = ", ".join(names[:listed]) + (", ..." if len(names) > listed else "")
     return f"; there are {shown}" if names else ""
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Say which optional part has to be installed where an import in it finds nothing.
+
+    Args:
+        what: is done with what is imported, for the message.
+        extra: the optional part's name.
+
+    Raises:
+        LikewiseError: a module is missing.
+
+    Example:
+        >>> with needs_extra("a table of gold", "gold"):
+        ...     import likewise.gold
+        Traceback (most recent call last):
+            ...
+        likewise.errors.LikewiseError: a table of gold needs likewise.gold: pip install 'likewise[gold]', or in
+        likewise's folder pip install '.[gold]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        where = f"pip install 'likewise[{extra}]', or in likewise's folder pip install '.[{extra}]'"
+        raise LikewiseError(f"{what} needs {error.name}: {where}") from error

@@ -135,6 +135,10 @@ class Placement:
         return f"the picture does not tell {what}; give places in {known}"
 
 
+#: Of a picture of which nothing is known.
+UNPLACED = Placement()
+
+
 def _pairs(points: ArrayLike) -> Floats:
     pairs = np.asarray(points, np.float64)
     if pairs.size == 0:

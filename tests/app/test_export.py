@@ -17,6 +17,7 @@ from likewise.app.export import to_csv, to_format
 from likewise.app.project import Project
 from likewise.data.counting.folder import CountingFolder
 from likewise.errors import LikewiseError
+from likewise.results.formats import format_of
 from likewise.types import Task
 
 from .conftest import BOXES, coins, encoded
@@ -237,3 +238,31 @@ def test_the_api_exports_the_same(client: TestClient, project: Project) -> None:
     assert client.post("/api/v1/export/cocoa", json=body).json()["error"].endswith("did you mean 'coco'?")
     assert client.post("/api/v1/export/coco?task=recognize", json=body).status_code == 422
     assert client.post("/api/v1/export/csv?task=weigh", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("form", "module", "head"),
+    [
+        ("points", None, b"picture,"),
+        ("geojson", None, b"PK"),
+        ("imagej", "roifile", b"PK"),
+        ("parquet", "pyarrow", b"PAR1"),
+    ],
+)
+def test_the_api_exports_forms_of_bytes(
+    form: str, module: str | None, head: bytes, client: TestClient, project: Project
+) -> None:
+    if module is not None:
+        pytest.importorskip(module, reason="needs an extra")
+    offered = client.get("/api/v1/models").json()["formats"]["count"]
+    assert set(offered) == {"coco", "points", "parquet", "geojson", "imagej"}
+    answer = client.post(f"/api/v1/export/{form}", json=json.loads(project.model_dump_json()))
+    assert answer.status_code == 200
+    assert answer.content.startswith(head)
+    assert f'filename="{format_of("count", form).file}"' in answer.headers["content-disposition"]
+
+
+def test_the_api_says_what_is_not_in_a_project(client: TestClient, project: Project) -> None:
+    answer = client.post("/api/v1/export/gpkg", json=json.loads(project.model_dump_json()))
+    assert answer.status_code == 422
+    assert "a project holds no coordinates, which gpkg needs" in answer.json()["error"]

@@ -124,7 +124,10 @@ def test_every_form_says_what_it_is() -> None:
     for task, named in FORMATS.items():
         for name, form in named.items():
             assert ":" in form.title
-            assert format_suffix(task, name).startswith(f"_{name}.")
+            assert format_suffix(task, name).startswith("_")
+            assert Path(form.file).suffix
+        assert len({format_suffix(task, name) for name in named}) == len(named)
+    assert format_suffix("count", "coco") == format_suffix("segment", "coco") == "_coco.json"
 
 
 def test_ids_count_from_one_in_the_order_of_adding() -> None:

@@ -8,6 +8,8 @@ Points and boxes are in pixels of the upright picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,10 @@ from scipy import ndimage
 from likewise.app.project import Project, ProjectPicture
 from likewise.app.strokes import check_all_masks, marked
 from likewise.boxes import mask_box
+from likewise.errors import LikewiseError
 from likewise.plain_text import BOM, csv_field, text_cell
 from likewise.results.annotations import NAMELESS, MaskAnnotation, PointAnnotations
-from likewise.results.formats import format_of
+from likewise.results.formats import FORMATS, Format, format_of, write_many
 from likewise.results.segment import LEAST_PART
 from likewise.types import Prompt, Task
 
@@ -60,12 +63,12 @@ def to_csv(project: Project, task: str, go_on: Callable[[], None] = _always) -> 
     return table if table.isascii() else BOM.decode() + table
 
 
-def to_format(project: Project, task: Task, form: str, go_on: Callable[[], None] = _always) -> str:
+def to_format(project: Project, task: Task, form: str, go_on: Callable[[], None] = _always) -> bytes:
     """What every picture that has an answer shows, in a form that other programs read.
 
     What a person removed is left out, and what was brushed by hand is in. In a COCO file each annotation says in
     ``attributes.by`` whether the "model" or a person ("hand") put it there, and ``images[].predicted`` is the model's
-    own count.
+    own count. Where a form has a file for each picture, it is an archive of those.
 
     Args:
         project: pictures with what was found in them.
@@ -74,16 +77,27 @@ def to_format(project: Project, task: Task, form: str, go_on: Callable[[], None]
         go_on: called before each picture; raises where nobody waits for it any more.
 
     Raises:
-        LikewiseError: no such form; masks that do not fit their pictures, or are too many or too large to be drawn.
+        LikewiseError: no such form, or one of what a project does not hold; masks that do not fit their pictures, or
+            are too many or too large to be drawn.
     """
     written = format_of(task, form)
+    if form not in project_forms(task):
+        raise LikewiseError(f"a project holds no {written.needs}, which {form} needs; write it with likewise count")
     if task == "segment":
         check_all_masks(project)
     annotated = {"count": _points, "segment": _mask}[task]
     done = {"count": "counted", "segment": "segmented"}[task]
     info = {"description": f"{done} with likewise", "version": project.likewise, "date_created": project.saved}
     found = (annotated(picture, project.text) for picture in _one_by_one(project, go_on))
-    return written.write((each for each in found if each is not None), info)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / written.file
+        write_many(written, (each for each in found if each is not None), info, path)
+        return path.read_bytes()
+
+
+def project_forms(task: Task) -> dict[str, Format]:
+    """The forms in which a project's answers can be written: those that need neither coordinates nor densities."""
+    return {name: form for name, form in FORMATS[task].items() if not form.needs}
 
 
 def _one_by_one(project: Project, go_on: Callable[[], None]) -> Iterator[ProjectPicture]:

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 import likewise
 from likewise.app.budget import check_prompt
-from likewise.app.export import to_csv, to_format
+from likewise.app.export import project_forms, to_csv, to_format
 from likewise.app.jobs import Job
 from likewise.app.limits import CLIENT_GONE, RefusedError
 from likewise.app.multipart import FIELD
@@ -96,7 +96,7 @@ def _add_question_routes(api: APIRouter, bench: Workbench) -> None:
     @api.get("/models", tags=["questions"])
     def list_models() -> dict[str, Any]:
         """The models, what they take, whether their weights are here, and the forms each task's answers come in."""
-        forms = {task: {name: form.title for name, form in named.items()} for task, named in FORMATS.items()}
+        forms = {task: {name: form.title for name, form in project_forms(task).items()} for task in FORMATS}
         return {"version": likewise.__version__, "models": bench.models.listed(), "formats": forms}
 
     @api.post("/count", tags=["questions"], response_class=JSONResponse)
@@ -175,7 +175,9 @@ def _add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> 
         return _download(content, found.media_type, found.file)
 
 
-async def written(writing: Executor, function: Callable[[Callable[[], None]], str], request: Request) -> str:
+async def written(
+    writing: Executor, function: Callable[[Callable[[], None]], str | bytes], request: Request
+) -> str | bytes:
     """An export, written in a thread.
 
     Args:
@@ -190,7 +192,9 @@ async def written(writing: Executor, function: Callable[[Callable[[], None]], st
             raise RefusedError(CLIENT_GONE, "nobody waits for the export any more")
 
     try:
-        content: str = await awaited(asyncio.get_running_loop().run_in_executor(writing, function, go_on), request)
+        content: str | bytes = await awaited(
+            asyncio.get_running_loop().run_in_executor(writing, function, go_on), request
+        )
     finally:
         over.set()
     return content
@@ -239,5 +243,5 @@ async def _left(request: Request) -> None:
         pass
 
 
-def _download(content: str, media_type: str, name: str) -> Response:
+def _download(content: str | bytes, media_type: str, name: str) -> Response:
     return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

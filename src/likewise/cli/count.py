@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from likewise.cli.folder_run import Job, Output, run_through
-from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
+from likewise.cli.inputs import find_pictures, parse_box, parse_grid, parse_like, parse_region
 from likewise.cli.own_pixels import own_pixels
+from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
 from likewise.errors import LikewiseError
 from likewise.types import Box, Prompt
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from likewise.placement import Unit
     from likewise.results import CountResult
+
+#: What boxes are made of in each unit.
+WHAT = {"px": "pixels", "um": "micrometres", "crs": "coordinates"}
 
 
 def _repeated(metavar: str) -> Parameter:
@@ -32,6 +38,9 @@ def count(
     negative: Annotated[Sequence[str], _repeated("X0,Y0,X1,Y1")] = (),
     text: str | None = None,
     region: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="X,Y,X,Y,X,Y...")] = None,
+    unit: Literal["px", "um", "crs"] | None = None,
+    regions: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    grid: Annotated[str | None, Parameter(metavar="96|ROWSxCOLUMNS")] = None,
     model: str | None = None,
     trust: Literal["fast", "full"] = "fast",
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
@@ -47,17 +56,24 @@ def count(
 
     Args:
         images: Pictures, folders of pictures, or globs.
-        box: An example, in pixels. Repeat for more. The same boxes apply to every picture.
+        box: An example, in pixels or in another --unit. Repeat for more. The same boxes apply to every picture.
         like: An example in another picture. Repeat for more.
-        negative: A look-alike that is not to be counted, in pixels. Repeat for more.
+        negative: A look-alike that is not to be counted. Repeat for more.
         text: The name of the thing, for models that take one; without --box and --like, the bundled one that does.
         region: Count only inside this polygon, given by its corners.
+        unit: What boxes and corners are given in: pixels, micrometres (um), or coordinates of the picture's reference
+            system (crs), where the picture tells those; and GeoJSON that names no reference system, where crs means
+            longitude and latitude. [default: px]
+        regions: Also tell the count of each region in this file: GeoJSON (QuPath, QGIS), ImageJ's ROIs, or a label
+            image. With -o: NAME_regions.csv a picture, and regions.csv for all.
+        grid: The same of the wells of a plate, or of so many rows and columns, over the picture or its --region.
         model: A name from 'likewise models', or a .safetensors file. [default: spdcn-lite, or countx-lite for --text]
         trust: full: look at every picture twice more to tell how far off its count may be.
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/counts.csv.
         output: Write one overlay a picture, NAME_count.png, to this folder.
-        formats: Write each result to that folder in a form for other programs, too, such as coco. Repeat for more.
+        formats: Write each result to that folder in a form for other programs, too: coco, points (CSV), parquet,
+            geojson (QuPath, maps), gpkg (GeoPackage), imagej (ROIs), ome-zarr or geotiff (density). Repeat for more.
         overwrite: Count everything again, also what the CSV file already holds.
 
     Returns:
@@ -75,8 +91,15 @@ def count(
         trust=trust,
         model=model or ("spdcn-lite" if box or like else "countx-lite"),
         formats=tuple(formats),
+        unit=unit or "px",
+        regions=RegionsAsked(regions, None if grid is None else parse_grid(grid), unit),
     )
-    return run_through(pictures, job, Output(as_json, csv, output, overwrite))
+    if job.regions and pictures.several and output is None and not as_json:
+        raise LikewiseError("regions have a table for each picture; say where to with --output DIR, or take --json")
+    code = run_through(pictures, job, Output(as_json, csv, output, overwrite))
+    if job.regions and pictures.several and output is not None:
+        gather(output)
+    return code
 
 
 @dataclass(frozen=True)
@@ -92,6 +115,8 @@ class CountJob(Job):
     trust: Literal["fast", "full"]
     model: str
     formats: tuple[str, ...] = ()
+    unit: Unit = "px"
+    regions: RegionsAsked = NO_REGIONS
 
     task = "count"
     doing = "counting"
@@ -117,31 +142,70 @@ class CountJob(Job):
 
         references = {path: file_sha256(Path(path)) for path, _ in self.like if Path(path).is_file()}
         like = [(references.get(path, path), box) for path, box in self.like]
-        return {"prompt": self.prompt.to_dict(), "like": like, "trust": self.trust}
+        unit = {"unit": self.unit} if self.unit != "px" else {}
+        return {"prompt": self.prompt.to_dict(), "like": like, "trust": self.trust, **unit, **self.regions.settings()}
 
     def asked(self) -> dict[str, Any]:
         """The prompt, the examples in other pictures, and how hard the count was looked at where that is unusual."""
         like = [[path, list(box)] for path, box in self.like]
-        unusual = {"like": like, "trust": self.trust if self.trust != "fast" else None}
+        unusual = {
+            "like": like,
+            "trust": self.trust if self.trust != "fast" else None,
+            "unit": self.unit if self.unit != "px" else None,
+            **self.regions.asked(),
+        }
         return self.prompt.to_dict() | {key: value for key, value in unusual.items() if value}
+
+    def references(self) -> list[Path]:
+        """The file of regions."""
+        return [] if self.regions.file is None else [self.regions.file]
 
     def notes(self, pictures: Sequence[Path]) -> tuple[str, ...]:
         """That boxes are places in pixels, which are seldom the same in two pictures."""
         marked = {"--box": self.prompt.exemplars, "--negative": self.prompt.negatives, "--region": self.prompt.region}
         used = [option for option, value in marked.items() if value]
-        if len(pictures) < 2 or not used:
+        if len(pictures) < 2 or not used or self.unit == "crs":  # a place on earth is one in all
             return ()
         instead = "; to show an example in one picture, use --like REF.jpg:X0,Y0,X1,Y1" * ("--box" in used)
-        return (f"note: {', '.join(used)}: the same pixels are taken in all {len(pictures)} pictures{instead}",)
+        return (
+            f"note: {', '.join(used)}: the same {WHAT[self.unit]} are taken in all {len(pictures)} pictures{instead}",
+        )
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""
+        from likewise.cli.placed import box_in_pixels, placement_of, prompt_in_pixels
         from likewise.predict import load_counter
 
         counter = load_counter(self.model)
-        references = counter.references(self.like)
+        references = counter.references(
+            [(path, box_in_pixels(box, Path(path), self.unit)) for path, box in self.like],
+        )
         counter.check(self.prompt, references)
-        return lambda picture: counter.count(picture, self.prompt, like=references, trust=self.trust)
+
+        def ask(picture: Path) -> CountResult:
+            prompt = prompt_in_pixels(self.prompt, picture, self.unit)
+            result = counter.count(picture, prompt, like=references, trust=self.trust)
+            return replace(result, placement=result.placement or placement_of(picture))
+
+        return ask
+
+    def text_suffixes(self) -> tuple[str, ...]:
+        """Of the forms, and of the table of regions."""
+        return (*super().text_suffixes(), *((SUFFIX,) if self.regions else ()))
+
+    def texts(self, result: CountResult) -> list[Callable[[Path], object]]:
+        """What writes the forms, and the table of regions."""
+        forms = super().texts(result)
+        return [*forms, partial(Path.write_bytes, data=self.regions.table(result))] if self.regions else forms
+
+    def record(self, result: CountResult) -> dict[str, Any]:
+        """The result, and the counts of its regions."""
+        told = [each.to_dict() for each in self.regions.counted(result)] if self.regions else []
+        return super().record(result) | ({"regions": told} if self.regions else {})
+
+    def parts(self, result: CountResult) -> tuple[str, ...]:
+        """The regions' counts."""
+        return tuple(map(region_line, self.regions.counted(result))) if self.regions else ()
 
     def row(self, result: CountResult) -> tuple[object, ...]:
         """Count, interval (empty where it is not known), number of points, and warnings in one cell."""

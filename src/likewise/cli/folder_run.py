@@ -19,7 +19,7 @@ from likewise.cli.inputs import Pictures
 from likewise.cli.ledger import Ledger, fingerprint, stamp_of
 from likewise.cli.lock import locked
 from likewise.cli.terminal import say, tell
-from likewise.drawings import plan_drawings, save_drawing, save_text
+from likewise.drawings import plan_drawings, save_drawing, save_form
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.plain_text import printable
@@ -93,6 +93,15 @@ class Job(ABC):
         """What is to be said about a result, each on a line of its own."""
         return ()
 
+    def parts(self, result: Any) -> Sequence[str]:
+        """What a single picture's result is made of, each on a line of its own."""
+        return ()
+
+    def record(self, result: Any) -> dict[str, Any]:
+        """A result as plain JSON values."""
+        found: dict[str, Any] = result.to_dict()
+        return found
+
     @abstractmethod
     def drawings(self, result: Any) -> Sequence[Image.Image]:
         """The pictures that go with ``suffixes``."""
@@ -109,13 +118,13 @@ class Job(ABC):
 
         return tuple(format_suffix(self.task, name) for name in self.formats)
 
-    def texts(self, result: Any) -> list[str]:
-        """A result in the ``formats``."""
+    def texts(self, result: Any) -> list[Callable[[Path], object]]:
+        """What writes a result to a path, for each of the `text_suffixes`."""
         if not self.formats:
             return []
-        from likewise.results.formats import format_of
+        from likewise.results.formats import written
 
-        return [format_of(self.task, name).write([result.annotations], {}) for name in self.formats]
+        return [write for _, write in written(self.task, self.formats, result.annotations)]
 
     def fingerprint(self) -> str:
         """Changes with everything the results depend on, the weights included."""
@@ -266,7 +275,7 @@ class _Run:
             for path, drawing in zip(paths, drawings, strict=False):
                 save_drawing(drawing, path, picture)
             for path, text in zip(paths[len(drawings) :], texts, strict=True):
-                save_text(text, path)
+                save_form(text, path)
             if self._ledger is not None:
                 self._ledger.add(picture, row, result, stamp=stamp)
         except OSError as error:
@@ -276,10 +285,12 @@ class _Run:
 
     def _say(self, picture: Path, result: Any) -> None:
         if self._as_json:
-            _print_json(result.to_dict())
+            _print_json(self._job.record(result))
             return
         drawn = "".join(f"  {path}" for path in self._drawings[picture])
         say(f"{picture}: {self._job.line(result)}{drawn}")
+        for part in () if self._several else self._job.parts(result):
+            say(f"  {part}")
         for remark in self._job.remarks(result):
             say(f"  ! {remark}")
 

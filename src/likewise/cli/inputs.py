@@ -102,6 +102,23 @@ def parse_region(text: str) -> list[Point]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
+def parse_grid(text: str) -> tuple[int, int]:
+    """The wells of a plate, such as ``96``, or ``ROWSxCOLUMNS`` as rows and columns.
+
+    Raises:
+        LikewiseError: neither.
+    """
+    from likewise.regions import PLATES
+
+    found = re.fullmatch(r"(\d{1,5})(?:[xX×](\d{1,5}))?", text.strip())
+    if found and found[2]:
+        return int(found[1]), int(found[2])
+    if found and int(found[1]) in PLATES:
+        return PLATES[int(found[1])]
+    plates = ", ".join(map(str, PLATES))
+    raise LikewiseError(f"--grid {text}: expected ROWSxCOLUMNS, such as 4x6, or the wells of a plate: {plates}")
+
+
 def _in_two(text: str) -> tuple[str, str]:
     """What stands before the last colon and behind it; the colon of a drive, as in ``C:/ref.jpg``, is not one."""
     drives = {drive.end() - 1 for drive in re.finditer(r"(?:^|(?<=:))[A-Za-z]:(?=[\\/])", text)}

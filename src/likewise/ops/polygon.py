@@ -2,11 +2,14 @@
 
 Convention
 ----------
-Corners and points are ``(x, y)`` in pixels of the map, the centre of the top left pixel at (0.5, 0.5). The polygon
-is closed by itself; where it crosses itself the even-odd rule says what is inside.
+Corners and points are ``(x, y)`` in pixels of the map, the centre of the top left pixel at (0.5, 0.5). A polygon is
+one closed ring of corners, or several: its outline and its holes. Where it crosses itself, and of its rings, the
+even-odd rule says what is inside.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -41,14 +44,37 @@ def polygon_coverage(corners: Tensor, height: int, width: int) -> Tensor:
         tensor([[1.0000, 0.5000],
                 [0.5000, 0.0000]])
     """
-    _check_corners(corners)
+    return rings_coverage([corners], height, width)
+
+
+def rings_coverage(rings: Sequence[Tensor], height: int, width: int) -> Tensor:
+    """`polygon_coverage` of a polygon of several rings.
+
+    Args:
+        rings: (M_i, 2) with M_i >= 3, at least one.
+        height: of the map.
+        width: of the map.
+
+    Raises:
+        LikewiseError: as `polygon_coverage`.
+
+    Example:
+        >>> outline = torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 1.0], [0.0, 1.0]])
+        >>> hole = torch.tensor([[1.0, 0.0], [2.0, 0.0], [2.0, 1.0], [1.0, 1.0]])
+        >>> rings_coverage([outline, hole], 1, 3)
+        tensor([[1., 0., 1.]])
+    """
+    for corners in rings:
+        _check_corners(corners)
     if min(height, width) < 0:
         raise LikewiseError(f"a map of {width} x {height} pixels: expected sides of at least 0")
-    if not has_values(corners) or not height * width:
-        return torch.zeros(height, width, device=corners.device)
-    start = corners.detach().double().cpu().numpy()
-    covered = scanline.coverage(start, np.roll(start, -1, 0), height, width)
-    return torch.from_numpy(covered).to(corners.device)
+    device = rings[0].device
+    if not all(map(has_values, rings)) or not height * width:
+        return torch.zeros(height, width, device=device)
+    starts = [corners.detach().double().cpu().numpy() for corners in rings]
+    ends = [np.roll(start, -1, 0) for start in starts]
+    covered = scanline.coverage(np.concatenate(starts), np.concatenate(ends), height, width)
+    return torch.from_numpy(covered).to(device)
 
 
 def inside_polygon(points: Tensor, corners: Tensor) -> Tensor:
@@ -62,13 +88,23 @@ def inside_polygon(points: Tensor, corners: Tensor) -> Tensor:
         >>> inside_polygon(torch.tensor([[0.5, 0.5], [1.5, 1.5]]), triangle)
         tensor([ True, False])
     """
-    _check_corners(corners)
+    return inside_rings(points, [corners])
+
+
+def inside_rings(points: Tensor, rings: Sequence[Tensor]) -> Tensor:
+    """`inside_polygon` of a polygon of several rings, (M_i, 2) each, at least one.
+
+    Raises:
+        LikewiseError: as `inside_polygon`.
+    """
+    for corners in rings:
+        _check_corners(corners)
     if points.ndim != 2 or points.shape[1] != 2:
         raise LikewiseError(f"points {tuple(points.shape)}: expected (N, 2), x y")
     check_finite("points", points)
-    start = corners.double()
-    end = start.roll(-1, 0)
-    parts = points.double().split(max(1, _PAIRS // len(corners)))
+    start = torch.cat([corners.double() for corners in rings])
+    end = torch.cat([corners.double().roll(-1, 0) for corners in rings])
+    parts = points.double().split(max(1, _PAIRS // len(start)))
     return torch.cat([_left_of(part, start, end) % 2 == 1 for part in parts])
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.placement import UNPLACED, Placement
 from likewise.types import Box
 
 #: What an object is called where nobody gave it a name.
@@ -34,6 +35,8 @@ class PointAnnotations:
         category: what they are called.
         by: who put each point there, "model" or "hand"; None: nobody asks, it was the model.
         predicted: where somebody asks: the model's own count; None: a person counted alone.
+        placement: where the picture lies, as far as that is known.
+        grid: (h, w) float32, the density over the whole picture, in objects per cell; None: there is none.
     """
 
     name: str
@@ -46,6 +49,8 @@ class PointAnnotations:
     category: str = NAMELESS
     by: tuple[str, ...] | None = None
     predicted: float | None = None
+    placement: Placement = UNPLACED
+    grid: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)

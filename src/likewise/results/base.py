@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,6 @@ from PIL import Image
 from likewise.drawings import plan_drawings, save_drawing, save_text
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
-from likewise.results.formats import format_of, format_suffix
-from likewise.types import Task
 
 
 def check(name: str, array: np.ndarray, expected: str, good: bool) -> None:
@@ -86,12 +83,3 @@ class Files:
     def note(self, end: str, record: dict[str, Any]) -> None:
         """Write numbers as JSON."""
         save_text(json_text(record, indent=2) + "\n", self.path(end))
-
-
-def format_texts(task: Task, names: Sequence[str], annotations: Any) -> dict[str, str]:
-    """What was found in one picture in forms that other programs read, by the ends of their files' names.
-
-    Raises:
-        LikewiseError: a form that there is not.
-    """
-    return {format_suffix(task, name): format_of(task, name).write([annotations], {}) for name in names}

@@ -31,10 +31,14 @@ from likewise.draw import (
     on_ground,
     own_side,
 )
-from likewise.drawings import save_text
+from likewise.drawings import save_form
+from likewise.placement import UNPLACED, Placement
+from likewise.regions import Region
 from likewise.results.annotations import NAMELESS, PointAnnotations
-from likewise.results.base import Files, check, finite, format_texts, rounded
+from likewise.results.base import Files, check, finite, rounded
+from likewise.results.by_region import RegionCount, count_regions
 from likewise.results.coco import points_dataset
+from likewise.results.formats import written
 from likewise.types import Box, Prompt
 
 #: Pixels of an overlay between a point and the nearest one, which it is enlarged for, up to so large a side.
@@ -61,6 +65,7 @@ class CountResult:
         interval: (low, high), between which the truth lies in nine of ten cases; None: not known for these weights.
         warnings: what speaks against the count, a sentence or two each.
         signs: what interval and warnings were judged by (`likewise.predict.uncertainty`), by name.
+        placement: where the picture lies: its pixels' size in micrometres, or its coordinates; None: not known.
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.
@@ -95,6 +100,7 @@ class CountResult:
     interval: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
     signs: Mapping[str, float] = field(default_factory=dict)
+    placement: Placement | None = None
 
     def __post_init__(self) -> None:
         """Check shapes, types and values."""
@@ -187,21 +193,21 @@ class CountResult:
             directory: made where it is missing.
             name: None: the picture's own name, or ``picture`` where it has none; with its ending and more where another
                 picture has that name there.
-            formats: names in `likewise.results.formats.FORMATS`, to write the points so too: coco is NAME_coco.json.
+            formats: names in `likewise.results.formats.FORMATS`, to write it so too: coco is NAME_coco.json.
 
         Returns:
             The path of the plot.
 
         Raises:
-            LikewiseError: there is no such form.
+            LikewiseError: there is no such form, or what it needs is missing: a package, the picture's coordinates.
         """
-        texts = format_texts("count", formats, self.annotations)
-        ends = ("_count.json", "_density.npy", *texts)
+        forms = dict(written("count", formats, self.annotations))
+        ends = ("_count.json", "_density.npy", *forms)
         files = Files(directory, name, self.source, ("_count.png",), ends)
         record = {**self.to_dict(), "scores": rounded(self.scores, 4), "prompt": self.prompt.to_dict()}
         record["signs"] = {sign: round(value, 4) for sign, value in self.signs.items()}
-        for end, text in texts.items():
-            save_text(text, files.path(end))
+        for end, form in forms.items():
+            save_form(form, files.path(end))
         np.save(files.path("_density.npy"), self.density)
         files.note("_count.json", record)
         return files.draw("_count.png", self.plot())
@@ -228,6 +234,28 @@ class CountResult:
         """The result as a COCO data set of one picture and one category: see `likewise.results.coco.points_dataset`."""
         return points_dataset([self.annotations])
 
+    def by_region(self, regions: Sequence[Region]) -> list[RegionCount]:
+        """How many there are in each of some regions of the picture, in their order.
+
+        Regions that fit together add up to the whole; what lies in two that overlap is counted in both.
+
+        Args:
+            regions: in pixels of the picture: see `likewise.read_regions` and `likewise.regions.grid_regions`.
+
+        Raises:
+            LikewiseError: none of the regions touches the picture.
+
+        Example:
+            >>> from likewise.regions import grid_regions
+            >>> result = CountResult(
+            ...     np.ones((2, 3), np.float32), (30, 20), np.float32([[5, 5]]), np.float32([1]), Prompt(text="it"),
+            ...     "by hand", 0.0, np.zeros((20, 30, 3), np.uint8),
+            ... )
+            >>> [(well.name, well.count, well.points) for well in result.by_region(grid_regions((0, 0, 30, 20), 1, 2))]
+            [('A1', 3.0, 1), ('A2', 3.0, 0)]
+        """
+        return count_regions(regions, self.grid, self.size, self.points, self.placement)
+
     @property
     def annotations(self) -> PointAnnotations:
         """What was found, as files for other programs are written from it."""
@@ -240,4 +268,6 @@ class CountResult:
             exemplars=self.prompt.exemplars,
             object_size=self.object_size,
             category=self.prompt.text or NAMELESS,
+            placement=self.placement or UNPLACED,
+            grid=self.grid,
         )

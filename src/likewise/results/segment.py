@@ -20,10 +20,11 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from likewise.draw import canvas, captioned, draw_outline, mask_overlay, on_ground, own_side
-from likewise.drawings import save_text
+from likewise.drawings import save_form
 from likewise.results.annotations import MaskAnnotation
-from likewise.results.base import Files, check, finite, format_texts, rounded
+from likewise.results.base import Files, check, finite, rounded
 from likewise.results.coco import masks_dataset
+from likewise.results.formats import written
 
 #: What scores more belongs to the mask.
 THRESHOLD = 0.5
@@ -152,11 +153,11 @@ class SegmentResult:
         Raises:
             LikewiseError: there is no such form.
         """
-        texts = format_texts("segment", formats, self.annotations)
-        files = Files(directory, name, self.source, ("_segment.png", "_mask.png"), ("_segment.json", *texts))
+        forms = dict(written("segment", formats, self.annotations))
+        files = Files(directory, name, self.source, ("_segment.png", "_mask.png"), ("_segment.json", *forms))
         record = {**self.to_dict(), "contours": [rounded(ring, 1) for ring in self.contours]}
-        for end, text in texts.items():
-            save_text(text, files.path(end))
+        for end, form in forms.items():
+            save_form(form, files.path(end))
         files.draw("_mask.png", self.mask_picture())
         files.note("_segment.json", record)
         return files.draw("_segment.png", self.plot())

@@ -1,0 +1,66 @@
+"""Points and examples as regions of interest for ImageJ: a zip archive of ROI files.
+
+Convention
+----------
+ImageJ's rectangles are in pixels whose corner is (0, 0), as here; its points say 0 for the middle of the first pixel.
+Coordinates are kept as 32-bit floats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from likewise.errors import LikewiseError, needs_extra
+from likewise.results.annotations import PointAnnotations
+from likewise.types import Box
+
+#: From ImageJ's points to ours.
+MIDDLE = 0.5
+
+
+def write_rois(pictures: Iterable[PointAnnotations], info: Mapping[str, str], path: Path) -> None:
+    """Write the points of one picture as one multi-point ROI named by category, and its examples as rectangles.
+
+    Args:
+        pictures: one.
+        info: is not written.
+        path: of the archive.
+
+    Raises:
+        LikewiseError: several pictures; roifile is not installed.
+    """
+    with needs_extra("an archive of ImageJ's ROIs", "bio"):
+        import roifile
+    picture, *others = pictures
+    if others:
+        raise LikewiseError("an archive of ImageJ's ROIs holds those of one picture; write one for each")
+    rois = [_rectangle(box, f"example-{number}") for number, box in enumerate(picture.exemplars, start=1)]
+    if len(picture.points):
+        points = roifile.ImagejRoi.frompoints(
+            picture.points.astype(np.float32) - np.float32(MIDDLE), name=_in_archive(picture.category)
+        )
+        points.roitype = roifile.ROI_TYPE.POINT
+        rois.insert(0, points)
+    roifile.roiwrite(path, rois, mode="w")
+
+
+def _rectangle(box: Box, name: str) -> Any:
+    import roifile
+
+    x0, y0, x1, y1 = box
+    roi = roifile.ImagejRoi()
+    roi.roitype, roi.name = roifile.ROI_TYPE.RECT, name
+    roi.options = roifile.ROI_OPTIONS.SUB_PIXEL_RESOLUTION
+    roi.left, roi.top, roi.right, roi.bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+    roi.xd, roi.yd, roi.widthd, roi.heightd = x0, y0, x1 - x0, y1 - y0
+    return roi
+
+
+def _in_archive(name: str) -> str:
+    """A name of a file in an archive."""
+    return name.replace("/", "-").replace("\\", "-")
