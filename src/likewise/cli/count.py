@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -173,7 +173,7 @@ class CountJob(Job):
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""
-        from likewise.cli.placed import box_in_pixels, placement_of, prompt_in_pixels
+        from likewise.cli.placed import box_in_pixels, prompt_in_pixels
         from likewise.predict import load_counter
 
         counter = load_counter(self.model)
@@ -184,8 +184,7 @@ class CountJob(Job):
 
         def ask(picture: Path) -> CountResult:
             prompt = prompt_in_pixels(self.prompt, picture, self.unit)
-            result = counter.count(picture, prompt, like=references, trust=self.trust)
-            return replace(result, placement=result.placement or placement_of(picture))
+            return counter.count(picture, prompt, like=references, trust=self.trust)
 
         return ask
 

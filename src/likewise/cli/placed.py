@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,53 +13,16 @@ if TYPE_CHECKING:
     from likewise.placement import Placement, Unit
     from likewise.types import Box, Prompt
 
-#: Tags by which a TIFF file says where it lies: pixel scale, transformation, keys.
-_GEO_TAGS = (33550, 34264, 34735)
-#: Micrometres in a unit of length.
-_MICROMETRES = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
-
 
 def placement_of(picture: Path) -> Placement | None:
-    """Where a TIFF file says that its picture lies; None: it does not, or is none."""
-    from likewise.data.tiff import is_tiff
-
-    if not (picture.is_file() and is_tiff(picture)):
-        return None
-    from tifffile import TiffFile
+    """Where a file says that its picture lies; None: it does not, or cannot be read, as counting it will tell."""
+    from likewise.sources import open_source
 
     try:
-        with TiffFile(picture) as file:
-            if any(tag in file.pages.first.tags for tag in _GEO_TAGS):
-                return _on_map(picture)
-            return _of_ome(file.ome_metadata or "")
-    except Exception:  # noqa: BLE001  # decoders of damaged files raise nearly anything; reading it says what is wrong
+        with open_source(picture) as source:
+            return source.placement
+    except LikewiseError:
         return None
-
-
-def _on_map(picture: Path) -> Placement | None:
-    from likewise.placement import Placement
-
-    try:
-        import rasterio
-    except ModuleNotFoundError:
-        return None
-    with rasterio.open(picture) as raster:
-        known = raster.crs is not None and not raster.transform.is_identity
-        return Placement(crs=str(raster.crs), transform=tuple(raster.transform)[:6]) if known else None
-
-
-def _of_ome(text: str) -> Placement | None:
-    from likewise.placement import Placement
-
-    sides = []
-    for axis in "XY":
-        size = re.search(rf'PhysicalSize{axis}="([^"]+)"', text)
-        unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', text)
-        factor = _MICROMETRES.get(unit[1] if unit else "um")
-        if size is None or factor is None:
-            return None
-        sides.append(float(size[1]) * factor)
-    return Placement(micrometres=(sides[0], sides[1]))
 
 
 def box_in_pixels(box: Box, picture: Path, unit: Unit) -> Box:

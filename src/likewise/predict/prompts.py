@@ -145,7 +145,8 @@ class PromptedCounter(ABC):
                 result = self.answer_giant(picture, prompt, references, trust)
             else:
                 result = self.answer(picture, prompt, references, trust)
-        return replace(result, seconds=time.perf_counter() - start)
+            placement = picture.placement
+        return replace(result, seconds=time.perf_counter() - start, placement=placement)
 
 
 @contextmanager

@@ -69,9 +69,9 @@ def _opened(path: Path, choice: Choice) -> PictureSource:
 
 
 def _tiff(path: Path, choice: Choice) -> PictureSource | None:
-    """A TIFF that is more than a photograph; None: it is one, or its tags cannot be read."""
+    """A TIFF whose tags tell what it is; None: they cannot be read, or only Pillow reads it."""
     from likewise.sources.geo import GeoSource, reads_geo
-    from likewise.sources.tiff import GDAL_NODATA, TiffSource, decodes
+    from likewise.sources.tiff import GDAL_NODATA, TiffSource, decodes, placement_in
 
     if not 0 < count_pages(path, MOST_PAGES) <= MOST_PAGES:
         return None
@@ -90,8 +90,13 @@ def _tiff(path: Path, choice: Choice) -> PictureSource | None:
                 return None
             gaps = series.dtype.kind == "f" or GDAL_NODATA in page.tags
             large = page.imagewidth * page.imagelength > LARGE and find_spec("zarr") is not None
+            placement = placement_in(file)
     except LikewiseError:
         raise
     except Exception:  # noqa: BLE001  # tifffile raises nearly anything on broken tags
         return None
-    return TiffSource(path, choice) if asked or gaps or large else None
+    if asked or gaps or large:
+        return TiffSource(path, choice)
+    plain = PlainSource(path, choice)
+    plain.placement = placement
+    return plain

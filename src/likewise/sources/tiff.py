@@ -61,7 +61,7 @@ class TiffSource(PictureSource):
             self.bits = 8 if dtype == np.uint8 else 8 * dtype.itemsize + 1
             nodata = self._page.tags.valueof(GDAL_NODATA)
             self._nodata = nodata_value(nodata, dtype) if isinstance(nodata, str) else None
-            self.placement = _placement(self._file)
+            self.placement = placement_in(self._file)
         except BaseException:
             self._file.close()
             raise
@@ -144,7 +144,7 @@ def _axes(lengths: Mapping[str, int], names: list[str], *, colours: bool) -> Axe
     return Axes(channels, int(lengths.get(DEPTH, 1)), int(lengths.get(TIME, 1)))
 
 
-def _placement(file: TiffFile) -> Placement | None:
+def placement_in(file: TiffFile) -> Placement | None:
     """How large a pixel is, where OME or ImageJ say it in a unit of length."""
     found = _of_ome(file.ome_metadata) if file.ome_metadata else _of_imagej(file)
     return None if found is None or not all(0 < side < np.inf for side in found) else Placement(micrometres=found)
