@@ -36,6 +36,14 @@ def test_twenty_four_coins_are_counted_within_a_twentieth_and_pointed_at(counter
     assert result.density.sum() == pytest.approx(result.count, rel=1e-4)
 
 
+def test_the_interval_of_clear_coins_is_narrow_and_holds_them(counter):
+    result = counter.count(data.coins(), exemplars=COINS)
+    low, high = result.interval
+    assert low <= 24 <= high
+    assert high - low <= 10
+    assert not result.untrusted
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 20])
 def test_any_number_of_exemplars_counts_the_coins(counter, number):
     drawn = [(81, 39, 120, 74), (189, 170, 237, 217), (305, 16, 364, 73), (17, 38, 60, 79), (242, 34, 289, 78)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torchmetrics.functional.regression as theirs
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import LikewiseError
-from likewise.metrics import CountErrors, mae, nae, rmse, sre
+from likewise.metrics import CountErrors, IntervalErrors, mae, nae, rmse, sre
 
 pairs = st.lists(st.tuples(st.floats(0, 1e4), st.integers(0, 4000)), min_size=1, max_size=30)
 
@@ -67,3 +68,42 @@ def test_nothing_and_unequal_lengths_are_refused(metric):
         metric([], [])
     with pytest.raises(LikewiseError, match="2 counts for 1 truths"):
         metric([1.0, 2.0], [1.0])
+
+
+def test_intervals_are_measured_as_by_hand():
+    errors = IntervalErrors()
+    assert all(math.isnan(value) for value in errors.summary().values())
+    for low, high, truth in ((9.5, 19.5, 15), (9.5, 19.5, 39.5), (0.0, 1.2, 0), (4.6, 6.2, 4)):
+        errors.add(low, high, truth)
+    found = errors.summary()
+    assert len(errors) == 4
+    assert found["coverage"] == 3 / 4  # 4.6 does not rule out 4
+    assert found["width"] == pytest.approx((10 / 15 + 10 / 39.5 + 1.2 + 1.6 / 4) / 4)
+    log = math.log
+    missed = log(2) + 20 * log(40 / 20) + log(1.7 / 0.5) + log(6.7 / 5.1) + 20 * log(5.1 / 4.5)
+    assert found["interval_score"] == pytest.approx((log(2) + missed) / 4)
+
+
+@pytest.mark.parametrize(
+    "bad", [(-1, 2, 1), (3, 2, 1), (0, math.inf, 1), (0, math.nan, 1), (0, 1, -1), (0, 1, math.nan)]
+)
+def test_intervals_that_are_none_are_refused(bad):
+    with pytest.raises(LikewiseError, match="expected 0 <= low <= high"):
+        IntervalErrors().add(*bad)
+
+
+def test_no_interval_scores_better_than_the_true_quantiles():
+    rng = np.random.default_rng(0)
+    truths = np.exp(rng.normal(4, 0.3, 20_000))
+
+    def score(left: float, right: float) -> float:
+        errors = IntervalErrors()
+        for truth in truths:
+            errors.add(math.exp(4 + left) - 0.5, math.exp(4 + right) - 0.5, truth - 0.5)
+        return errors.summary()["interval_score"]
+
+    reach = 0.3 * 1.6449
+    best = score(-reach, reach)
+    assert best == pytest.approx(2 * 0.3 * 0.10314 * 20, rel=0.02)  # 4 phi(z) / alpha standard deviations
+    for left, right in ((-0.8 * reach, reach), (-reach, 0.8 * reach), (-1.2 * reach, reach), (-reach, 1.2 * reach)):
+        assert score(left, right) > best

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
+from likewise.preprocess.rules import Preprocess
 from likewise.types import WIDEST_FACTOR, Calibration, CountBatch, Prompt, PromptBatch
+from likewise.weights import config_from
 
 BOX = (10.0, 20.0, 30.0, 50.0)
 
@@ -163,9 +166,9 @@ def test_an_interval_is_finite_however_odd_the_signs():
     trust = Calibration(("few",), (10.0,), -2.0, 5.0, 5.0, 0.1)
     assert trust.interval(3.0, {"few": 1e6}) is None  # nothing is known, rather than up to anything
     assert math.isfinite(trust.spread({"few": 1e6}))
-    low, high = trust.interval(3.0, {"few": 0.15})
-    assert low == 0
-    assert 50 < high < 350
+    low, high = trust.interval(3.0, {"few": 0.045})  # 5 spreads of 0.21
+    assert low == pytest.approx(3.5 / math.exp(5 * math.exp(-1.55)) - 0.5)
+    assert 9 < high < 10
     usual = Calibration(("few",), (1.0,), -2.0, 1.0, 2.0, 0.1)
     spread = math.exp(-2.0 + 0.5)
     assert usual.interval(3.0, {"few": 0.5}) == pytest.approx(
@@ -190,7 +193,8 @@ def test_an_interval_is_two_thinkable_numbers_or_not_known(
     if interval is not None:
         low, high = interval
         assert 0 <= low < float("inf")
-        assert high <= WIDEST_FACTOR * (count + 0.5)
+        assert 1 <= high <= max(WIDEST_FACTOR * (count + 0.5) - 0.49, 1)
+        assert low >= (count + 0.5) / WIDEST_FACTOR - 0.51
 
 
 def test_an_interval_is_as_wide_as_was_learnt() -> None:
@@ -198,9 +202,50 @@ def test_an_interval_is_as_wide_as_was_learnt() -> None:
     spread = float(np.exp(-1 + 2 * 0.25))
     low, high = (20.5 * np.exp(by * spread) - 0.5 for by in (-0.5, 1.5))
     assert trust.interval(20, {"odd": 0.25}) == pytest.approx((low, high))
-    assert trust.interval(20, {"odd": 1.0}) == pytest.approx(
-        (20.5 * np.exp(-0.5 * np.e) - 0.5, 20.5 * np.exp(1.5 * np.e) - 0.5)
+    assert trust.interval(20, {"odd": 0.34}) == pytest.approx(
+        (20.5 * np.exp(-0.5 * np.exp(-0.32)) - 0.5, 20.5 * np.exp(1.5 * np.exp(-0.32)) - 0.5)
     )
-    assert trust.interval(20, {"odd": 1.2}) is None  # up to 8000
+    assert trust.interval(20, {"odd": 0.36}) is None  # over three times as many
     assert trust.interval(20, {"odd": 1000.0}) is None
     assert trust.interval(float("nan"), {}) is None
+
+
+def test_an_additive_spread_grows_evenly_with_its_signs() -> None:
+    trust = Calibration(("odd", "few"), (2.0, 0.5), 0.1, 0.5, 1.5, 1.0, additive=True)
+    assert trust.spread({}) == 0.1
+    assert trust.spread({"odd": 0.1, "few": 0.2, "other": 9.0}) == pytest.approx(0.4)
+    assert trust.interval(20, {"odd": 0.1, "few": 0.2}) == pytest.approx(
+        (20.5 * np.exp(-0.2) - 0.5, 20.5 * np.exp(0.6) - 0.5)
+    )
+    assert trust.spread({"odd": 1e9}) == 1e3
+    assert trust.interval(20, {"odd": float("nan")}) is None
+    with pytest.raises(LikewiseError, match=r"trust: base = -0\.1"):
+        Calibration(("odd",), (2.0,), -0.1, 0.5, 1.5, 1.0, additive=True)
+
+
+@pytest.mark.parametrize("count", [0.0, 0.2, 0.49])
+def test_one_thing_may_always_have_been_missed(count: float) -> None:
+    sure = Calibration((), (), 0.0, 0.0, 0.0, 1.0, additive=True)
+    assert sure.interval(count, {}) == pytest.approx((count, 1.0))
+    assert sure.interval(5.0, {}) == pytest.approx((5.0, 5.0))
+
+
+def test_an_end_too_far_below_is_of_no_more_use_than_one_above() -> None:
+    for below, above in ((1.2, 0.1), (0.1, 1.2)):
+        assert Calibration((), (), 1.0, below, above, 1.0, additive=True).interval(24, {}) is None
+    widest = Calibration((), (), 1.0, math.log(3), math.log(3), 1.0, additive=True).interval(24, {})
+    assert widest == pytest.approx((24.5 / 3 - 0.5, 73.0))
+
+
+def test_a_record_of_an_older_file_means_what_it_meant() -> None:
+    """A file that was written before spreads added up: no word of it, and the same interval as then."""
+    inference = {"preprocess": asdict(Preprocess()), "calibration": {
+        "signs": ["unlike", "blunt"], "weights": [0.6759, 0.5211], "base": -1.2424,
+        "below": 1.2475, "above": 0.9941, "doubt": 0.4657,
+    }}  # fmt: skip
+    trust = config_from(InferenceConfig, inference).calibration
+    assert trust is not None
+    assert not trust.additive
+    spread = math.exp(-1.2424 + 0.6759 * 0.2 + 0.5211 * 0.1)
+    expected = (24.5 * math.exp(-1.2475 * spread) - 0.5, 24.5 * math.exp(0.9941 * spread) - 0.5)
+    assert trust.interval(24.0, {"unlike": 0.2, "blunt": 0.1}) == pytest.approx(expected)

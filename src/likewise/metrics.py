@@ -1,4 +1,4 @@
-"""How far counts are from the truth: MAE, RMSE, NAE and SRE.
+"""How far counts are from the truth: MAE, RMSE, NAE and SRE; whether intervals hold it; and other tasks' measures.
 
 Source: the first two as FSC-147 reports them (Ranjan et al., CVPR 2021), the relative ones as CARPK's and the crowd
 counting literature define them. All are in objects but NAE, which is a fraction.
@@ -106,6 +106,67 @@ class CountErrors:
         """``mae``, ``rmse``, ``nae`` and ``sre`` of all pictures so far; all NaN where there is none."""
         metrics = (mae, rmse, nae, sre)
         return {m.__name__: m(self.counts, self.truths) if self.counts else math.nan for m in metrics}
+
+
+#: Of all truths, this share is to lie in the interval that a count comes with.
+LEVEL = 0.9
+
+
+@dataclass
+class IntervalErrors:
+    """Intervals and truths as they come in, and whether they hold, how wide they are, and both in one number.
+
+    Ends are rounded outward to whole things, as truths are: a count of 24.4 that may be as low as 23.6 does not rule
+    out 23. The interval score (Gneiting & Raftery, JASA 2007, eq. 43) is the width plus what the truth lies outside by
+    times 2 / (1 - level), in log(count + 0.5), so that pictures of few and of many things count alike: lower is better,
+    and no interval does better on average than the one between the truth's true quantiles.
+
+    Attributes:
+        ends: (low, high), one a picture.
+        truths: true counts.
+
+    Example:
+        >>> errors = IntervalErrors()
+        >>> errors.add(20.0, 30.0, truth=25)
+        >>> errors.add(20.0, 30.0, truth=40)
+        >>> errors.summary()["coverage"], errors.summary()["width"]
+        (0.5, 0.325)
+    """
+
+    ends: list[tuple[float, float]] = field(default_factory=list)
+    truths: list[float] = field(default_factory=list)
+
+    def add(self, low: float, high: float, truth: float) -> None:
+        """One more picture.
+
+        Raises:
+            LikewiseError: ends that are not finite, negative or swapped; a truth that is negative or not finite.
+        """
+        if not (0 <= low <= high < math.inf and 0 <= truth < math.inf):
+            raise LikewiseError(f"{low} to {high} for {truth}: expected 0 <= low <= high and a truth >= 0, all finite")
+        self.ends.append((float(low), float(high)))
+        self.truths.append(float(truth))
+
+    def __len__(self) -> int:
+        return len(self.truths)
+
+    def summary(self) -> dict[str, float]:
+        """All NaN where there is none.
+
+        ``coverage``: the share of truths inside. ``width``: mean of (high - low) / truth, or / 1 where that is less.
+        ``interval_score``: see above.
+        """
+        pairs = list(zip(self.ends, self.truths, strict=True))
+        return {
+            "coverage": _mean_or_nan([float(math.floor(low) <= n <= math.ceil(high)) for (low, high), n in pairs]),
+            "width": _mean_or_nan([(high - low) / max(n, 1.0) for (low, high), n in pairs]),
+            "interval_score": _mean_or_nan([_interval_score(low, high, n) for (low, high), n in pairs]),
+        }
+
+
+def _interval_score(low: float, high: float, truth: float) -> float:
+    bottom, top, where = (math.log(value + 0.5) for value in (low, high, truth))
+    return top - bottom + 2 / (1 - LEVEL) * max(bottom - where, where - top, 0.0)
 
 
 def _pairs(counts: Sequence[float], truths: Sequence[float]) -> list[tuple[float, float]]:

@@ -32,8 +32,12 @@ BOX_SLACK = 1.0
 #: Largest spread of a count (`Calibration.spread`): beyond it, nothing is known.
 WIDEST = 1e3
 
-#: An interval reaches up to no more than this many times the count (both with a half added): 2 to 250, not to 2500.
-WIDEST_FACTOR = 100.0
+#: An interval that reaches further than this many times the count, or than one such part of it (both with a half
+#: added), is of no use to anyone: 8 to 74 for 24 is the widest that is told.
+WIDEST_FACTOR = 3.0
+
+#: What is said of a count whose interval would be wider.
+UNTRUSTED = "untrusted"
 
 #: A box is never tightened to less than this share of its width or height.
 TIGHTEST = 0.6
@@ -263,19 +267,20 @@ class ClassBatch:
 class Calibration:
     """How far off the counts of some weights are, judged by signs: fitted, and part of a config, so that it travels.
 
-    A count's spread, exp(base + the sum of weight x sign), is about what nine in ten errors stay below; errors are
+    A count's spread, base + the sum of weight x sign, is about what nine in ten errors stay below; errors are
     |log((truth + 0.5) / (count + 0.5))|.
 
     Attributes:
         signs: names of the signs that are looked at (`likewise.predict.uncertainty`); each is 0 where nothing is odd.
         weights: one a sign, none negative.
-        base: log of the spread where nothing is odd.
+        base: the spread where nothing is odd, or its log where spreads do not add up.
         below: the interval begins so many spreads below the count, measured as errors are ...
         above: ... and ends so many above it.
         doubt: a count with a spread above this is warned of.
+        additive: False: the spread is exp(base + the sum) instead, as older files mean it.
 
     Raises:
-        LikewiseError: not as many weights as signs; a number that is not finite, or negative but for the base.
+        LikewiseError: not as many weights as signs; a number that is not finite, or negative but for the log.
     """
 
     signs: tuple[str, ...]
@@ -284,37 +289,40 @@ class Calibration:
     below: float
     above: float
     doubt: float
+    additive: bool = False
 
     def __post_init__(self) -> None:
         if len(self.signs) != len(self.weights):
             raise LikewiseError(f"{len(self.weights)} weights for {len(self.signs)} signs; expected as many")
         for name in ("base", "below", "above", "doubt"):
-            least = -math.inf if name == "base" else 0.0
+            least = -math.inf if name == "base" and not self.additive else 0.0
             self._check(name, math.isfinite(getattr(self, name)) and getattr(self, name) >= least)
         self._check("weights", all(0 <= weight < math.inf for weight in self.weights))
 
     def _check(self, name: str, good: bool) -> None:
         if not good:
             raise LikewiseError(
-                f"trust: {name} = {getattr(self, name)}, expected finite numbers, at least 0 but for base"
+                f"trust: {name} = {getattr(self, name)}, expected finite numbers, at least 0 but for a base in logs"
             )
 
     def spread(self, signs: Mapping[str, float]) -> float:
         """How far off a count with these signs may be; a sign that is not given is 0. Never more than `WIDEST`."""
-        log = self.base + sum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
-        return math.exp(log) if log < math.log(WIDEST) else WIDEST  # what is no number is no less
+        found = self.base + sum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
+        if self.additive:
+            return found if found < WIDEST else WIDEST  # what is no number is no less
+        return math.exp(found) if found < math.log(WIDEST) else WIDEST
 
     def interval(self, count: float, signs: Mapping[str, float]) -> tuple[float, float] | None:
-        """(low, high): in nine of ten cases the truth lies between them.
+        """(low, high): in nine of ten cases the truth lies between them; it reaches to 1 at least.
 
-        None, not known, where the upper one would be beyond `WIDEST_FACTOR`: errors of that size were never seen while
-        the spread was learnt, and what follows from it is no measure of anything.
+        One thing may always have been missed, however sure a count of none is. None, not to be trusted, where an end
+        would be beyond `WIDEST_FACTOR`.
         """
         below, above = (by * self.spread(signs) for by in (self.below, self.above))
-        if not (0 <= below < math.inf and 0 <= above <= math.log(WIDEST_FACTOR) and math.isfinite(count)):
+        if not (max(below, above) <= math.log(WIDEST_FACTOR) and math.isfinite(count)):
             return None
         low, high = ((count + 0.5) * math.exp(by) - 0.5 for by in (-below, above))
-        return max(low, 0.0), high
+        return max(low, 0.0), max(high, 1.0)
 
 
 def _check_text(text: object) -> None:

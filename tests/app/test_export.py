@@ -44,9 +44,16 @@ def test_prediction_and_corrections_are_kept_apart_in_the_table(project: Project
     first = rows[0]
     # a removal that hits no point of the prediction is none
     assert [float(first[key]) for key in ("count", "predicted", "added", "removed", "points")] == [4.4, 3.4, 2, 1, 4]
-    assert (first["low"], first["high"]) == ("2.5000", "5.0000")
+    assert (first["low"], first["high"], first["untrusted"]) == ("2.5000", "5.0000", "")
     assert (first["model"], first["seconds"]) == ("spdcn-lite", "0.250")
     assert float(rows[1]["count"]) == float(rows[1]["predicted"]) == 3.4
+
+
+def test_the_table_says_where_a_prediction_cannot_be_trusted() -> None:
+    wild = {**COUNTED, "prediction": {**COUNTED["prediction"], "low": None, "high": None, "untrusted": True}}
+    project = Project.model_validate({"format": 1, "pictures": [wild]})
+    (row,) = csv.DictReader(io.StringIO(to_csv(project, "count"), newline=""))
+    assert (row["low"], row["high"], row["untrusted"]) == ("", "", "untrusted")
 
 
 def test_a_spreadsheet_computes_nothing_and_shows_every_letter(project: Project) -> None:

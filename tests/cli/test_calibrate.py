@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from likewise import cli
+from likewise.data.open_dataset import open_counting
 from likewise.predict import Counter, load
 from likewise.preprocess.square_view import SquareView
 from likewise.registry import preset
@@ -34,7 +36,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                 {
                     "id": number,
                     "file_name": f"{number}.png",
-                    "count": 1 + number,
+                    "count": 5 + number // 2,
                     "exemplars": [[4, 4, 24, 24]],
                     "split": "val" if number else "test",
                 }
@@ -79,7 +81,7 @@ def test_weights_learn_how_far_off_they_are(
     assert result.interval[0] <= result.count <= result.interval[1]
     assert run("eval", out, "--data", first, "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    assert {"coverage", "nae_doubtful", "nae_rest", "warned"} <= report.keys()
+    assert {"coverage", "width", "interval_score", "untrusted", "nae_doubtful", "nae_rest", "warned"} <= report.keys()
     assert report["coverage"] >= 0.75
 
 
@@ -197,3 +199,43 @@ def test_what_is_for_the_other_task_is_refused(
     assert run("calibrate", "fwb-lite", "--data", sets[0], "-o", out) == 2
     assert "fwb-lite is there to segment" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_weights_of_three_sets_are_judged_on_each_by_the_others(
+    sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = sets
+    words = ["--data", f"{first}:val", "--data", f"{second}:val", "--data", f"{first}:test", "-o", tmp_path / "x.st"]
+    assert run("calibrate", model, *words) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "left out, " in line]
+    assert len(said) <= 4
+    for line in said:
+        assert re.search(r"\d+% held, width [\d.]+, score [\d.]+, \d+% untrusted", line), line
+
+
+def test_weights_stored_in_half_precision_stay_so(sets: list[Path], model: Path, tmp_path: Path) -> None:
+    half = save_checkpoint(tmp_path / "half.safetensors", load(model).model, half=True)
+    out = tmp_path / "sure.safetensors"
+    assert run("calibrate", half, "--data", sets[0], "--data", sets[1], "-o", out) == 0
+    assert abs(out.stat().st_size - half.stat().st_size) < 2000
+    before, after = (load(file).model.state_dict() for file in (half, out))
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_the_suite_is_all_sets_of_one_folder(
+    sets: list[Path], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "sure.safetensors"
+    asked = []
+
+    def two(data: Path, *, by_name: bool) -> dict[str, object]:
+        asked.append((data, by_name))
+        return {folder.name: lambda folder=folder: open_counting(folder, None, exemplars=3) for folder in sets}
+
+    monkeypatch.setattr("likewise.lab.suite.calibration.sets", two)
+    assert run("calibrate", model, "--suite", "calibration", "--data", tmp_path, "-o", out) == 0
+    assert "learnt from 24 pictures of 2 sets" in capsys.readouterr().out
+    assert asked == [(tmp_path, False)]
+    words = ["--suite", "calibration", "--data", sets[0], "--data", sets[1], "-o", out]
+    assert run("calibrate", model, *words) == 2
+    assert "expected one --data" in capsys.readouterr().err

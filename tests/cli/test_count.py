@@ -30,7 +30,7 @@ from likewise.types import Calibration
 from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")
-KEYS = ["image", "model", "count", "low", "high", "points", "found", "warnings", "seconds"]
+KEYS = ["image", "model", "count", "low", "high", "untrusted", "points", "found", "warnings", "seconds"]
 
 
 @pytest.fixture(scope="module")
@@ -238,8 +238,28 @@ def test_the_table_has_interval_and_warnings(dishes: Path, count, model: str, tm
     assert row["warnings"] == " ".join(expected.warnings)
     assert "would not be a surprise" in row["warnings"]
     assert f"({low:.0f} to {high:.0f})" in shown.out
+    assert row["untrusted"] == ""
     assert count(dishes / "dish2.png", *BOX, "--csv", "b.csv").code == 0
-    assert rows(Path("b.csv"))[0]["low"] == rows(Path("b.csv"))[0]["high"] == ""
+    assert rows(Path("b.csv"))[0]["low"] == rows(Path("b.csv"))[0]["high"] == rows(Path("b.csv"))[0]["untrusted"] == ""
+
+
+def test_the_table_and_the_line_say_where_a_count_cannot_be_trusted(
+    dishes: Path, count, model: str, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    hopeless = load(model).model
+    learnt = Calibration((), (), 2.0, 1.0, 1.0, 0.1, additive=True)
+    hopeless.config = replace(hopeless.config, inference=replace(hopeless.config.inference, calibration=learnt))
+    path = str(save_checkpoint(tmp_path / "hopeless.safetensors", hopeless))
+    shown = count(dishes / "dish1.png", *BOX, "--csv", "a.csv", "--model", path)
+    [row] = rows(Path("a.csv"))
+    assert (row["low"], row["high"], row["untrusted"]) == ("", "", "untrusted")
+    assert f"{float(row['count']):.1f} (untrusted)" in shown.out
+    [record] = [
+        json.loads(line) for line in count(dishes / "dish1.png", *BOX, "--json", "--model", path).out.splitlines()
+    ]
+    assert (record["low"], record["untrusted"]) == (None, True)
 
 
 def test_the_table_tells_what_was_asked_and_a_folder_with_boxes_is_warned_of(dishes: Path, count, model: str) -> None:

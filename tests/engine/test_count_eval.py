@@ -116,7 +116,13 @@ def test_a_report_is_plain_json(folder: Path):
     values = json.loads(json.dumps(evaluate(Off(by=1), CountingFolder(folder)).to_dict(), allow_nan=False))
     assert {"images", "mae", "rmse", "nae", "sre", "seconds_per_image", "per_image"} <= values.keys()
     first = {"image": "0.png", "prompt": "dots", "truth": 4, "count": 5, "seconds": 0.25}
-    assert values["per_image"][0] == first | {"low": None, "high": None, "warnings": [], "signs": {}}
+    assert values["per_image"][0] == first | {
+        "low": None,
+        "high": None,
+        "untrusted": False,
+        "warnings": [],
+        "signs": {},
+    }
     assert "coverage" not in values
     nothing = CountReport((), (("a.png", "broken"),)).to_dict()
     assert nothing["images"] == 0
@@ -136,6 +142,8 @@ def test_trust_is_measured_by_coverage_and_by_the_errors_of_what_was_doubted():
     )
     found = report.trust()
     assert found["coverage"] == pytest.approx(8 / 9)  # 10.4 is still ten; 11.2 is not
+    assert found["width"] == pytest.approx((2 + 2 + 2 + 1.6 + 1.8 + 2 + 36 + 28 + 45) / 90)
+    assert found["untrusted"] == 0
     assert found["nae_doubtful"] == pytest.approx((1.0 + 0.6 + 0.6) / 3)
     assert found["nae_rest"] == pytest.approx((0 + 0.1 + 0.1 + 0 + 0.2 + 0) / 6)
     assert found["warned"] == pytest.approx(4 / 9)
@@ -151,6 +159,7 @@ def test_where_an_interval_is_not_known_a_count_is_doubted_most():
     ]
     found = CountReport(tuple(counted)).trust()
     assert (found["coverage"], found["nae_doubtful"], found["nae_rest"]) == (1.0, 3.0, 0.0)
+    assert found["untrusted"] == pytest.approx(1 / 3)
 
 
 def test_interval_signs_and_warnings_reach_the_report(folder: Path):
@@ -158,8 +167,10 @@ def test_interval_signs_and_warnings_reach_the_report(folder: Path):
         def count(self, image: np.ndarray, exemplars: Any = (), *, text: str | None = None, trust: str = "none") -> Any:
             result = super().count(image, exemplars, text=text)
             result.interval, result.warnings, result.signs = (1.0, 5.0), (trust,), {"few": 0.5}
+            result.untrusted = trust == "full"
             return result
 
     for how in ("fast", "full"):
         first = evaluate(Sure(), CountingFolder(folder), trust=how).per_image[0]
         assert (first.low, first.high, first.warnings, first.signs) == (1.0, 5.0, (how,), {"few": 0.5})
+        assert first.untrusted == (how == "full")

@@ -118,7 +118,7 @@ def test_the_interval_is_so_many_spreads_of_the_log() -> None:
     assert TRUST.spread({"blunt": math.log(2), "alone": 2.0, "else": 9.0}) == pytest.approx(0.1 * 2 * math.e)
     low, high = TRUST.interval(19.5, {})
     assert (low, high) == pytest.approx((20 * math.exp(-0.1) - 0.5, 20 * math.exp(0.2) - 0.5))
-    assert TRUST.interval(0.0, {"alone": 5.0})[0] == 0.0
+    assert TRUST.interval(0.0, {"alone": 3.0})[0] == 0.0
     assert TRUST.interval(0.0, {"alone": 9.0}) is None  # up to millions: that is no interval
     with pytest.raises(LikewiseError, match="1 weights for 2 signs"):
         replace(TRUST, weights=(1.0,))
@@ -132,6 +132,8 @@ def test_a_spread_beyond_doubt_is_warned_of_with_the_interval() -> None:
     assert warnings_of(looked(), {**signs, "blunt": 0.0}, TRUST) == ()
     *_, last = warnings_of(looked(), {**signs, "alone": 9.0}, TRUST)
     assert "may be far off: how far, is not known" in last
+    unworried = replace(TRUST, doubt=1e3)  # a count that cannot be trusted is warned of whatever the record doubts
+    assert "it cannot be trusted" in warnings_of(looked(), {**signs, "alone": 9.0}, unworried)[-1]
 
 
 @given(st.floats(0, 1e4), st.floats(0, 3))
@@ -139,9 +141,12 @@ def test_shown_intervals_are_whole_numbers_round_the_learnt_ones_and_never_0_to_
     learnt, shown = TRUST.interval(count, {"alone": sign}), whole_interval(TRUST, count, {"alone": sign})
     assert (learnt is None) == (shown is None)
     if learnt is not None and shown is not None:
-        assert shown[0] <= learnt[0] <= learnt[1] <= shown[1]
-        assert learnt[0] - shown[0] < 1 > shown[1] - learnt[1]
-        assert shown[0] == int(shown[0]) < shown[1] == int(shown[1])
+        assert shown[0] == int(shown[0]) <= shown[1] == int(shown[1])
+        assert shown[0] <= math.ceil(learnt[0])  # every whole number that lies in the one
+        assert shown[1] >= math.floor(learnt[1])  # lies in the other
+        assert abs(learnt[0] - shown[0]) < 1 > abs(shown[1] - learnt[1])
+        assert shown[0] - 0.051 <= count <= shown[1] + 0.051
+        assert shown[1] >= 1
 
 
 class Leaning(nn.Module):
@@ -202,11 +207,23 @@ def test_a_region_is_mirrored_with_its_picture() -> None:
 def test_only_weights_with_a_record_give_an_interval() -> None:
     box = [(20, 10, 30, 20)]
     assert Counter(Leaning(1.0), "red", device="cpu").count(squares(), box).interval is None
-    wide = replace(TRUST, base=math.log(0.3))
-    counter = Counter(Leaning(1.0, calibration=TRUST, calibration_full=wide), "red", device="cpu")
+    narrow = replace(TRUST, weights=(0.1, 0.5))
+    wide = replace(narrow, base=math.log(0.15))
+    counter = Counter(Leaning(1.0, calibration=narrow, calibration_full=wide), "red", device="cpu")
     fast, full = (counter.count(squares(), box, trust=how) for how in ("fast", "full"))
-    assert fast.interval == whole_interval(TRUST, fast.count, fast.signs)
+    assert fast.interval == whole_interval(narrow, fast.count, fast.signs)
     assert full.interval == whole_interval(wide, full.count, full.signs)
+    assert not fast.untrusted
+    assert not full.untrusted
+
+
+def test_a_count_whose_interval_would_be_of_no_use_is_untrusted() -> None:
+    box = [(20, 10, 30, 20)]
+    hopeless = replace(TRUST, base=math.log(2))
+    result = Counter(Leaning(1.0, calibration=hopeless), "red", device="cpu").count(squares(), box)
+    assert (result.interval, result.untrusted) == (None, True)
+    assert "cannot be trusted" in result.warnings[-1]
+    assert not Counter(Leaning(1.0), "red", device="cpu").count(squares(), box).untrusted  # nothing is known of it
 
 
 def test_settled_densities_count_clear_peaks_as_one() -> None:

@@ -97,7 +97,9 @@ def test_bad_arrays_are_refused(changes: dict[str, Any], message: str) -> None:
 
 def test_the_dictionary_is_plain_json_with_these_keys() -> None:
     record = json.loads(json.dumps(result().to_dict(), allow_nan=False))
-    assert list(record) == ["image", "model", "count", "low", "high", "points", "found", "warnings", "seconds"]
+    keys = ["image", "model", "count", "low", "high", "untrusted", "points", "found", "warnings", "seconds"]
+    assert list(record) == keys
+    assert record["untrusted"] is False
     assert (record["low"], record["high"], record["warnings"]) == (None, None, [])
     assert result(found=((1.0, 2.0, 3.0, 4.004),)).to_dict()["found"] == [[1, 2, 3, 4]]
     sure = result(interval=(4.04, 9.25), warnings=("Look again.",)).to_dict()
@@ -169,6 +171,23 @@ def test_the_overlay_says_how_sure_the_count_is(monkeypatch: pytest.MonkeyPatch)
     assert said[0] == (f"{plain.count:.0f}", f"{plain.count:.2f} by spdcn-lite", False)
     line = f"{sure.count:.2f}, likely 4 to 9, by spdcn-lite (2 warnings)"
     assert said[1] == (f"{sure.count:.0f}?", line, True)
+
+
+def test_a_count_that_cannot_be_trusted_says_so_in_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, bool]] = []
+
+    def captioned(picture: Image.Image, title: str, line: str, *, doubtful: bool) -> Image.Image:
+        said.append((title, doubtful))
+        return picture
+
+    monkeypatch.setattr("likewise.results.count.captioned", captioned)
+    wild = result(untrusted=True)
+    wild.plot()
+    assert said == [(f"{wild.count:.0f} untrusted", True)]
+    assert f"{wild.count:.2f}, untrusted by" in repr(wild)
+    assert (wild.likely, result().likely, result(interval=(3.6, 9.2)).likely) == ("untrusted", "", "4 to 9")
+    record = wild.to_dict()
+    assert (record["low"], record["high"], record["untrusted"]) == (None, None, True)
 
 
 def test_a_crowd_is_drawn_large_enough_to_tell_its_points_apart() -> None:

@@ -24,9 +24,21 @@ from likewise.plain_text import BOM, csv_field, text_cell
 from likewise.results.annotations import NAMELESS, MaskAnnotation, PointAnnotations
 from likewise.results.formats import FORMATS, Format, format_of, write_many
 from likewise.results.segment import LEAST_PART
-from likewise.types import Prompt, Task
+from likewise.types import UNTRUSTED, Prompt, Task
 
-COUNT_COLUMNS = ("image", "count", "predicted", "low", "high", "added", "removed", "points", "model", "seconds")
+COUNT_COLUMNS = (
+    "image",
+    "count",
+    "predicted",
+    "low",
+    "high",
+    "untrusted",
+    "added",
+    "removed",
+    "points",
+    "model",
+    "seconds",
+)
 SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
 RECOGNIZE_COLUMNS = ("image", "label", "nearest", "probability", "model", "seconds")
 
@@ -39,7 +51,8 @@ def to_csv(project: Project, task: str, go_on: Callable[[], None] = _always) -> 
     """One row a picture that has an answer: of counts, areas or labels.
 
     ``count`` is what the workbench shows, prediction and corrections together; ``predicted``, ``added`` and
-    ``removed`` are its parts; ``low`` and ``high`` belong to the prediction, and are empty where they are not known.
+    ``removed`` are its parts; ``low`` and ``high`` belong to the prediction, and are empty where they are not known;
+    ``untrusted`` says that word where the prediction cannot be trusted.
     Spreadsheets open it as it is: a byte order mark comes before letters beyond ASCII, and no cell is computed.
 
     Args:
@@ -114,6 +127,7 @@ def _count_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
     predicted = [None, None, None] if found is None else [found.count, found.low, found.high]
     told = ["" if value is None else f"{value:.4f}" for value in predicted]
     source = (found.model, f"{found.seconds:.3f}") if found else ("", "")
+    told.append(UNTRUSTED if found and found.untrusted else "")
     return (picture.name, f"{picture.count:.4f}", *told, len(picture.added), picture.removals, points, *source)
 
 

@@ -23,13 +23,15 @@ Side = Annotated[int, Field(ge=1, le=1 << 24)]
 class Prediction(Body):
     """What a model found; the truth lies between ``low`` and ``high`` in nine of ten cases, where that is known.
 
-    ``found`` are the boxes of what matched a name best, by which the rest was counted.
+    ``untrusted`` says that such an interval would be too wide to be of use. ``found`` are the boxes of what matched a
+    name best, by which the rest was counted.
     """
 
     model: Name
     count: Number
     low: Number | None = None
     high: Number | None = None
+    untrusted: bool = False
     warnings: Annotated[tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=50)] = ()
     points: Points = ()
     found: Boxes = ()

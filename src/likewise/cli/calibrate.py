@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from likewise.predict import Counter, NamedCounter
     from likewise.types import Calibration
 
+    Open = Callable[[], Dataset[CountSample]]
+
 
 def calibrate(
     model: str,
@@ -35,12 +38,14 @@ def calibrate(
     margin: Annotated[float | None, Parameter(show_default=False)] = None,
     object_size: Annotated[float | None, Parameter(show_default=False)] = None,
     unknown: Annotated[Sequence[str], Parameter(negative="", metavar="DIR", show_default=False)] = (),
+    suite: Literal["calibration"] | None = None,
 ) -> None:
     """Measure how far off a counter's counts are, and write its weights with what was learnt.
 
     Counts then come with an interval that should hold the truth in nine of ten cases. Take sets whose truth is known,
     of as many sorts of pictures as there are, at least 20 pictures in two sets, none of which the weights are judged on
-    later. A counter by name is asked by the names in the sets.
+    later. A counter by name is asked by the names in the sets. Of three sets or more it is told how well the intervals
+    of each hold that are learnt from the others.
 
     A model that recognises learns to answer "none of these", from at least 20 pictures that show its classes and that
     it was not trained on; 95 % of such pictures are still taken for one of them.
@@ -56,6 +61,8 @@ def calibrate(
         margin: Take boxes to be so many pixels wider and higher than their things; as before, where it is not given.
         object_size: Show the network things so many pixels large: half as large takes a quarter of the time; as before,
             where it is not given.
+        suite: All sets of a suite, made of the folders in DATA, 30 pictures of each. calibration: what the bundled
+            counters learn from.
         settle: First choose, on the same pictures, which peaks of the density count as one thing each.
         unknown: To recognise: a folder of pictures that show none of the classes, to tell how many are known as such.
             May be repeated.
@@ -66,7 +73,10 @@ def calibrate(
 
     loaded = load(model)
     if isinstance(loaded, Recognizer):
-        check_options({"--full": full, "--settle": settle, "--margin": margin, "--object-size": object_size}, model)
+        check_options(
+            {"--full": full, "--settle": settle, "--margin": margin, "--object-size": object_size, "--suite": suite},
+            model,
+        )
         calibrate_recognizer(loaded, data, unknown, output, limit)
         return
     if unknown:
@@ -77,22 +87,24 @@ def calibrate(
             f"{model} takes no exemplars; --settle compares counts of pictures whose examples are boxed"
         )
     how = None if isinstance(counter, NamedCounter) else _asked(counter, margin, object_size)
-    _check_enough(data, limit, exemplars)
+    sets = _sets(data, suite, exemplars, by_name=isinstance(counter, NamedCounter))
+    _check_enough(sets, limit)
     if not isinstance(counter, NamedCounter):
         counter = counter.using(how or counter.inference)
         if settle:
-            counter = counter.using(replace(counter.inference, snap_peaks=_settled(counter, data, limit, exemplars)))
+            counter = counter.using(replace(counter.inference, snap_peaks=_settled(counter, sets, limit, exemplars)))
     elif settle or margin is not None or object_size is not None:
         raise LikewiseError(f"{model} counts through another counter; settle, margin and object size are that one's")
-    cases = [case for each in data for case in _counted(counter, each, limit, exemplars, "full" if full else "fast")]
+    trust: Literal["fast", "full"] = "full" if full else "fast"
+    cases = [case for name, opened in sets for case in _counted(counter, name, opened(), limit, exemplars, trust)]
     inference = _learnt(counter, cases, full=full)
     network: Any = counter.model  # of any method
     network.config = replace(network.config, inference=inference)
     save_checkpoint(output, network, half=half_is_exact(network))
-    for name, trust in (("fast", inference.calibration), ("full", inference.calibration_full)):
-        if trust is not None:
-            _show(name, trust)
-    say(f"{output}, learnt from {len(cases)} pictures of {len(data)} sets")
+    for name, learnt in (("fast", inference.calibration), ("full", inference.calibration_full if full else None)):
+        if learnt is not None:
+            _show(name, learnt, cases)
+    say(f"{output}, learnt from {len(cases)} pictures of {len(sets)} sets")
 
 
 def _learnt(counter: Counter | NamedCounter, cases: list[Case], *, full: bool) -> InferenceConfig:
@@ -106,18 +118,44 @@ def _learnt(counter: Counter | NamedCounter, cases: list[Case], *, full: bool) -
     return inference
 
 
-def _check_enough(data: Sequence[str], limit: int | None, exemplars: int | None) -> None:
+def _sets(
+    data: Sequence[str], suite: Literal["calibration"] | None, exemplars: int | None, *, by_name: bool
+) -> list[tuple[str, Open]]:
+    """The sets and their names, opened when they are called."""
+    if suite is None:
+        return [(where, partial(_opened, where, exemplars)) for where in data]
+    from likewise.lab.suite import calibration
+
+    if len(data) != 1:
+        raise LikewiseError(f"--suite {suite}: expected one --data, the folder with the development sets")
+    return list(calibration.sets(Path(data[0]), by_name=by_name).items())
+
+
+def _check_enough(sets: Sequence[tuple[str, Open]], limit: int | None) -> None:
     """See that there is enough to learn from, before anything is counted."""
     from likewise.engine.calibration import check_enough
 
-    sizes = [len(_opened(where, exemplars)) for where in data]  # type: ignore[arg-type]  # all that are opened have one
-    check_enough(sum(size if limit is None else min(size, limit) for size in sizes), len(set(data)))
+    sizes = [len(opened()) for _, opened in sets]  # type: ignore[arg-type]  # all that are opened have one
+    check_enough(sum(size if limit is None else min(size, limit) for size in sizes), len({name for name, _ in sets}))
 
 
-def _show(name: str, trust: Calibration) -> None:
-    told = ", ".join(f"{s} {w:g}" for s, w in zip(trust.signs, trust.weights, strict=True) if w)
-    say(f"{name}: base {trust.base:g}, {told or 'no sign tells anything'}")
-    say(f"  interval {trust.below:g} spreads below to {trust.above:g} above; doubt from {trust.doubt:g} on")
+def _show(name: str, learnt: Calibration, cases: Sequence[Case]) -> None:
+    """What was learnt, and how well it holds on sets that it was not learnt from."""
+    from likewise.engine.calibration import left_out
+    from likewise.engine.count_eval import CountReport
+
+    told = ", ".join(f"{s} {w:g}" for s, w in zip(learnt.signs, learnt.weights, strict=True) if w)
+    say(f"{name}: base {learnt.base:g}, {told or 'no sign tells anything'}")
+    say(f"  interval {learnt.below:g} spreads below to {learnt.above:g} above; doubt from {learnt.doubt:g} on")
+    if len({case.group for case in cases}) < 3:
+        return
+    sets = left_out(cases, learnt.signs)
+    everything = [each for pictures in sets.values() for each in pictures]
+    for group, pictures in (*sets.items(), ("all of them", everything)):
+        held = CountReport(tuple(pictures)).trust()
+        if held:
+            numbers = f"{held['coverage']:.0%} held, width {held['width']:.2f}, score {held['interval_score']:.2f}"
+            say(f"  left out, {group}: {numbers}, {held['untrusted']:.0%} untrusted")
 
 
 def _asked(counter: Counter, margin: float | None, object_size: float | None) -> InferenceConfig:
@@ -133,14 +171,14 @@ def _asked(counter: Counter, margin: float | None, object_size: float | None) ->
 
 
 def _settled(
-    counter: Counter, data: Sequence[str], limit: int | None, exemplars: int | None
+    counter: Counter, sets: Sequence[tuple[str, Open]], limit: int | None, exemplars: int | None
 ) -> tuple[float, float] | None:
     """The bounds that count best, and what comes of them and of others on stdout."""
     from likewise.engine.calibration import BOUNDS, errors_by_bounds
 
     before = counter.inference.snap_peaks
     compared = tuple(dict.fromkeys((*BOUNDS, before)))
-    errors = errors_by_bounds(counter, [_opened(where, exemplars) for where in data], limit, exemplars, compared)
+    errors = errors_by_bounds(counter, [opened() for _, opened in sets], limit, exemplars, compared)
     best = min(errors, key=lambda bounds: errors[bounds])
     for name, bounds in (("sums as they are", None), ("before", before), ("best", best)):
         told = "" if bounds is None else f", one from {bounds[0]:g} to {bounds[1]:g}"
@@ -157,7 +195,8 @@ def _opened(where: str, exemplars: int | None) -> Dataset[CountSample]:
 
 def _counted(
     counter: Counter | NamedCounter,
-    where: str,
+    name: str,
+    pictures: Dataset[CountSample],
     limit: int | None,
     exemplars: int | None,
     trust: Literal["fast", "full"],
@@ -165,7 +204,7 @@ def _counted(
     from likewise.engine.calibration import cases_of
     from likewise.engine.count_eval import evaluate
 
-    report = evaluate(counter, _opened(where, exemplars), limit, exemplars=exemplars, trust=trust)
+    report = evaluate(counter, pictures, limit, exemplars=exemplars, trust=trust)
     for image, error in report.errors:
         tell(f"left out: {image}: {error}")
-    return cases_of(where, report)
+    return cases_of(name, report)

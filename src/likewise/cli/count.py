@@ -15,7 +15,7 @@ from likewise.cli.inputs import find_pictures, parse_box, parse_grid, parse_like
 from likewise.cli.own_pixels import own_pixels
 from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
 from likewise.errors import LikewiseError
-from likewise.types import Box, Prompt
+from likewise.types import UNTRUSTED, Box, Prompt
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -122,7 +122,7 @@ class CountJob(Job):
     doing = "counting"
     done = "counted"
     table = "counts.csv"
-    columns = ("count", "low", "high", "points", "warnings")
+    columns = ("count", "low", "high", "untrusted", "points", "warnings")
     suffixes = ("_count.png",)
 
     def __post_init__(self) -> None:
@@ -207,14 +207,14 @@ class CountJob(Job):
         return tuple(map(region_line, self.regions.counted(result))) if self.regions else ()
 
     def row(self, result: CountResult) -> tuple[object, ...]:
-        """Count, interval (empty where it is not known), number of points, and warnings in one cell."""
+        """Count, interval (empty where it is not known), the word where it cannot be trusted, points and warnings."""
         low, high = ("", "") if result.interval is None else (f"{end:.4f}" for end in result.interval)
-        return f"{result.count:.4f}", low, high, len(result.points), " ".join(result.warnings)
+        word = UNTRUSTED * result.untrusted
+        return f"{result.count:.4f}", low, high, word, len(result.points), " ".join(result.warnings)
 
     def line(self, result: CountResult) -> str:
-        """The count and its interval."""
-        likely = "" if result.interval is None else f" ({result.interval[0]:.0f} to {result.interval[1]:.0f})"
-        return f"{result.count:.1f}{likely}"
+        """The count, and its interval or that it cannot be trusted."""
+        return f"{result.count:.1f}{f' ({result.likely})' * bool(result.likely)}"
 
     def remarks(self, result: CountResult) -> tuple[str, ...]:
         """The warnings."""

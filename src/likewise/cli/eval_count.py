@@ -42,7 +42,7 @@ def measure(
     values = report.to_dict() | ({} if asked_for is None else {"prompts": asked_for.to_dict()})
     tables = [("", _rows(report))]
     if report.trust():
-        tables.append(("can the counts be trusted?", _trust_rows(report.trust())))
+        tables.append(("can the counts be trusted?", trust_rows(report.trust())))
     if asked_for is not None:
         caption = f"asked for each kind by name in {asked_for.pictures} pictures that show several"
         tables.append((caption, _name_rows(asked_for)))
@@ -62,9 +62,13 @@ def _rows(report: CountReport) -> tuple[Row, ...]:
     )
 
 
-def _trust_rows(found: dict[str, float]) -> tuple[Row, ...]:
+def trust_rows(found: dict[str, float]) -> tuple[Row, ...]:
+    """What `CountReport.trust` found, in words."""
     return (
         ("coverage", f"{found['coverage']:.1%}", "of truths inside the interval that should hold 90 %"),
+        ("width", f"{found['width']:.1%}", "mean width of the intervals, of the truth"),
+        ("interval_score", f"{found['interval_score']:.3g}", "width and what is missed, in log counts; less is better"),
+        ("untrusted", f"{found['untrusted']:.1%}", "of counts come without an interval that is of use"),
         ("nae_doubtful", f"{found['nae_doubtful']:.1%}", "mean relative error of the third with the widest intervals"),
         ("nae_rest", f"{found['nae_rest']:.1%}", "of the others"),
         ("warned", f"{found['warned']:.1%}", "of counts come with a warning"),

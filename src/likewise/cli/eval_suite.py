@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from likewise.cli.eval_count import trust_rows
 from likewise.cli.measured import Measured, Row
 from likewise.errors import LikewiseError
 
@@ -32,7 +33,10 @@ def measure(
     peer = generalisation.the_peer()
     found = generalisation.run(counter, generalisation.sets(data), limit, peer=peer, trust=trust, progress=progress)
     caption = "" if peer else "without template matching beside it: pip install opencv-python-headless"
-    return Measured(found.to_dict(), ((caption, _rows(found)),), found.errors)
+    tables = [(caption, _rows(found))]
+    if trusted := found.everything.trust():
+        tables.append(("can the counts be trusted?", trust_rows(trusted)))
+    return Measured(found.to_dict(), tuple(tables), found.errors)
 
 
 def _rows(found: Suite) -> tuple[Row, ...]:

@@ -17,7 +17,7 @@ from likewise.data.counting.geometry import to_bytes
 from likewise.data.counting.sample import CountSample
 from likewise.errors import LikewiseError
 from likewise.inference import EvalProtocol, InferenceConfig
-from likewise.metrics import CountErrors
+from likewise.metrics import CountErrors, IntervalErrors
 from likewise.predict.counter import Counter
 from likewise.predict.published_protocol import find_protocol
 from likewise.preprocess.rules import Preprocess
@@ -36,7 +36,8 @@ class Counts(Protocol):
 class Counted:
     """One picture: its name, what was to be counted, how many there are and how many were found.
 
-    Beside the count stand the interval that should hold the truth, where there is one, the warnings, and the signs.
+    Beside the count stand the interval that should hold the truth, where there is one, the warnings, the signs, and
+    whether there is none because the count cannot be trusted.
     """
 
     image: str
@@ -48,6 +49,7 @@ class Counted:
     high: float | None = None
     warnings: tuple[str, ...] = ()
     signs: Mapping[str, float] = field(default_factory=dict)
+    untrusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,19 +82,24 @@ class CountReport:
     def trust(self) -> dict[str, float]:
         """Whether intervals and warnings can be relied on; empty where there are no intervals.
 
-        ``coverage``: the share of truths inside their interval, where it is known. ``nae_doubtful`` and ``nae_rest``:
+        ``coverage``, ``width`` and ``interval_score`` of the intervals that there are: see
+        `likewise.metrics.IntervalErrors`. ``untrusted``: the share without one. ``nae_doubtful`` and ``nae_rest``:
         the mean relative error of the third with the widest intervals, those that are not known before all, and of the
         others. ``warned``: the share with a warning, ``nae_warned`` and ``nae_unwarned`` their errors and those of the
         others.
         """
-        held = [p for p in self.per_image if p.low is not None and p.high is not None]
-        if not held:
+        held = IntervalErrors()
+        for p in self.per_image:
+            if p.low is not None and p.high is not None:
+                held.add(p.low, p.high, p.truth)
+        if not len(held):
             return {}
         widest = sorted(self.per_image, key=_width, reverse=True)
         third = round(len(widest) / 3)
         warned = [p for p in self.per_image if p.warnings]
         return {
-            "coverage": sum(_inside(p) for p in held) / len(held),
+            **held.summary(),
+            "untrusted": 1 - len(held) / len(self.per_image),
             "nae_doubtful": _nae(widest[:third]),
             "nae_rest": _nae(widest[third:]),
             "warned": len(warned) / len(self.per_image),
@@ -115,11 +122,6 @@ def _width(counted: Counted) -> float:
     if counted.low is None or counted.high is None:
         return math.inf
     return math.log((counted.high + 0.5) / (counted.low + 0.5))
-
-
-def _inside(counted: Counted) -> bool:
-    # a count of 24.4 that may be as low as 23.6 does not rule out 23
-    return math.floor(counted.low or 0.0) <= counted.truth <= math.ceil(counted.high or 0.0)
 
 
 def _nae(pictures: Sequence[Counted]) -> float:
@@ -205,6 +207,7 @@ def _counted(
         high,
         tuple(getattr(result, "warnings", ())),
         dict(getattr(result, "signs", {})),
+        bool(getattr(result, "untrusted", False)),
     )
 
 

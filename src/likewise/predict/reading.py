@@ -151,4 +151,6 @@ def with_interval(result: CountResult, diagnostics: CountDiagnostics, calibrated
     signs = signs_of(diagnostics)
     known = calibrated.calibration_full if diagnostics.again else calibrated.calibration
     interval = None if known is None else whole_interval(known, result.count, signs)
-    return replace(result, interval=interval, warnings=warnings_of(diagnostics, signs, known), signs=signs)
+    untrusted = known is not None and interval is None
+    warnings = warnings_of(diagnostics, signs, known)
+    return replace(result, interval=interval, untrusted=untrusted, warnings=warnings, signs=signs)

@@ -49,6 +49,8 @@ _SLACK = 0.1
 #: From where on a sign is worth a warning whatever the weights.
 _UNLIKE, _SIZES, _LIMIT, _PIXELS, _BLUNT, _FAINT, _MASS, _DIFFER, _MANY = 0.5, 0.5, 0.3, 8.0, 0.5, 0.5, 0.5, 0.25, 1000
 _UNNAMED = 0.4
+#: A count this near to a whole number is that number.
+_WHOLE = 0.05
 #: What can be done about anything that is odd where a name found the examples.
 _BOX_INSTEAD = "Look at the overlay; a box drawn round one of them tells more than its name."
 
@@ -136,26 +138,39 @@ def warnings_of(
         said = [f"{fact} {advice}" for fact, advice in odd]
     else:
         said = [*_of_name(diagnostics, signs), *(fact for fact, _ in odd)]
-    if trust is not None and trust.spread(signs) > trust.doubt:
-        likely = whole_interval(trust, diagnostics.count, signs)
-        reach = (
-            "how far, is not known"
-            if likely is None
-            else f"anything from {likely[0]:.0f} to {likely[1]:.0f} would not be a surprise"
-        )
-        said.append(f"The count may be far off: {reach}. Count a part of the picture by hand and compare.")
+    if trust is not None and (likely := _likely(diagnostics.count, signs, trust)):
+        said.append(f"The count may be far off: {likely}. Count a part of the picture by hand and compare.")
     if said and diagnostics.alike_count is not None:
         said[0] += " " + _BOX_INSTEAD
     return tuple(said)
 
 
 def whole_interval(trust: Calibration, count: float, signs: Mapping[str, float]) -> tuple[float, float] | None:
-    """`Calibration.interval` in whole numbers, as the truth is one, outwards: next to nothing is "0 to 1", not 0 to 0.
+    """`Calibration.interval` in whole numbers, as the truth is one: next to nothing is "0 to 1", not 0 to 0.
 
-    Nothing is lost by it: whatever lies between the ends of the one lies between those of the other.
+    Each end is the nearest one, so that no whole number is lost that lies between them, and the count is not left out.
     """
     known = trust.interval(count, signs)
-    return None if known is None else (float(math.floor(known[0])), float(math.ceil(known[1])))
+    if known is None:
+        return None
+    low, high = (math.floor(end + 0.5) for end in known)
+    least, most = whole_ends(count)
+    return float(min(low, least)), float(max(high, most))
+
+
+def whole_ends(count: float) -> tuple[int, int]:
+    """The whole numbers round a count, which no interval leaves out: 24 and 25 of 24.4, 24 alone of 24.02; 0 and 1."""
+    return math.floor(count + _WHOLE), max(math.ceil(count - _WHOLE), 1)
+
+
+def _likely(count: float, signs: Mapping[str, float], trust: Calibration) -> str:
+    """What is known of a count that may be far off; empty where it hardly is."""
+    interval = whole_interval(trust, count, signs)
+    if interval is None:
+        return "how far, is not known, and it cannot be trusted"
+    if trust.spread(signs) <= trust.doubt:
+        return ""
+    return f"anything from {interval[0]:.0f} to {interval[1]:.0f} would not be a surprise"
 
 
 def box_sum(grid: np.ndarray, box: np.ndarray) -> float:

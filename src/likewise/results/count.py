@@ -39,7 +39,7 @@ from likewise.results.base import Files, check, finite, rounded
 from likewise.results.by_region import RegionCount, count_regions
 from likewise.results.coco import points_dataset
 from likewise.results.formats import written
-from likewise.types import Box, Prompt
+from likewise.types import UNTRUSTED, Box, Prompt
 
 #: Pixels of an overlay between a point and the nearest one, which it is enlarged for, up to so large a side.
 APART, LARGEST = 10.0, 4096
@@ -62,7 +62,9 @@ class CountResult:
         source: the picture's file name, where it has one.
         object_size: mean (width, height) of the exemplars, where there are any.
         found: boxes of what matched a name best, by which the rest was counted; empty: nothing was counted in this way.
-        interval: (low, high), between which the truth lies in nine of ten cases; None: not known for these weights.
+        interval: (low, high), between which the truth lies in nine of ten cases; None: not known for these weights, or
+            too wide to be of use.
+        untrusted: the latter: the signs are so odd that the count cannot be trusted.
         warnings: what speaks against the count, a sentence or two each.
         signs: what interval and warnings were judged by (`likewise.predict.uncertainty`), by name.
         placement: where the picture lies: its pixels' size in micrometres, or its coordinates; None: not known.
@@ -98,6 +100,7 @@ class CountResult:
     object_size: tuple[float, float] | None = None
     found: tuple[Box, ...] = ()
     interval: tuple[float, float] | None = None
+    untrusted: bool = False
     warnings: tuple[str, ...] = ()
     signs: Mapping[str, float] = field(default_factory=dict)
     placement: Placement | None = None
@@ -114,7 +117,7 @@ class CountResult:
 
     def __repr__(self) -> str:
         """In a line: of which picture, how many, and how sure."""
-        likely = "" if self.interval is None else f", {self.interval[0]:.0f} to {self.interval[1]:.0f}"
+        likely = f", {self.likely}" * bool(self.likely)
         warned = f", {len(self.warnings)} warning{'s' * (len(self.warnings) > 1)}" * bool(self.warnings)
         return f"<CountResult of {self.source or 'a picture'}: {self.count:.2f}{likely} by {self.model}{warned}>"
 
@@ -122,6 +125,13 @@ class CountResult:
     def count(self) -> float:
         """How many: the sum of the density."""
         return float(self.grid.sum(dtype=np.float64))
+
+    @property
+    def likely(self) -> str:
+        """How far off it may be: "22 to 27" or "untrusted"; empty where nothing is known."""
+        if self.interval is None:
+            return UNTRUSTED * self.untrusted
+        return f"{self.interval[0]:.0f} to {self.interval[1]:.0f}"
 
     @cached_property
     def density(self) -> np.ndarray:
@@ -147,7 +157,8 @@ class CountResult:
         """The picture with the density as heat, the boxes of exemplars, given or found, the points and the count.
 
         Its longest side is between 900 and 1600 pixels, whatever the picture's, or up to 4096 where points would stand
-        closer than `APART`. The count stands beside it, with a question mark where there are warnings.
+        closer than `APART`. The count stands beside it, with a question mark where there are warnings, or the word
+        that it cannot be trusted.
 
         Args:
             pixels: (H, W, 3) uint8, the picture itself, to be drawn on at its own size, up to
@@ -167,8 +178,9 @@ class CountResult:
         draw_points(picture, self.points * scale)
         draw_boxes(picture, [tuple(box) for box in boxes])
         draw_boxes(picture, [tuple(box) for box in negatives], NEGATIVE_COLOUR)
-        doubtful = bool(self.warnings)
-        return captioned(picture, f"{self.count:.0f}{'?' * doubtful}", self._subtitle(), doubtful=doubtful)
+        doubtful = bool(self.warnings) or self.untrusted
+        number = f"{self.count:.0f}{f' {UNTRUSTED}' if self.untrusted else '?' * doubtful}"
+        return captioned(picture, number, self._subtitle(), doubtful=doubtful)
 
     def _plot_side(self, inner: tuple[int, int]) -> int:
         """The longest side of the picture, enlarged until nine in ten points stand `APART`, or `LARGEST`."""
@@ -179,7 +191,7 @@ class CountResult:
 
     def _subtitle(self) -> str:
         """The count, how sure it is, and whose it is."""
-        likely = "" if self.interval is None else f", likely {self.interval[0]:.0f} to {self.interval[1]:.0f},"
+        likely = "" if self.interval is None else f", likely {self.likely},"
         warned = f" ({len(self.warnings)} warning{'s' * (len(self.warnings) > 1)})" * bool(self.warnings)
         return f"{self.count:.2f}{likely} by {Path(self.model).stem}{warned}"
 
@@ -213,9 +225,9 @@ class CountResult:
         return files.draw("_count.png", self.plot())
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as plain JSON values: image, model, count, low, high, points, found, warnings and seconds.
+        """The result as plain JSON values: image, model, count, low, high, untrusted, points, found, warnings, seconds.
 
-        low and high are None where the interval is not known.
+        low and high are None where the interval is not known, or too wide: then untrusted is True.
         """
         low, high = (None, None) if self.interval is None else (round(end, 4) for end in self.interval)
         return {
@@ -224,6 +236,7 @@ class CountResult:
             "count": round(self.count, 4),
             "low": low,
             "high": high,
+            "untrusted": self.untrusted,
             "points": rounded(self.points, 2),
             "found": rounded(np.reshape(self.found, (-1, 4)), 2),
             "warnings": list(self.warnings),

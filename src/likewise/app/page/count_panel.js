@@ -96,7 +96,8 @@ export class CountPanel {
   describe(answer, { added, removed }) {
     if (!answer && !added.length) return this.mode.asking ? "counting …" : "nothing counted yet";
     const hand = added.length + removed.length ? ` · ${[added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ")} by hand` : "";
-    const likely = typeof answer?.low === "number" ? `, likely ${Math.round(answer.low)} to ${Math.round(answer.high)}` : "";
+    const likely = answer?.untrusted ? ", untrusted"
+      : typeof answer?.low === "number" ? `, likely ${Math.round(answer.low)} to ${Math.round(answer.high)}` : "";
     return answer ? `${answer.count.toFixed(1)}${likely}, by ${answer.model}${hand}` : `${shown(added.length)} by hand`;
   }
 

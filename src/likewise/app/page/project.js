@@ -23,8 +23,8 @@ function toPicture(bench, modes, { id, name, width, height }, tasks) {
   const answer = (task) => (tasks.includes(task) ? modes[task].answer(id) : null);
   const counted = answer("count");
   if (counted) {
-    const { model, count, low = null, high = null, warnings = [], points, scores, seconds } = counted;
-    found.prediction = { model, count, low, high, warnings, points, found: counted.found ?? [], scores, seconds: round(seconds, 3) };
+    const { model, count, low = null, high = null, untrusted = false, warnings = [], points, scores, seconds } = counted;
+    found.prediction = { model, count, low, high, untrusted, warnings, points, found: counted.found ?? [], scores, seconds: round(seconds, 3) };
   }
   const segmented = answer("segment");
   if (segmented) {

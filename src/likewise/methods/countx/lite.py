@@ -292,7 +292,7 @@ COUNTX_LITE = Preset(
         data="13200 rendered scenes of named things (sprites, shapes, grocery and nuclei cut-outs on photographs of "
         "groceries and clothing); train splits of nuclei (CC0) and of blood's white cells and platelets (MIT)",
         file="countx-lite.safetensors",
-        sha256="9b9330b711d8bc4f9fa1591c76a919f120ed4a05f808f9caf0a1b528cdbaafd2",
+        sha256="0be96571d5f7665cb92893c4dbe5fdd4cdd496fc5f98212e51b370b8fedb1358",
         source="likewise train countx-lite, seed 0, 5000 steps of 16 crops, then 800 of seed 3 and 1800 of "
         "seed 4; the trunk started from ImageNet MobileNetV2 (github.com/google-coral/test_data, Apache-2.0), every "
         "layer was trained; what it finds is counted by spdcn-lite",
