@@ -31,14 +31,10 @@ BOX_SLACK = 1.0
 
 #: Largest spread of a count (`Calibration.spread`): beyond it, nothing is known.
 WIDEST = 1e3
-
-#: An interval that reaches further than this many times the count, or than one such part of it (both with a half
-#: added), is of no use to anyone: 8 to 74 for 24 is the widest that is told.
+#: An interval that reaches beyond so many times the count, or such a part of it (a half added), is of no use ...
 WIDEST_FACTOR = 3.0
-
-#: What is said of a count whose interval would be wider.
+#: ... and what is said of the count instead.
 UNTRUSTED = "untrusted"
-
 #: A box is never tightened to less than this share of its width or height.
 TIGHTEST = 0.6
 
@@ -301,22 +297,19 @@ class Calibration:
 
     def _check(self, name: str, good: bool) -> None:
         if not good:
-            raise LikewiseError(
-                f"trust: {name} = {getattr(self, name)}, expected finite numbers, at least 0 but for a base in logs"
-            )
+            value = getattr(self, name)
+            raise LikewiseError(f"trust: {name} = {value}, expected finite numbers, at least 0 but for a base in logs")
 
     def spread(self, signs: Mapping[str, float]) -> float:
         """How far off a count with these signs may be; a sign that is not given is 0. Never more than `WIDEST`."""
         found = self.base + sum(w * signs.get(s, 0.0) for s, w in zip(self.signs, self.weights, strict=True))
-        if self.additive:
-            return found if found < WIDEST else WIDEST  # what is no number is no less
-        return math.exp(found) if found < math.log(WIDEST) else WIDEST
+        within = found < (WIDEST if self.additive else math.log(WIDEST))  # what is no number is not
+        return (found if self.additive else math.exp(found)) if within else WIDEST
 
     def interval(self, count: float, signs: Mapping[str, float]) -> tuple[float, float] | None:
-        """(low, high): in nine of ten cases the truth lies between them; it reaches to 1 at least.
+        """(low, high): in nine of ten cases the truth lies between them; one thing may always have been missed.
 
-        One thing may always have been missed, however sure a count of none is. None, not to be trusted, where an end
-        would be beyond `WIDEST_FACTOR`.
+        None, not to be trusted, where an end would be beyond `WIDEST_FACTOR`.
         """
         below, above = (by * self.spread(signs) for by in (self.below, self.above))
         if not (max(below, above) <= math.log(WIDEST_FACTOR) and math.isfinite(count)):
