@@ -30,6 +30,7 @@ FLOORS = {
             "regions",
             "plain_text",
             "json_text",
+            "digests",
             "drawings",
             "types",
             "boxes",
@@ -46,7 +47,7 @@ FLOORS = {
     **dict.fromkeys(("registry", "predict", "convert", "engine", "__init__"), 3),
     **dict.fromkeys(("scenes",), 4),
     **dict.fromkeys(("recipes", "lab"), 5),
-    **dict.fromkeys(("cli", "app", "__main__"), 6),
+    **dict.fromkeys(("cli", "app", "cluster", "__main__"), 6),
 }
 #: What may import scenes and the lab.
 WORKSHOP = {"scenes", "lab", "recipes", "cli"}
@@ -58,6 +59,7 @@ LIGHT = (
     "cyclopts",
     "rich",
     "likewise.cli",
+    "likewise.digests",
     "likewise.drawings",
     "likewise.errors",
     "likewise.json_text",

@@ -11,11 +11,14 @@ import io
 import os
 import shutil
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, count, takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from likewise.digests import DigestMap
+from likewise.errors import LikewiseError
+from likewise.plain_text import printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -100,36 +103,97 @@ def _remove(path: Path) -> None:
 
 
 def plan_drawings(
-    pictures: Sequence[Path], folder: Path | None, drawn: Sequence[str], texts: Sequence[str] = ()
+    pictures: Sequence[Path], folder: Path, drawn: Sequence[str], texts: Sequence[str] = ()
 ) -> list[list[Path]]:
+    """Where the drawings of a few pictures go, as a `DrawingPlan` chooses."""
+    plan = DrawingPlan(pictures, folder, drawn, texts)
+    return [plan.paths(picture, plan.choose(picture)) for picture in pictures]
+
+
+class DrawingPlan:
     """Where each picture's drawings go: NAME_count.png, or NAME.jpg_count.png where two have one name, and so on.
 
     What is there already is kept apart: a picture's own drawings are found again, those of other pictures and files
     that were not drawn here are left alone.
 
     Args:
-        pictures: to be drawn.
-        folder: for the drawings; None: there are none.
+        pictures: all of them; gone through twice.
+        folder: for the drawings.
         drawn: ends of the drawings' names.
         texts: ends of the names of what goes with them, in any other form.
     """
-    if folder is None:
-        return [[] for _ in pictures]
-    suffixes = (*drawn, *texts)
-    stems, names = (Counter(_folded(form(p)) for p in pictures) for form in _FORMS[:2])
-    taken = {_folded(str(place_of(picture))): "" for picture in pictures}
-    plan = []
-    for picture in pictures:
-        shortest = 0 if stems[_folded(picture.stem)] == 1 else 1 if names[_folded(picture.name)] == 1 else 2
+
+    def __init__(self, pictures: Iterable[Path], folder: Path, drawn: Sequence[str], texts: Sequence[str] = ()) -> None:
+        self._folder, self._drawn, self._suffixes = folder, len(drawn), (*drawn, *texts)
+        self._twice = [_twice(_folded(form(picture)) for picture in pictures) for form in _FORMS[:2]]
+        self._taken = DigestMap()  # place -> whose it is
+        here = _folded(str(place_of(folder / "x").parent))
+        parents: dict[Path, bool] = {}  # whether pictures of a folder lie where the drawings go
+        for picture in pictures:
+            beside = parents.get(picture.parent)
+            if beside is None:
+                beside = _folded(str(place_of(picture).parent)) == here
+                parents = {picture.parent: beside}
+            if beside:
+                self._taken[_folded(str(place_of(picture)))] = _PICTURE
+
+    def choose(self, picture: Path) -> int:
+        """Number of a picture's name, for `paths`; the name is not given to another one after that."""
         mine = mark_of(picture)
-        known = (_paths(folder, name, suffixes) for name in _known(picture, folder, suffixes))
-        again = (paths for paths in known if _state(paths, len(drawn), mine, taken) == "mine")
-        new = (_paths(folder, name, suffixes) for name in _names(picture, shortest))
-        free = (paths for paths in new if _state(paths, len(drawn), mine, taken) != "theirs")
-        chosen = next(chain(again, free))
-        taken |= {_folded(str(place_of(path))): mine for path in chosen}
-        plan.append(chosen)
-    return plan
+        known = self._first("mine", _known(picture, self._folder, self._suffixes), mine)
+        chosen = known if known is not None else self._first("free", _names(picture, self._shortest(picture)), mine)
+        assert chosen is not None  # noqa: S101  # there is no end of names
+        for path in self.paths(picture, chosen):
+            self._taken[_folded(str(place_of(path)))] = int(mine, 16)
+        return chosen
+
+    def paths(self, picture: Path, number: int) -> list[Path]:
+        """Where a picture's drawings go."""
+        name = next(islice(_all_names(picture), number, None))
+        return _paths(self._folder, name, self._suffixes)
+
+    def _shortest(self, picture: Path) -> int:
+        """The first name that is the picture's own."""
+        stems, names = self._twice
+        return 0 if _folded(picture.stem) not in stems else 1 if _folded(picture.name) not in names else 2
+
+    def _first(self, wanted: str, names: Iterator[tuple[int, str]], mine: str) -> int | None:
+        """Number of the first name under which there is nothing of others, and something of the picture's own."""
+        for number, name in names:
+            state = _state(_paths(self._folder, name, self._suffixes), self._drawn, mine, self._taken)
+            if state == wanted or (state == "mine" and wanted == "free"):
+                return number
+        return None
+
+
+#: In the place of a mark: a picture, which nothing may be drawn over.
+_PICTURE = 0
+
+
+def _twice(names: Iterable[str]) -> set[str]:
+    """Names that come more than once."""
+    seen = DigestMap()
+    twice = set()
+    for name in names:
+        if name in seen:
+            twice.add(name)
+        seen[name] = 1
+    return twice
+
+
+def spare(references: Sequence[Path], folder: Path, drawings: Iterable[str]) -> None:
+    """Refuse to draw over what somebody else made.
+
+    Raises:
+        LikewiseError: a drawing would have a reference's place.
+    """
+    theirs = {path.resolve() for path in references}
+    there = folder.resolve()
+    for name in drawings if theirs else ():
+        if there / name in theirs or ((folder / name).is_symlink() and (folder / name).resolve() in theirs):
+            raise LikewiseError(
+                f"{printable(folder / name)} is given as an example and would be drawn over; choose another --output"
+            )
 
 
 def _parented(picture: Path) -> str:
@@ -144,32 +208,35 @@ def _named(picture: Path) -> list[str]:
     return [_shortened(form(picture)) for form in _FORMS]
 
 
-def _names(picture: Path, shortest: int) -> Iterator[str]:
+def _all_names(picture: Path) -> Iterator[str]:
     names = _named(picture)
-    yield from names[shortest:]
+    yield from names
     yield from (f"{names[-1]}-{number}" for number in count(2))
 
 
-def _known(picture: Path, folder: Path, suffixes: Sequence[str]) -> Iterator[str]:
+def _names(picture: Path, shortest: int) -> Iterator[tuple[int, str]]:
+    return islice(enumerate(_all_names(picture)), shortest, None)
+
+
+def _known(picture: Path, folder: Path, suffixes: Sequence[str]) -> Iterator[tuple[int, str]]:
     """What a picture's drawings may be called already."""
-    names = _named(picture)
-    yield from names
-    numbered = (f"{names[-1]}-{number}" for number in count(2))
-    yield from takewhile(lambda name: any(path.exists() for path in _paths(folder, name, suffixes)), numbered)
+    names = enumerate(_all_names(picture))
+    yield from islice(names, len(_FORMS))
+    yield from takewhile(lambda name: any(path.exists() for path in _paths(folder, name[1], suffixes)), names)
 
 
 def _paths(folder: Path, name: str, suffixes: Sequence[str]) -> list[Path]:
     return [folder / (name + suffix) for suffix in suffixes]
 
 
-def _state(paths: Sequence[Path], drawn: int, mine: str, taken: dict[str, str]) -> str:
+def _state(paths: Sequence[Path], drawn: int, mine: str, taken: DigestMap) -> str:
     """Whose the files of these names are, of which the first so many are drawings: "free", "mine" or "theirs"."""
     there = [path.exists() or path.is_symlink() for path in paths]
     marks = {_mark_in(path) for path, exists in zip(paths[:drawn], there, strict=False) if exists}
     if any(there[drawn:]) and not marks:
         return "theirs"  # a text carries no mark: it is of the picture whose drawing lies beside it
-    marks |= {taken.get(_folded(str(place_of(path))), mine) for path in paths}
-    if marks != {mine}:
+    owners = {taken.get(_folded(str(place_of(path)))) for path in paths} - {None}
+    if not marks <= {mine} or not owners <= {int(mine, 16)}:
         return "theirs"
     return "mine" if any(there) else "free"
 

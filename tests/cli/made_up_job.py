@@ -19,6 +19,7 @@ from PIL import Image
 from likewise import cli
 from likewise.cli.folder_run import Job, Output, run_through
 from likewise.cli.inputs import find_pictures
+from likewise.cli.shard import parse_shard
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,12 @@ def weigh(
     overwrite: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     asked_for: str = "bytes",
+    shard: str | None = None,
+    workers: int | None = None,
 ) -> int:
     job = Weigh(seconds, asked_for)
-    return run_through(find_pictures(pictures, "weigh"), job, Output(as_json, csv, output, overwrite))
+    found = find_pictures(pictures, "weigh", None if shard is None else parse_shard(shard))
+    return run_through(found, job, Output(as_json, csv, output, overwrite, workers))
 
 
 def app() -> App:

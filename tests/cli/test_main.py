@@ -14,14 +14,16 @@ from likewise.errors import LikewiseError
 
 #: Every verb with every option. Changing one breaks somebody's script: it is a decision, made here.
 OPTIONS = {
-    "count": "--box --csv --format --json --like --model --negative --output --overwrite --region --text --trust -o"
-    " IMAGES",
-    "segment": "--csv --format --json --model --output --overwrite --support -o QUERIES",
-    "recognize": "--csv --json --model --output --overwrite -o IMAGES",
+    "count": "--address --box --csv --engine --format --grid --json --like --model --negative --output"
+    " --overwrite --region --regions --shard --text --trust --unit --workers -o IMAGES",
+    "segment": "--address --csv --engine --format --json --model --output --overwrite --shard --support --workers"
+    " -o QUERIES",
+    "recognize": "--address --csv --engine --json --model --output --overwrite --shard --workers -o IMAGES",
+    "merge": "--output --overwrite -o TABLES",
     "eval": "--both --category --data --exemplars --fold --json --limit --prompts --protocol --seed --shots "
     "--split --suite --sum"
     " --trust MODEL",
-    "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle -o MODEL",
+    "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle --unknown -o MODEL",
     "train": "--list --published OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",

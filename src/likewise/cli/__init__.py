@@ -28,6 +28,7 @@ VERBS = {
     "count": ("likewise.cli.count:count", "Count, in pictures, what the prompt shows."),
     "segment": ("likewise.cli.segment:segment", "Find, in pictures, what masks show in others."),
     "recognize": ("likewise.cli.recognize:recognize", "Say what pictures show, and why."),
+    "merge": ("likewise.cli.merge:merge", "Put the tables of shards together."),
     "eval": ("likewise.cli.eval:evaluate", "Measure a model on a folder of data."),
     "calibrate": ("likewise.cli.calibrate:calibrate", "Teach a counter how far off it may be."),
     "train": ("likewise.cli.train:train", "Train a model by a recipe."),

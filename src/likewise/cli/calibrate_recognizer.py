@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def calibrate_recognizer(
     sets = [each.relabelled(recognizer.labels) for each in sets]
     files = [each.root / name for each in sets for name in each.names[:limit]]
     check_enough(len(files))
-    others = {where: find_pictures([where], "calibrate").paths[:limit] for where in unknown}
+    others = {where: list(islice(find_pictures([where], "calibrate"), limit)) for where in unknown}
     known = familiarities(recognizer, files, tell)
     learnt = fit_open_set(known)
     network: Any = recognizer.model  # of any method

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.cli.folder_run import Job, Output, run_through
-from likewise.cli.inputs import find_pictures, parse_box, parse_grid, parse_like, parse_region
+from likewise.cli.folder_run import Job, Output
+from likewise.cli.inputs import parse_box, parse_grid, parse_like, parse_region
 from likewise.cli.own_pixels import own_pixels
 from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
+from likewise.cli.work import Where, work
 from likewise.errors import LikewiseError
 from likewise.types import UNTRUSTED, Box, Prompt
 
@@ -48,6 +49,10 @@ def count(
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
     formats: Annotated[Sequence[str], Parameter(name="--format", negative="", metavar="NAME", show_default=False)] = (),
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    shard: Annotated[str | None, Parameter(metavar="I/N")] = None,
+    workers: Annotated[int | None, Parameter(metavar="N")] = None,
+    engine: Literal["local", "ray"] = "local",
+    address: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
 ) -> int:
     """Count, in pictures, the objects that look like the ones shown.
 
@@ -75,31 +80,34 @@ def count(
         formats: Write each result to that folder in a form for other programs, too: coco, points (CSV), parquet,
             geojson (QuPath, maps), gpkg (GeoPackage), imagej (ROIs), ome-zarr or geotiff (density). Repeat for more.
         overwrite: Count everything again, also what the CSV file already holds.
+        shard: Take only the I-th of N parts of the pictures, by the hash of their names, into a table of its own;
+            'likewise merge' puts the tables together.
+        workers: Pictures at once, each on one core. [default: as many as there are cores and memory for]
+        engine: ray: work on a Ray cluster, on pictures at addresses (s3://...) too, and write Parquet files to -o.
+        address: Of the cluster, such as ray://host:10001 or auto. [default: one is started on this machine]
 
     Returns:
         Exit code: 1 when a picture among several could not be counted.
     """
-    pictures = find_pictures(images, "count")
-    job = CountJob(
-        prompt=Prompt(
-            tuple(parse_box(each) for each in box),
-            tuple(parse_box(each, "--negative") for each in negative),
-            text,
-            None if region is None else tuple(parse_region(region)),
-        ),
-        like=tuple(parse_like(each) for each in like),
-        trust=trust,
-        model=model or ("spdcn-lite" if box or like else "countx-lite"),
-        formats=tuple(formats),
-        unit=unit or "px",
-        regions=RegionsAsked(regions, None if grid is None else parse_grid(grid), unit),
-    )
-    if job.regions and pictures.several and output is None and not as_json:
-        raise LikewiseError("regions have a table for each picture; say where to with --output DIR, or take --json")
-    code = run_through(pictures, job, Output(as_json, csv, output, overwrite))
-    if job.regions and pictures.several and output is not None:
-        gather(output)
-    return code
+
+    def job() -> CountJob:
+        return CountJob(
+            prompt=Prompt(
+                tuple(parse_box(each) for each in box),
+                tuple(parse_box(each, "--negative") for each in negative),
+                text,
+                None if region is None else tuple(parse_region(region)),
+            ),
+            like=tuple(parse_like(each) for each in like),
+            trust=trust,
+            model=model or ("spdcn-lite" if box or like else "countx-lite"),
+            formats=tuple(formats),
+            unit=unit or "px",
+            regions=RegionsAsked(regions, None if grid is None else parse_grid(grid), unit),
+        )
+
+    results = Output(as_json, csv, output, overwrite, workers)
+    return work(images, "count", job, results, Where(shard, engine, address))
 
 
 @dataclass(frozen=True)
@@ -160,16 +168,24 @@ class CountJob(Job):
         """The file of regions."""
         return [] if self.regions.file is None else [self.regions.file]
 
-    def notes(self, pictures: Sequence[Path]) -> tuple[str, ...]:
+    def notes(self, pictures: int) -> tuple[str, ...]:
         """That boxes are places in pixels, which are seldom the same in two pictures."""
         marked = {"--box": self.prompt.exemplars, "--negative": self.prompt.negatives, "--region": self.prompt.region}
         used = [option for option, value in marked.items() if value]
-        if len(pictures) < 2 or not used or self.unit == "crs":  # a place on earth is one in all
+        if pictures < 2 or not used or self.unit == "crs":  # a place on earth is one in all
             return ()
         instead = "; to show an example in one picture, use --like REF.jpg:X0,Y0,X1,Y1" * ("--box" in used)
-        return (
-            f"note: {', '.join(used)}: the same {WHAT[self.unit]} are taken in all {len(pictures)} pictures{instead}",
-        )
+        return (f"note: {', '.join(used)}: the same {WHAT[self.unit]} are taken in all {pictures} pictures{instead}",)
+
+    def check(self, output: Output, *, several: bool) -> None:
+        """See that the tables of regions have a place."""
+        if self.regions and several and output.folder is None and not output.as_json:
+            raise LikewiseError("regions have a table for each picture; say where to with --output DIR, or take --json")
+
+    def finish(self, folder: Path) -> None:
+        """Put the tables of regions together."""
+        if self.regions:
+            gather(folder)
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import glob
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from likewise.cli.listing import Listing, files_in, matching
+from likewise.cli.shard import Shard
 from likewise.cli.terminal import tell
+from likewise.digests import DigestMap
 from likewise.drawings import DRAWN, is_drawing
 from likewise.errors import LikewiseError
 from likewise.types import Box, Point
@@ -17,29 +20,103 @@ from likewise.types import Box, Point
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures to work through, and whether more than one file was asked for: a folder or a glob may hold only one."""
+    """Pictures to work through.
 
-    paths: list[Path]
+    Attributes:
+        listings: of what each argument names, one after another, no file twice.
+        several: whether more than one file was asked for: a folder or a glob may hold only one.
+        shard: whose these pictures are; None: all of them.
+    """
+
+    listings: tuple[Listing, ...]
     several: bool
+    shard: Shard | None = None
+
+    def __len__(self) -> int:
+        return sum(map(len, self.listings))
+
+    def __iter__(self) -> Iterator[Path]:
+        for listing in self.listings:
+            yield from listing
 
 
-def find_pictures(inputs: Sequence[str], verb: str) -> Pictures:
+def find_pictures(inputs: Sequence[str], verb: str, shard: Shard | None = None) -> Pictures:
     """The pictures that files, folders and globs name, each once, folders in natural order.
 
     A folder means the pictures directly in it, without hidden ones; what else in it looks like a picture, films and
     formats that are not read among it, is told on stderr. A file that is missing is kept: it is an error of its own
     when it is read. Drawings of pictures that are also found are left out. The verb is for the message.
 
+    Args:
+        inputs: as typed.
+        verb: what is done to them.
+        shard: only pictures of this one; a shard may be empty.
+
     Raises:
         LikewiseError: nothing named, a folder without pictures, or a glob that matches nothing.
     """
     if not inputs:
         raise LikewiseError(f"no pictures; expected files, folders or globs, such as: likewise {verb} dishes/")
-    found = list(dict.fromkeys(path for text in inputs for path in _expand(text)))
-    drawn = {path.with_name(path.stem + end) for path in found for end in DRAWN}
-    drawn |= {path for path in found if str(path) not in inputs and is_drawing(path)}
-    paths = [path for path in found if path not in drawn]
-    return Pictures(paths, len(paths) > 1 or paths != [Path(inputs[0])])
+    finder = _Finder(inputs, shard)
+    listings = tuple(finder.undrawn([Listing(finder.names(text)) for text in inputs]))
+    found = Pictures(listings, several=True, shard=shard)
+    alone = shard is None and len(found) == 1 and next(iter(found)) == Path(inputs[0])
+    return Pictures(listings, not alone, shard)
+
+
+class _Finder:
+    """Names what the arguments name, without drawings, what came before, and what is another shard's."""
+
+    def __init__(self, inputs: Sequence[str], shard: Shard | None) -> None:
+        self._inputs = inputs
+        self._shard = shard
+        self._before: DigestMap | None = DigestMap() if len(inputs) > 1 else None
+        self._suspects: dict[str, bool] = {}  # named as a drawing: the picture's name -> whether that was found
+
+    def names(self, text: str) -> Iterator[str]:
+        """What one argument names."""
+        root, found = _expand(text, tell)
+        for name in found:
+            if self._before is not None:
+                if name in self._before:
+                    continue
+                self._before[name] = 1
+            if self._shard is not None and not self._shard.holds(_below(name, root)):
+                continue
+            if name.endswith(DRAWN):
+                if name not in self._inputs and is_drawing(Path(name)):
+                    continue
+                self._suspects.update(dict.fromkeys(_drawn_of(name), False))
+            yield name
+
+    def undrawn(self, listings: list[Listing]) -> list[Listing]:
+        """The listings without files that are called like the drawing of another that was found."""
+        if not self._suspects:
+            return listings
+        for name in self._all(listings):
+            stem = str(Path(name).with_suffix(""))
+            if stem in self._suspects:
+                self._suspects[stem] = True
+        return [Listing(name for name in map(str, each) if not self._is_drawn(name)) for each in listings]
+
+    def _all(self, listings: list[Listing]) -> Iterator[str]:
+        """Names of everything that was found, also what is another shard's."""
+        if self._shard is None:
+            return (str(path) for listing in listings for path in listing)
+        return (name for text in self._inputs for name in _expand(text, lambda line: None)[1])
+
+    def _is_drawn(self, name: str) -> bool:
+        return any(self._suspects.get(stem, False) for stem in _drawn_of(name))
+
+
+def _below(name: str, root: str) -> str:
+    """A file's name from a folder on, with slashes."""
+    return Path(name).relative_to(root).as_posix() if root else Path(name).name
+
+
+def _drawn_of(name: str) -> list[str]:
+    """Whose drawing a file would be by its name: that picture's path without its suffix."""
+    return [name.removesuffix(end) for end in DRAWN if name.endswith(end)]
 
 
 def parse_box(text: str, option: str = "--box") -> Box:
@@ -133,62 +210,66 @@ def _numbers(text: str) -> list[float]:
         return []
 
 
-def _expand(text: str) -> list[Path]:
+def _expand(text: str, tell: Callable[[str], None]) -> tuple[str, Iterable[str]]:
+    """The folder that an argument begins with, "" where it is a file, and the files that it names.
+
+    Args:
+        text: as typed.
+        tell: is told what looks like a picture and is not read.
+
+    Raises:
+        LikewiseError: while they are gone through, where there are none.
+    """
     from likewise.data.decoders import is_address
-    from likewise.data.images import natural
 
     path = Path(text)
     if path.is_dir():
-        return _in_folder(path)
+        return str(path), _in_folder(path, tell)
     if path.exists() or not glob.has_magic(text) or is_address(text):
-        return [path]
-    matches = [Path(m) for m in glob.glob(_literal_head(text), recursive=True)]  # noqa: PTH207  # Path.glob needs a root
-    files = sorted(
-        (match for match in matches if match.is_file() or _is_broken_link(match)), key=lambda file: natural(str(file))
-    )
-    if not files:
-        raise LikewiseError(f"{text} matches no file")
-    return files
+        return "", (str(path),)
+    head = _literal_head(text)
+    return str(head), _matching(text, head)
 
 
-def _literal_head(pattern: str) -> str:
-    """The pattern with the folders at its beginning that are there by these very names taken for themselves."""
+def _literal_head(pattern: str) -> Path:
+    """The folders at a pattern's beginning that are there by these very names."""
     parts = Path(pattern).parts
     there = max((n for n in range(len(parts)) if Path(*parts[:n]).is_dir()), default=0)
-    return str(Path(glob.escape(str(Path(*parts[:there]))), *parts[there:])) if there else pattern
+    return Path(*parts[:there])
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _matching(pattern: str, head: Path) -> Iterator[str]:
+    """Files that match, the folders at the beginning taken for themselves."""
+    rest = Path(*Path(pattern).parts[len(head.parts) :])
+    name = None
+    for name in matching(str(Path(glob.escape(str(head)), rest)) if head.parts else pattern):
+        yield str(Path(name))
+    if name is None:
+        raise LikewiseError(f"{pattern} matches no file")
+
+
+def _in_folder(folder: Path, tell: Callable[[str], None]) -> Iterator[str]:
     from likewise.data.decoders import IMAGE_SUFFIXES, is_read
-    from likewise.data.images import natural
 
-    there = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    found = [path for path in there if is_read(path) and (path.is_file() or _is_broken_link(path))]
-    left_out = _left_out(set(there) - set(found))
-    if not found:
+    name = None
+    others: Counter[tuple[str, str]] = Counter()
+    for name in files_in(folder, is_read, lambda path: others.update(_kind(path))):
+        yield name
+    left_out = ", ".join(f"{number} {suffix} ({what})" for (suffix, what), number in sorted(others.items()))
+    if name is None:
         raise LikewiseError(
             f"{folder} holds no pictures ({' '.join(IMAGE_SUFFIXES)}){left_out and f', only {left_out}'}; "
             f"for those in folders inside it write '{folder}/**/*.jpg'"
         )
     if left_out:
         tell(f"{folder}: left out {left_out}")
-    return sorted(found, key=lambda file: natural(str(file)))
 
 
-def _left_out(paths: set[Path]) -> str:
-    """What of a folder looks like pictures and is not read: how many of each kind, what they are and what to do."""
+def _kind(path: Path) -> list[tuple[str, str]]:
+    """What a file is that looks like a picture and is not read, and what to do; nothing where it does not."""
     from likewise.data.decoders import KINDS, is_read
 
-    kinds: Counter[tuple[str, str]] = Counter()
-    for path in paths:
-        suffix = path.suffix.lower()
-        if is_read(path):  # named like a picture, and no file
-            kinds[suffix, "a folder" if path.is_dir() else "a pipe or a device"] += 1
-        elif suffix in KINDS:
-            kinds[suffix, "; ".join(KINDS[suffix])] += 1
-    return ", ".join(f"{number} {suffix} ({what})" for (suffix, what), number in sorted(kinds.items()))
-
-
-def _is_broken_link(path: Path) -> bool:
-    """Whether a path is a link to nothing, which is an error of its own when it is read."""
-    return path.is_symlink() and not path.exists()
+    suffix = path.suffix.lower()
+    if is_read(path):  # named like a picture, and no file
+        return [(suffix, "a folder" if path.is_dir() else "a pipe or a device")]
+    return [(suffix, "; ".join(KINDS[suffix]))] if suffix in KINDS else []

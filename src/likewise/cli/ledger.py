@@ -4,6 +4,8 @@ A row belongs to a picture's file, as seen from the table's folder, and to what 
 another folder is another picture, and a picture that was replaced is done anew. A row is one line, whatever is in it,
 written at once and whole: a line that is not whole, which a kill or a full disk left, is known by its form and cut
 off. Whatever changes more than the end is written beside the table and takes its place.
+
+Of a row nothing is held but where it begins, so that a table of millions takes a few dozen bytes a row.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ import io
 import os
 import re
 import time
-from collections.abc import Sequence
+import weakref
+from array import array
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from likewise.digests import DigestMap
 from likewise.drawings import place_of
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
@@ -35,6 +40,8 @@ _ADDED = ("weights", "prompt", "file", "stamp")
 _SYNC_AFTER = 5.0
 #: A prompt of thousands of boxes is not told to its end: readers of CSV files have their limits.
 _LONGEST = 10_000
+#: Where a row begins that is no longer one.
+_NOWHERE = (1 << 64) - 1
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
@@ -99,22 +106,29 @@ class Ledger:
         self._bom = False
         self._as_it_is = False  # whether the file holds these rows and nothing else
         self._synced = 0.0
-        self._rows: dict[str, _Row] = {}
+        self._ascii = True  # whether all that was read is
+        self._numbers = DigestMap()  # file -> which of the begins is of its row
+        self._begins = array("Q")
+        self._held = 0
+        self._lines: IO[bytes] | None = None  # the file, as it was opened: it can be read when its name is gone
+        self._folders: dict[Path, Path] = {}
         self._read()
 
     def __contains__(self, picture: Path) -> bool:
-        row = self._rows.get(self._file(picture))
+        file = self._file(picture)
+        row = self._row(file)
         if row is None:
             return False
         stamp = stamp_of(picture)
         if row.stamp != stamp and stamp:  # a row of something else counts for nothing
-            del self._rows[row.file]
+            self._begins[self._numbers.get(file) or 0] = _NOWHERE
+            self._held -= 1
             self.changed.add(picture)
             self._as_it_is = False
         return row.stamp == stamp
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._held
 
     def add(self, picture: Path, values: Sequence[object], result: Any, *, stamp: str | None = None) -> None:
         """Append a row, unless the picture has one.
@@ -129,32 +143,67 @@ class Ledger:
             OSError: there is no room for it; the table is as it was.
         """
         file = self._file(picture)
-        if file in self._rows:
+        if self._row(file) is not None:
             return
         stamp = stamp_of(picture) if stamp is None else stamp
         told = [text_cell(value) for value in (*values, f"{result.seconds:.3f}", result.model, self._settings)]
         cells = (name_cell(picture.as_posix()), *told, *self._how, name_cell(file), stamp)
         line = ",".join(map(csv_field, cells)).encode()
-        if self._as_it_is and (self._bom or line.isascii()):
-            self._append(line)
-        else:
-            self._replace([*(row.line for row in self._rows.values()), line])
-        self._rows[file] = _Row(file, stamp, self._settings, line)
+        in_place = self._as_it_is and (self._bom or line.isascii())
+        self._enter(file, self._append(line) if in_place else self._replace(line))
 
     def finish(self) -> None:
         """Take lines that count for nothing out of the file, and see it on the disk."""
         if not self._as_it_is and not self._overwrite and self._path.exists():
-            self._replace([row.line for row in self._rows.values()])
+            self._replace()
         elif self._synced:
             with suppress(OSError), self._path.open("rb") as file:
                 os.fsync(file.fileno())
 
     def _file(self, picture: Path) -> str:
-        place = place_of(picture)
-        try:
-            return Path(os.path.relpath(place, self._path.parent)).as_posix()
-        except ValueError:  # on another drive
-            return place.as_posix()
+        folder = self._folders.get(picture.parent)
+        if folder is None:  # pictures of one folder come one after another
+            place = place_of(picture).parent
+            try:
+                folder = Path(os.path.relpath(place, self._path.parent))
+            except ValueError:  # on another drive
+                folder = place
+            self._folders = {picture.parent: folder}
+        return (folder / picture.name).as_posix()
+
+    def _row(self, file: str) -> _Row | None:
+        """A file's row, read from the table; None: it has none."""
+        number = self._numbers.get(file)
+        if number is None or self._begins[number] == _NOWHERE:
+            return None
+        row = self._parse(self._line(self._begins[number]), last=False)
+        return row if row is not None and row.file == file else None
+
+    def _line(self, begin: int) -> bytes:
+        """The line that begins there, without its end."""
+        assert self._lines is not None  # noqa: S101  # rows were read from it, or written to it
+        self._lines.seek(begin)
+        return self._lines.readline().rstrip(b"\r\n")
+
+    def _enter(self, file: str, begin: int) -> None:
+        """Remember where a file's row begins; of two rows the last counts, in the place of the first."""
+        number = self._numbers.get(file)
+        if number is not None and self._begins[number] != _NOWHERE:
+            self._begins[number] = begin
+            return
+        self._numbers[file] = len(self._begins)
+        self._begins.append(begin)
+        self._held += 1
+
+    def _open(self) -> None:
+        self._close()
+        self._lines = self._path.open("rb")
+        weakref.finalize(self, self._lines.close)
+
+    def _close(self) -> None:
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
 
     def _read(self) -> None:
         """Take in the rows there are; nothing is written yet."""
@@ -162,29 +211,42 @@ class Ledger:
             return
         if not self._path.is_file():
             raise LikewiseError(f"{printable(self._path)} is no file; expected one for the table")
-        held = self._path.read_bytes()
-        self._bom = held.startswith(BOM)
-        lines = held.removeprefix(BOM).split(b"\n")
-        if not self._is_ours(lines) or self._overwrite:
+        self._open()
+        assert self._lines is not None  # noqa: S101  # that is what it is opened for
+        first = self._lines.readline()
+        self._bom = first.startswith(BOM)
+        if not self._is_ours(first.removeprefix(BOM)) or self._overwrite:
             return
-        rows = [self._parse(line.removesuffix(b"\r"), last=line is lines[-1]) for line in lines[1:] if line.strip()]
-        if any(row.settings != self._settings for row in rows if row is not None):
+        begin, read, last = len(first), 0, first
+        for last in self._lines:
+            if last.strip():
+                read += 1
+                self._take_in(last, begin)
+            begin += len(last)
+        self._as_it_is = last.endswith(b"\n") and self._held == read
+
+    def _take_in(self, line: bytes, begin: int) -> None:
+        """A line of the file that begins there."""
+        row = self._parse(line.rstrip(b"\r\n"), last=not line.endswith(b"\n"))
+        self._ascii = self._ascii and line.isascii()
+        if row is None:
+            self.damaged += 1
+            return
+        if row.settings != self._settings:
             raise LikewiseError(
                 f"{printable(self._path)} holds results of another prompt, model or version; "
                 "name another file, or start it anew with --overwrite"
             )
-        self._rows = {row.file: row for row in rows if row is not None}
-        self.damaged = rows.count(None)
-        self._as_it_is = not lines[-1].strip() and len(self._rows) == len(rows)
+        self._enter(row.file, begin)
 
-    def _is_ours(self, lines: list[bytes]) -> bool:
-        """Whether there are rows to read below the header.
+    def _is_ours(self, line: bytes) -> bool:
+        """Whether there are rows to read below the first line.
 
         Raises:
             LikewiseError: the header is another one.
         """
-        first, header = lines[0].removesuffix(b"\r"), ",".join(self._columns).encode()
-        if len(lines) == 1 and header.startswith(first):
+        first, header = line.rstrip(b"\r\n"), ",".join(self._columns).encode()
+        if not line.endswith(b"\n") and header.startswith(first):
             return False  # a kill left no more than a part of it
         if first == header:
             return True
@@ -209,13 +271,12 @@ class Ledger:
         whole = _STAMP.fullmatch(held["stamp"]) or (held["stamp"] == "" and not last)
         return _Row(name_of_cell(held["file"]), held["stamp"], held["settings"], line) if whole else None
 
-    def _append(self, line: bytes) -> None:
-        """Write a line at the end, all of it or nothing."""
+    def _append(self, line: bytes) -> int:
+        """Write a line at the end, all of it or nothing; where it begins."""
         try:
             file = os.open(self._path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:  # somebody took the table away
-            self._replace([*(row.line for row in self._rows.values()), line])
-            return
+            return self._replace(line)
         try:
             size = os.fstat(file).st_size
             try:
@@ -233,21 +294,45 @@ class Ledger:
                 self._synced = time.monotonic()
         finally:
             os.close(file)
+        return size
 
-    def _replace(self, lines: list[bytes]) -> None:
-        """Write the whole table beside the old one, and put it in its place when it is on the disk."""
-        content = _END.join((",".join(self._columns).encode(), *lines, b""))
-        bom = self._bom or not content.isascii()
+    def _rows(self) -> Iterator[tuple[int, bytes]]:
+        """Every row's number and line."""
+        for number, begin in enumerate(self._begins):
+            if begin != _NOWHERE:
+                yield number, self._line(begin)
+
+    def _replace(self, line: bytes = b"") -> int:
+        """Write the whole table beside the old one, and put it in its place when it is on the disk.
+
+        Args:
+            line: one more, at the end; nothing: none.
+
+        Returns:
+            where that begins.
+        """
+        bom = self._bom or not (self._ascii and line.isascii())
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_name(f".{self._path.name}.part")
+        begins = array("Q", [_NOWHERE]) * len(self._begins)
         try:
             with part.open("wb") as file:
-                file.write(BOM * bom + content)
+                file.write(BOM * bom + ",".join(self._columns).encode() + _END)
+                for number, each in self._rows():
+                    begins[number] = file.tell()
+                    file.write(each + _END)
+                begin = file.tell()
+                file.write(line + _END if line else b"")
                 file.flush()
                 os.fsync(file.fileno())
             if self._path.exists():
                 part.chmod(self._path.stat().st_mode & 0o777)
+            self._close()  # Windows replaces nothing that is open
             part.replace(self._path)
         finally:
             part.unlink(missing_ok=True)
-        self._bom, self._as_it_is, self._overwrite, self._synced = bom, True, False, time.monotonic()
+            if self._path.exists():
+                self._open()
+        self._begins, self._bom, self._as_it_is, self._overwrite = begins, bom, True, False
+        self._synced = time.monotonic()
+        return begin

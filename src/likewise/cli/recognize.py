@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.cli.folder_run import Job, Output, run_through
-from likewise.cli.inputs import find_pictures
+from likewise.cli.folder_run import Job, Output
+from likewise.cli.work import Where, work
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,6 +28,10 @@ def recognize(
     csv: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    shard: Annotated[str | None, Parameter(metavar="I/N")] = None,
+    workers: Annotated[int | None, Parameter(metavar="N")] = None,
+    engine: Literal["local", "ray"] = "local",
+    address: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
 ) -> int:
     """Say what pictures show, and why: where the model looked, and what it magnified.
 
@@ -41,11 +45,17 @@ def recognize(
         csv: Write one row a picture to this file. With -o and several pictures: DIR/names.csv.
         output: Write one overlay a picture, NAME_recognize.png, to this folder.
         overwrite: Recognise everything again, also what the CSV file already holds.
+        shard: Take only the I-th of N parts of the pictures, by the hash of their names, into a table of its own;
+            'likewise merge' puts the tables together.
+        workers: Pictures at once, each on one core. [default: as many as there are cores and memory for]
+        engine: ray: work on a Ray cluster, on pictures at addresses (s3://...) too, and write Parquet files to -o.
+        address: Of the cluster, such as ray://host:10001 or auto. [default: one is started on this machine]
 
     Returns:
         Exit code: 1 when a picture among several could not be recognised.
     """
-    return run_through(find_pictures(images, "recognize"), RecognizeJob(model), Output(as_json, csv, output, overwrite))
+    results = Output(as_json, csv, output, overwrite, workers)
+    return work(images, "recognize", lambda: RecognizeJob(model), results, Where(shard, engine, address))
 
 
 @dataclass(frozen=True)

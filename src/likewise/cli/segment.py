@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from likewise.cli.folder_run import Job, Output, run_through
-from likewise.cli.inputs import find_pictures, parse_support
+from likewise.cli.folder_run import Job, Output
+from likewise.cli.inputs import parse_support
 from likewise.cli.own_pixels import own_pixels
+from likewise.cli.work import Where, work
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ def segment(
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
     formats: Annotated[Sequence[str], Parameter(name="--format", negative="", metavar="NAME", show_default=False)] = (),
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    shard: Annotated[str | None, Parameter(metavar="I/N")] = None,
+    workers: Annotated[int | None, Parameter(metavar="N")] = None,
+    engine: Literal["local", "ray"] = "local",
+    address: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
 ) -> int:
     """Find, in pictures, what masks show in other pictures.
 
@@ -48,13 +53,21 @@ def segment(
         output: Write an overlay, NAME_segment.png, and the mask, NAME_mask.png, of each picture to this folder.
         formats: Write each result to that folder in a form for other programs, too, such as coco. Repeat for more.
         overwrite: Segment everything again, also what the CSV file already holds.
+        shard: Take only the I-th of N parts of the pictures, by the hash of their names, into a table of its own;
+            'likewise merge' puts the tables together.
+        workers: Pictures at once, each on one core. [default: as many as there are cores and memory for]
+        engine: ray: work on a Ray cluster, on pictures at addresses (s3://...) too, and write Parquet files to -o.
+        address: Of the cluster, such as ray://host:10001 or auto. [default: one is started on this machine]
 
     Returns:
         Exit code: 1 when a picture among several could not be segmented.
     """
-    pictures = find_pictures(queries, "segment")
-    job = SegmentJob(tuple(parse_support(each) for each in support), model, tuple(formats))
-    return run_through(pictures, job, Output(as_json, csv, output, overwrite))
+
+    def job() -> SegmentJob:
+        return SegmentJob(tuple(parse_support(each) for each in support), model, tuple(formats))
+
+    results = Output(as_json, csv, output, overwrite, workers)
+    return work(queries, "segment", job, results, Where(shard, engine, address))
 
 
 @dataclass(frozen=True)

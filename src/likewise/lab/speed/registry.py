@@ -45,6 +45,7 @@ BENCHMARKS = {
         "likewise.lab.speed.lite:compare",
         "a photograph counted by spdcn-lite against one look of a plain MobileNetV2",
     ),
+    "folder": ("likewise.lab.speed.folder:compare", "a folder of pictures on two cores against one"),
     "app": ("likewise.lab.speed.app:compare", "another prompt about a picture that was looked at, against the first"),
 }
 #: Several benchmarks under one name.
