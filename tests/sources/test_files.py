@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,9 @@ class TestTiff:
         monkeypatch.setattr("likewise.sources.tiff.WHOLE", 100)
         with (
             open_source(tmp_path / "z.tif", Choice(z=1)) as source,
-            pytest.raises(LikewiseError, match=r"too large to be read whole; pip install 'likewise\[bio\]'"),
+            pytest.raises(
+                LikewiseError, match=r"read whole.* needs zarr: pip install 'likewise\[bio\]'"
+            ),
         ):
             source.read()
 
@@ -175,7 +178,7 @@ class TestZarr:
         (tmp_path / "a.zarr").mkdir()
         (tmp_path / "a.zarr" / "zarr.json").write_text("{}")
         hide(monkeypatch, "zarr")
-        with pytest.raises(LikewiseError, match=r"is a Zarr store; pip install 'likewise\[bio\]'"):
+        with pytest.raises(LikewiseError, match=r"is a Zarr store, which needs zarr: pip install 'likewise\[bio\]'"):
             open_source(tmp_path / "a.zarr")
 
 
@@ -293,7 +296,7 @@ class TestFrames:
     def test_without_the_extra_it_says_what_to_install(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "a.mp4").write_bytes(b"film")
         hide(monkeypatch, "av")
-        with pytest.raises(LikewiseError, match=r"is a film; pip install 'likewise\[video\]'"):
+        with pytest.raises(LikewiseError, match=r"is a film, which needs av: pip install 'likewise\[video\]'"):
             open_source(tmp_path / "a.mp4")
 
 
@@ -303,7 +306,8 @@ def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 
     def importing(name: str, *args: Any, **kwargs: Any) -> Any:
         if name.split(".", maxsplit=1)[0] == package:
-            raise ImportError(name=package)
+            raise ModuleNotFoundError(name=package)
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", importing)
+    monkeypatch.setattr("likewise.sources.tiff.find_spec", lambda name: None if name == package else find_spec(name))

@@ -17,7 +17,7 @@ class WindowCount:
     """What was found in the core of a window.
 
     Attributes:
-        window: the core.
+        window: the core, (x0, y0, x1, y1) in blocks.
         sums: (h, w), the density of each of its blocks.
         points: (N, 2) x y.
         scores: (N,) density round each.

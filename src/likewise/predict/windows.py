@@ -6,8 +6,8 @@ a journal keeps it as a line, and a run that was stopped goes on with those that
 
 Convention
 ----------
-Windows and points are in pixels of the picture. The density is kept as sums over square blocks, of which every core
-holds whole ones.
+Points are in pixels of the picture, which is divided into rows and columns of about square blocks. The density is kept
+as sums over those, and a window is told by the blocks (x0, y0, x1, y1) of its core.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from likewise.boxes import mean_side, mean_width_height
 from likewise.errors import LikewiseError
 from likewise.ops.polygon import polygon_coverage
 from likewise.predict.densities import Densities, ReferenceExemplars
 from likewise.predict.journal import WindowJournal, digest
+from likewise.predict.localize import PEAK_RADIUS
 from likewise.predict.prepared_image import PreparedImage
 from likewise.predict.prompts import Effort, in_order
 from likewise.predict.reading import PlainReader, look, look_again, wanted_scale, with_interval
@@ -45,6 +47,9 @@ FLAT, ROUGH = 6, 28
 #: Probes of a window that looks flat: so many along each side, of this many pixels a side.
 PROBES, PROBE = 3, 96
 
+#: Points so many object sizes beyond a core are kept with it: a neighbour may see them a little on this side.
+SEAM = 0.15
+
 #: Called with the number of windows that are done, and of all.
 Progress = Callable[[int, int], None]
 
@@ -60,8 +65,8 @@ class WindowPlan:
         references: what its examples, and those in other pictures, look like.
         trust: as of `likewise.predict.Counter.count`.
         level: of the source that is read.
-        block: side of the blocks, pixels.
-        core: side of the cores, pixels: a multiple of the block.
+        blocks: rows and columns of the blocks that the picture is divided into.
+        core: blocks along the side of a core.
         rim: pixels round a core that are seen with it.
         thumbnail: (h, w, 3) of the picture.
     """
@@ -72,7 +77,7 @@ class WindowPlan:
     references: ReferenceExemplars
     trust: Effort
     level: int
-    block: int
+    blocks: tuple[int, int]
     core: int
     rim: int
     thumbnail: NDArray[np.uint8]
@@ -102,10 +107,11 @@ class WindowPlan:
             densities.inference.preprocess, mean_side(boxes) + densities.inference.margin, *whole.size
         )
         block = max(1, math.ceil(math.sqrt(source.width * source.height / BLOCKS)))
-        core = max(1, round(CORE / scale / block)) * block
+        blocks = (-(-source.height // block), -(-source.width // block))
+        core = max(1, round(CORE / scale / block))
         level = source.level_for(scale)
         rim = math.ceil(RIM / scale)
-        planned = cls(densities, source, prompt, known, trust, level, block, core, rim, whole.preview())
+        planned = cls(densities, source, prompt, known, trust, level, blocks, core, rim, whole.preview())
         if prompt.region is not None and not any(map(planned._is_asked, planned.windows())):
             size = f"{source.width} x {source.height}"
             raise LikewiseError(f"region {prompt.region} lies outside the picture, which is {size} pixels")
@@ -141,33 +147,38 @@ class WindowPlan:
             "weights": weights,
             "inference": repr(self.densities.inference),
             "trust": self.trust,
-            "windows": [self.level, self.block, self.core, self.rim],
+            "windows": [self.level, *self.blocks, self.core, self.rim],
         }
 
     def windows(self) -> list[Window]:
-        """The cores, row by row."""
-        width, height = self.source.width, self.source.height
+        """The cores, row by row, in blocks."""
+        rows, columns = self.blocks
         return [
-            (x, y, min(x + self.core, width), min(y + self.core, height))
-            for y in range(0, height, self.core)
-            for x in range(0, width, self.core)
+            (x, y, min(x + self.core, columns), min(y + self.core, rows))
+            for y in range(0, rows, self.core)
+            for x in range(0, columns, self.core)
         ]
+
+    def place(self, window: Window) -> Box:
+        """Where a core lies in the picture, pixels."""
+        across, down = self.source.width / self.blocks[1], self.source.height / self.blocks[0]
+        x0, y0, x1, y1 = window
+        return x0 * across, y0 * down, x1 * across, y1 * down
 
     @torch.inference_mode()
     def count(self, window: Window) -> WindowCount:
         """What there is in one core."""
         if not self._is_asked(window) or self._is_flat(window):
-            shape = self._blocks(window)
-            return WindowCount(
-                window, np.zeros(shape, np.float32), np.zeros((0, 2), np.float32), np.zeros(0, np.float32), flat=True
-            )
+            none = np.zeros((window[3] - window[1], window[2] - window[0]), np.float32)
+            return WindowCount(window, none, np.zeros((0, 2), np.float32), np.zeros(0, np.float32), flat=True)
         part = _Part(self, window)
         reader = PlainReader(self.densities)
         seen = look(self.densities, part.image, part.prompt, part.references, reader, every=True)
         to_picture = part.to_picture(seen.to_pixels.numpy())
         points = to_picture(seen.found.points.numpy())
-        x0, y0, x1, y1 = window
-        mine = np.asarray(((points >= (x0, y0)) & (points < (x1, y1))).all(1))
+        x0, y0, x1, y1 = self.place(window)
+        seam = SEAM * mean_side(self.references.exemplars)  # where neighbours may see a thing on either side
+        mine = np.asarray(((points >= (x0 - seam, y0 - seam)) & (points < (x1 + seam, y1 + seam))).all(1))
         whole = seen.reading.answer.inside(seen.reading.answer.whole)
         again = {}
         if self.trust == "full":
@@ -175,7 +186,7 @@ class WindowPlan:
         apart = seen.found.apart
         return WindowCount(
             window=window,
-            sums=part.block_sums(seen.grid.numpy(), self.block),
+            sums=part.block_sums(seen.grid.numpy()),
             points=points[mine].astype(np.float32),
             scores=seen.found.scores.numpy()[mine],
             peaks=(_share(seen.found.peaks, mine), _share(seen.found.clear, mine)),
@@ -187,19 +198,17 @@ class WindowPlan:
 
     def result(self, counts: Iterable[WindowCount]) -> CountResult:
         """What the counts of all windows make together."""
-        width, height, block = self.source.width, self.source.height, self.block
-        grid = np.zeros((-(-height // block), -(-width // block)), np.float32)
-        found = list(counts)
+        grid, found = np.zeros(self.blocks, np.float32), list(counts)
         for each in found:
-            rows, columns = each.window[1] // block, each.window[0] // block
-            grid[rows : rows + each.sums.shape[0], columns : columns + each.sums.shape[1]] = each.sums
-        scores = np.concatenate([each.scores for each in found])
+            x0, y0, x1, y1 = each.window
+            grid[y0:y1, x0:x1] = each.sums
+        points, scores = self._points(found)
         best = np.argsort(-scores, kind="stable")[: round(float(grid.sum(dtype=np.float64)))]
         boxes = self.prompt.exemplars or self.references.exemplars
         result = CountResult(
             grid=grid,
-            size=(width, height),
-            points=np.concatenate([each.points for each in found])[best],
+            size=(self.source.width, self.source.height),
+            points=points[best],
             scores=scores[best],
             prompt=self.prompt,
             model=self.densities.name,
@@ -209,6 +218,21 @@ class WindowPlan:
             object_size=mean_width_height(boxes) if boxes else None,
         )
         return with_interval(result, self._diagnostics(result, found), self.densities.inference)
+
+    def _points(self, found: Sequence[WindowCount]) -> tuple[Floats, Floats]:
+        """All points and their scores; of what two windows saw on their seam, the better one."""
+        points = np.concatenate([each.points for each in found])
+        scores = np.concatenate([each.scores for each in found])
+        owner = np.repeat(np.arange(len(found)), [len(each.points) for each in found])
+        if not len(points):
+            return points, scores
+        near = PEAK_RADIUS * mean_side(self.references.exemplars)
+        pairs = cKDTree(points).query_pairs(near, output_type="ndarray")
+        pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
+        worse = np.where(scores[pairs[:, 0]] < scores[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+        kept = np.ones(len(points), bool)
+        kept[worse] = False
+        return points[kept], scores[kept]
 
     def _diagnostics(self, result: CountResult, found: Sequence[WindowCount]) -> CountDiagnostics:
         boxes = self.references.exemplars
@@ -239,22 +263,18 @@ class WindowPlan:
             known_mass=float(np.mean(masses)) if masses else None,
         )
 
-    def _blocks(self, window: Window) -> tuple[int, int]:
-        x0, y0, x1, y1 = window
-        return -(-(y1 - y0) // self.block), -(-(x1 - x0) // self.block)
-
     def _is_asked(self, window: Window) -> bool:
         """Whether any of a core lies in the region."""
         if self.prompt.region is None:
             return True
-        x0, y0, x1, y1 = window
+        x0, y0, x1, y1 = self.place(window)
         corners = torch.tensor(self.prompt.region, dtype=torch.float64) - torch.tensor([x0, y0])
         cells = corners / torch.tensor([(x1 - x0) / 64, (y1 - y0) / 64])
         return bool(polygon_coverage(cells.float(), 64, 64).any())
 
     def _is_flat(self, window: Window) -> bool:
         """Whether a window shows nothing but ground: flat in the small copy, and wherever it is looked at closely."""
-        x0, y0, x1, y1 = window
+        x0, y0, x1, y1 = self.place(window)
         across, down = self.source.width / self.thumbnail.shape[1], self.source.height / self.thumbnail.shape[0]
         small = self.thumbnail[int(y0 / down) : math.ceil(y1 / down), int(x0 / across) : math.ceil(x1 / across)]
         if np.ptp(small, axis=(0, 1)).max() > FLAT:
@@ -262,7 +282,9 @@ class WindowPlan:
         lefts, tops = (
             np.linspace(low, max(low, high - PROBE), PROBES).astype(int).tolist() for low, high in ((x0, x1), (y0, y1))
         )
-        probes = [self.source.read((x, y, min(x + PROBE, x1), min(y + PROBE, y1))) for x in lefts for y in tops]
+        far = self.source.width, self.source.height
+        corners = [(x, y, min(x + PROBE, far[0]), min(y + PROBE, far[1])) for x in lefts for y in tops]
+        probes = [self.source.read(corner) for corner in corners]
         return all(np.ptp(probe, axis=(0, 1)).max() <= ROUGH for probe in probes)
 
 
@@ -272,7 +294,7 @@ class _Part:
     def __init__(self, plan: WindowPlan, window: Window) -> None:
         self._plan, self._window = plan, window
         self._factor = np.array(plan.source.factor(plan.level))
-        x0, y0, x1, y1 = window
+        x0, y0, x1, y1 = plan.place(window)
         low = np.floor((np.array([x0, y0]) - plan.rim) / self._factor).clip(min=0).astype(int)
         far = np.array(plan.source.sizes[plan.level])
         high = np.minimum(np.ceil((np.array([x1, y1]) + plan.rim) / self._factor).astype(int), far)
@@ -289,13 +311,13 @@ class _Part:
         """What turns points on a density of such cells into pixels of the picture."""
         return lambda points: (points.astype(np.float64) * cell + self._low) * self._factor
 
-    def block_sums(self, grid: Floats, block: int) -> Floats:
+    def block_sums(self, grid: Floats) -> Floats:
         """Sums of a density over the core's blocks; cells that a block's edge cuts count in part."""
-        sides = []
-        for axis, (low, high) in enumerate(((self._window[0], self._window[2]), (self._window[1], self._window[3]))):
-            cells = grid.shape[1 - axis]
-            length = (self.image.width, self.image.height)[axis]
-            edges = np.minimum(np.arange(low, high + block, block), high)
+        sides, place = [], self._plan.place(self._window)
+        for axis in (0, 1):
+            cells, length = grid.shape[1 - axis], self.image.size[axis]
+            blocks = self._window[2 + axis] - self._window[axis]
+            edges = np.linspace(place[axis], place[2 + axis], blocks + 1)
             places = (edges / self._factor[axis] - self._low[axis]) * cells / length
             ends, starts = np.arange(cells) + 1.0, np.arange(cells)
             shares = np.minimum(places[1:, None], ends) - np.maximum(places[:-1, None], starts)
@@ -304,7 +326,7 @@ class _Part:
 
     def examples(self, cell: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
         """Boxes on a density of such cells of the examples whose middle lies in the core."""
-        x0, y0, x1, y1 = self._window
+        x0, y0, x1, y1 = self._plan.place(self._window)
         for box in self._plan.prompt.exemplars:
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
             if x0 <= x < x1 and y0 <= y < y1:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import LikewiseError
+from likewise.errors import LikewiseError, needs_extra
 from likewise.sources.base import PictureSource, Window
 from likewise.sources.choice import Axes, Choice
-from likewise.sources.extras import needs
 
 #: What is opened here.
 FILM_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts")
@@ -71,10 +70,8 @@ def decode(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, float, NDA
 
 
 def _opened(path: Path) -> Any:
-    try:
+    with needs_extra(f"{path} is a film, which", "video"):
         import av
-    except ImportError as error:
-        raise needs("video", f"{path} is a film") from error
     return av.open(str(path))
 
 

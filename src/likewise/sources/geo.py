@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from likewise.errors import needs_extra
 from likewise.placement import Placement
 from likewise.sources.base import PictureSource, Values, Window
 from likewise.sources.choice import Axes, Choice
-from likewise.sources.extras import needs
 
 
 def reads_geo() -> bool:
@@ -30,10 +30,8 @@ class GeoSource(PictureSource):
     """
 
     def __init__(self, path: Path, choice: Choice) -> None:
-        try:
+        with needs_extra(f"{path} is a raster with coordinates, which", "geo"):
             import rasterio
-        except ImportError as error:
-            raise needs("geo", f"{path} is a raster with coordinates") from error
         self.name, self.choice = str(path), choice
         self._raster = raster = rasterio.open(path)
         colours = [str(each.name) for each in raster.colorinterp]

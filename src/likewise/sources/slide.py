@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.errors import needs_extra
 from likewise.placement import Placement
 from likewise.sources.base import PictureSource, Window
 from likewise.sources.choice import Choice
-from likewise.sources.extras import needs
 
 #: What is opened here by its suffix; some of them are TIFF, but not only that.
 SLIDE_SUFFIXES = (".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".vms", ".vmu", ".svslide")
@@ -28,10 +28,8 @@ class SlideSource(PictureSource):
     """
 
     def __init__(self, path: Path, choice: Choice) -> None:
-        try:
+        with needs_extra(f"{path} is a whole slide, which", "slide"):
             import large_image
-        except ImportError as error:
-            raise needs("slide", f"{path} is a whole slide") from error
         self.name, self.choice = str(path), choice
         choice.index(self.axes, self.name)
         self._numpy = large_image.constants.TILE_FORMAT_NUMPY

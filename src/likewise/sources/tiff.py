@@ -14,10 +14,10 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 from likewise.data.intensity import nodata_value
 from likewise.data.tiff import are_colours, channel_names, only_series
 from likewise.data.tiff_bands import DEFLATED, STORED, as_bright
+from likewise.errors import needs_extra
 from likewise.placement import Placement
 from likewise.sources.base import PictureSource, Values, Window
 from likewise.sources.choice import Axes, Choice, projected
-from likewise.sources.extras import needs
 
 #: Without zarr a stack of more bytes than this is not read: it would have to be decoded whole.
 WHOLE = 1 << 30
@@ -90,7 +90,8 @@ class TiffSource(PictureSource):
             values = np.asarray(self._array(level)[tuple(chosen[axis] for axis in axes)])
         except ValueError as error:
             if "imagecodecs" in str(error):
-                raise needs("bio", f"{self.name} is compressed ({error})") from error
+                with needs_extra(f"{self.name} is compressed in a way that", "bio"):
+                    raise ModuleNotFoundError(name="imagecodecs") from error
             raise
         if self._colours_last and "S" in axes:
             left = [axis for axis in axes if isinstance(chosen[axis], slice)]
@@ -116,14 +117,13 @@ class TiffSource(PictureSource):
         """A level as an array that is read where it is cut; whole, where zarr is not there and it is small."""
         if level not in self._arrays:
             series = self._levels[level]
-            try:
+            if find_spec("zarr") is None and series.nbytes <= WHOLE:
+                self._arrays[level] = series.asarray()
+                return self._arrays[level]
+            with needs_extra(f"{self.name} is too large to be read whole, which otherwise", "bio"):
                 import zarr
 
-                self._arrays[level] = zarr.open(self._series.aszarr(level=self._series.levels.index(series)), mode="r")
-            except ImportError as error:
-                if series.nbytes > WHOLE:
-                    raise needs("bio", f"{self.name} is too large to be read whole") from error
-                self._arrays[level] = series.asarray()
+            self._arrays[level] = zarr.open(self._series.aszarr(level=self._series.levels.index(series)), mode="r")
         return self._arrays[level]
 
 

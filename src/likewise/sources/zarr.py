@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from likewise.errors import LikewiseError
+from likewise.errors import LikewiseError, needs_extra
 from likewise.placement import Placement
 from likewise.sources.base import PictureSource, Values, Window
 from likewise.sources.choice import Axes, Choice, projected
-from likewise.sources.extras import needs
 
 _MICROMETRES = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3}
 
@@ -79,10 +78,8 @@ class ZarrSource(PictureSource):
 
 
 def _open(path: Path) -> Any:
-    try:
+    with needs_extra(f"{path} is a Zarr store, which", "bio"):
         import zarr
-    except ImportError as error:
-        raise needs("bio", f"{path} is a Zarr store") from error
     return zarr.open(str(path), mode="r")
 
 
