@@ -42,7 +42,9 @@ FLOORS = {
         ),
         0,
     ),
-    **dict.fromkeys(("inference", "vocabulary", "nn", "data", "metrics", "sources", "weights", "foreign"), 1),
+    **dict.fromkeys(
+        ("inference", "vocabulary", "nn", "data", "metrics", "sources", "weights", "foreign", "estimation"), 1
+    ),
     **dict.fromkeys(("methods",), 2),
     **dict.fromkeys(("registry", "predict", "convert", "engine", "__init__"), 3),
     **dict.fromkeys(("scenes",), 4),

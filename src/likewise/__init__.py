@@ -19,6 +19,7 @@ from likewise.moved import MovedFinder
 if TYPE_CHECKING:
     from likewise.data.regions import read_regions
     from likewise.errors import LikewiseError
+    from likewise.estimation import Estimate, Sample, estimate, sample
     from likewise.placement import Placement
     from likewise.predict import Counter, NamedCounter, Recognizer, Segmenter, Session, load
     from likewise.regions import Region
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "CountResult": "likewise.results",
     "Counter": "likewise.predict",
+    "Estimate": "likewise.estimation",
     "LikewiseError": "likewise.errors",
     "NamedCounter": "likewise.predict",
     "Placement": "likewise.placement",
@@ -39,15 +41,19 @@ _PUBLIC = {
     "Recognizer": "likewise.predict",
     "Region": "likewise.regions",
     "SegmentResult": "likewise.results",
+    "Sample": "likewise.estimation",
     "Segmenter": "likewise.predict",
     "Session": "likewise.predict",
+    "estimate": "likewise.estimation",
     "load": "likewise.predict",
     "read_regions": "likewise.data.regions",
+    "sample": "likewise.estimation",
 }
 
 __all__ = [
     "CountResult",
     "Counter",
+    "Estimate",
     "LikewiseError",
     "NamedCounter",
     "Placement",
@@ -55,12 +61,15 @@ __all__ = [
     "RecognizeResult",
     "Recognizer",
     "Region",
+    "Sample",
     "SegmentResult",
     "Segmenter",
     "Session",
     "__version__",
+    "estimate",
     "load",
     "read_regions",
+    "sample",
 ]
 
 sys.meta_path.append(MovedFinder())

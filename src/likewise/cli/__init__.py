@@ -29,6 +29,8 @@ VERBS = {
     "segment": ("likewise.cli.segment:segment", "Find, in pictures, what masks show in others."),
     "recognize": ("likewise.cli.recognize:recognize", "Say what pictures show, and why."),
     "merge": ("likewise.cli.merge:merge", "Put the tables of shards together."),
+    "sample": ("likewise.cli.sample:sample", "Say which pictures to count by hand."),
+    "estimate": ("likewise.cli.estimate:estimate", "Give the total of all pictures, with an interval."),
     "eval": ("likewise.cli.eval:evaluate", "Measure a model on a folder of data."),
     "calibrate": ("likewise.cli.calibrate:calibrate", "Teach a counter how far off it may be."),
     "train": ("likewise.cli.train:train", "Train a model by a recipe."),

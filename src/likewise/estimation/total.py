@@ -1,0 +1,168 @@
+"""`estimate`: the true total, with an interval, from counts of all pictures and hand counts of some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+
+from likewise.errors import LikewiseError
+from likewise.estimation.estimators import BY_DESIGN, check_estimator, estimate_total
+from likewise.estimation.groups import compare as compare_groups
+from likewise.estimation.groups import group_totals
+from likewise.estimation.hand_counts import check_design, read_sample
+from likewise.estimation.intervals import bootstrap_interval, t_interval
+from likewise.estimation.known import Made
+from likewise.estimation.planning import Plan, plan_of
+from likewise.estimation.result import Estimate
+from likewise.estimation.rounds import Joined, join
+from likewise.estimation.table import read_counts
+from likewise.estimation.variance import combined
+
+
+def estimate(
+    counts: Any,
+    hand: Any,
+    design: str | None = None,
+    *,
+    level: float = 0.95,
+    by: str | None = None,
+    compare: tuple[str, str] | None = None,
+    estimator: str | None = None,
+    interval: Literal["t", "bootstrap"] = "t",
+    taught: Iterable[str] = (),
+) -> Estimate:
+    """Estimate the total of all pictures, regions or tiles from the model's counts of all and true counts of some.
+
+    The hand counts are of pictures that chance has chosen, by a known design; then the interval holds the true total in
+    ``level`` of all samples, whatever the model's mistakes are. Good counts make it narrow; bad ones never make it
+        wrong.
+
+    Args:
+        counts: of all pictures: a CSV file's path, names and counts, or results; see `read_counts`.
+        hand: the file that `sample` wrote, filled in, or the `Sample`; or names and true counts, with design "random".
+        design: how the pictures were chosen, where ``hand`` does not say; only "random" can be said so.
+        level: how often the interval is to hold.
+        by: a column of the table, to estimate each of its groups, too.
+        compare: two groups; None: where there are two, those.
+        estimator: one of `ESTIMATORS`; None: by the design: difference for proportional, ratio for the others. To try
+            several and keep the narrowest makes the interval too narrow.
+        interval: "t": Student's; "bootstrap": bootstrap-t.
+        taught: pictures that the model was taught by, beside those that the table marks. Their own counts tell nothing
+            of the model's mistakes: they enter with their true counts, or with the count of a model that was not taught
+            by them (column crossfit).
+
+    Raises:
+        LikewiseError: see the message: counts and hand counts that do not fit.
+
+    Example:
+        >>> from likewise.estimation import sample
+        >>> counts = {f"{i}.jpg": 5.0 + i for i in range(40)}
+        >>> drawn = sample(counts, 8, seed=1)
+        >>> found = estimate(counts, drawn.filled({name: round(counts[name] * 1.1) for name in drawn.names}))
+        >>> found
+        <Estimate: 1 083 (1 037 to 1 130) in 40 pictures, 8 counted by hand>
+        >>> found.plan.more
+        0
+    """
+    if not 0.5 <= level < 1:
+        raise LikewiseError(f"level {level:g}; expected a share such as 0.95, from 0.5 up to but not 1")
+    if interval not in ("t", "bootstrap"):
+        raise LikewiseError(f"no interval {interval!r}; there are t and bootstrap")
+    if compare is not None and by is None:
+        raise LikewiseError("compare needs by: the column whose groups are to be compared")
+    table = read_counts(counts).taught_by(taught)
+    joined = join(table, read_sample(hand), None if design is None else check_design(design))
+    chosen = BY_DESIGN[joined.design] if estimator is None else check_estimator(estimator)
+    parts = [joined.part(each) for each in joined.rounds]
+    totals = [estimate_total(part, chosen) for part in parts]
+    weights = [len(part) / sum(map(len, parts)) for part in parts]
+    value = sum(weight * total.value for weight, total in zip(weights, totals, strict=True))
+    spread = combined([total.spread for total in totals], weights)
+    least = float(np.nansum(joined.truth))
+    if interval == "t":
+        found = t_interval(value, spread, level, least)
+    else:
+        found = bootstrap_interval(parts, totals, weights, spread, level, least, max(joined.seeds, default=0))
+    slope = sum(weight * total.slope for weight, total in zip(weights, totals, strict=True))
+    groups = () if by is None else group_totals(joined, by, _overall(joined), level)
+    pair = compare or _only_two(groups)
+    truth, probability = (np.concatenate([getattr(p, key) for p in parts]) for key in ("truth", "probability"))
+    by_hand = int(np.isfinite(joined.truth).sum())
+    plan = plan_of(value, spread.variance, truth, probability, len(table), by_hand, level)
+    crossfitted = int((table.taught & np.isfinite(table.crossfit)).sum())
+    return Estimate(
+        total=found,
+        level=level,
+        names=table.names,
+        counts=table.counts,
+        truth=joined.truth,
+        made=Made(
+            chosen,
+            joined.design,
+            joined.seeds,
+            interval,
+            slope,
+            by,
+            table.source,
+            len(joined.taught),
+            crossfitted,
+            dict(table.about),
+        ),
+        groups=groups,
+        comparison=None if pair is None else compare_groups(groups, pair, level),
+        plan=plan,
+        notes=_notes(joined, by_hand, plan),
+    )
+
+
+def _overall(joined: Joined) -> float:
+    """All hand counts by the model's counts of the same pictures; 1 where it counted nothing."""
+    parts = [joined.part(each) for each in joined.rounds]
+    expected = sum(float((part.counts / part.probability).sum()) for part in parts)
+    return sum(float((part.truth / part.probability).sum()) for part in parts) / expected if expected > 0 else 1.0
+
+
+def _only_two(groups: tuple[Any, ...]) -> tuple[str, str] | None:
+    if len(groups) == 2 and all(group.spread is not None for group in groups):
+        return groups[0].name, groups[1].name
+    return None
+
+
+def _notes(joined: Joined, by_hand: int, plan: Plan | None) -> tuple[str, ...]:
+    """What a reader has to know of this estimate."""
+    notes = []
+    sampled = np.concatenate([each.sample for each in joined.rounds])
+    if len(joined.taught):
+        notes.append(
+            f"{len(joined.taught)} pictures taught the model: they enter with their true counts, and nothing is "
+            "concluded from "
+            f"them about the others; the interval rests on the {len(sampled)} hand counts that the model never saw."
+        )
+    crossed = joined.table.taught & np.isfinite(joined.table.crossfit)
+    if crossed.any():
+        notes.append(
+            f"{int(crossed.sum())} pictures taught the model: for these the count of a model that was not taught by "
+            "them is "
+            "used (cross-fitting, Zrnic and Candes, PNAS 2024)."
+        )
+    off = np.abs(joined.truth[sampled] - np.rint(joined.table.counts[sampled]))
+    if (off == 0).all() and by_hand < len(joined.table):
+        rare = 1 - 0.05 ** (1 / len(sampled))
+        notes.append(
+            "Every hand count agrees with the model's. Mistakes that are rare are not in the interval: up to "
+            f"{rare:.0%} of the "
+            "pictures might have one (95 %, rule of three)."
+        )
+    if len(sampled) < 8:
+        notes.append(f"{len(sampled)} hand counts are few: below 8 an interval is a rough guide.")
+    if not joined.seeds and joined.design == "random":
+        notes.append("That the pictures were drawn at random is the user's word; the file does not hold a draw.")
+    if plan is not None and len(sampled) >= 8 and plan.unit > 0.8 * plan.hand_unit:
+        notes.append(
+            "The model's counts make the interval hardly narrower than hand counts alone would. Show it better "
+            "examples, or "
+            "teach it, and count again: the hand counts stay good."
+        )
+    return tuple(notes)
