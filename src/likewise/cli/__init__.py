@@ -38,6 +38,7 @@ VERBS = {
     "models": ("likewise.cli.models:models", "List the models, or tell all about one."),
     "app": ("likewise.cli.app:app", "Count by pointing, in a page in the browser."),
     "doctor": ("likewise.cli.doctor:doctor", "Examine this installation."),
+    "lab": ("likewise.cli.lab:lab", "Measure again what the documents report."),
     "bench": ("likewise.cli.bench:bench", "Measure the operators against others."),
 }
 #: Verb -> how else it may be spelt.

@@ -33,7 +33,7 @@ def estimate(
     compare: Annotated[str | None, Parameter(metavar="A,B")] = None,
     design: Literal["random"] | None = None,
     estimator: Literal["difference", "ratio", "regression", "horvitz-thompson", "hand"] | None = None,
-    interval: Literal["t", "bootstrap"] = "t",
+    interval: Literal["log", "t", "bootstrap"] = "log",
     taught: Annotated[Sequence[str], Parameter(negative="", metavar="PICTURE", show_default=False)] = (),
     methods: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
@@ -52,7 +52,7 @@ def estimate(
         compare: Two groups, to say how they differ. [default: where there are two, those]
         design: For hand counts that no 'likewise sample' drew: random says that their pictures were drawn at random.
         estimator: How the total is worked out. [default: difference for the proportional design, else ratio]
-        interval: By Student's t, or by bootstrap.
+        interval: log: by Student's t on a log scale. t: the same, symmetric. bootstrap: by bootstrap-t.
         taught: A picture that the model was taught by, beside those that the table marks in a column 'taught'. Repeat.
         methods: Print the paragraph for a paper, too.
         as_json: Print one JSON object.

@@ -1,9 +1,11 @@
 """The model's counts made fit to be a control variate, and how far off each may be: no hand count is looked at.
 
-Any function of the model's counts keeps the difference estimator unbiased, so this may only make it better. A count
-whose own interval is wide against it (2000 berries where nobody sees one) is drawn towards the usual count, and no
-picture's doubt is taken for more than a share `SURE` of its count. The constants were settled by simulation on
-generated populations and on sets with known truth: `likewise.lab.totals`.
+Any function of the model's counts keeps the difference estimator unbiased, so this may only make it better. Where the
+counts' own intervals say that the model does not know these pictures (the usual one is as wide as 0 to 2 counts),
+counts are drawn towards their mean and no doubt is told from another: the estimate then is nearly that of hand counts
+    alone.
+Where it knows them, counts stay as they are, and a single wide interval makes its picture likelier to be drawn. The
+constants were settled by simulation on generated populations and on sets with known truth: `likewise.lab.totals`.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from likewise.estimation.table import Counts
 
 Array = NDArray[np.float64]
 
-#: Half width of an interval, relative to its count, at which the count is drawn half the way, and how sharply that sets
+#: Half width of the median interval, relative to its count, at which a model is half trusted, and how sharply that sets
 #: in.
-SURE, SHARPNESS = 0.7, 4
-#: Relative half width of counts that come without an interval.
-USUAL = 0.4
+TRUSTED, SHARPNESS = 0.6, 12
+#: The same of a single count among those of a model that is not trusted.
+SURE, SURE_SHARPNESS = 0.4, 4
+#: Most relative half width that a doubt is reckoned from, and that of counts that come without an interval.
+WIDEST, USUAL = 2.0, 0.4
 #: Added to counts before they are divided by, and most that a count is enlarged.
 OFFSET, MOST = 0.5, 2.0
 #: Added to every doubt, as a share of the mean doubt: a picture that looks sure, or empty, can be drawn, too.
@@ -37,10 +41,12 @@ class Control:
     Attributes:
         values: (N,) steadied counts.
         doubt: (N,) half widths of 90 % intervals, in objects.
+        trust: 0 to 1, how far the counts are used as they are.
     """
 
     values: Array
     doubt: Array
+    trust: float
 
     @property
     def sizes(self) -> Array:
@@ -52,29 +58,36 @@ class Control:
 def control_of(counts: Counts) -> Control:
     """Steadied counts and doubts.
 
-    With r = (half width) / (count + 1/2) and the weight w = 1 / (1 + (r / SURE)^4), a count c becomes c^w g^(1 - w),
-    where g is the geometric mean of all, weighted by w; but no more than twice c. Pictures that the model was taught by
-    have the count of a model that was not, where there is one.
+    With r = (half width) / (count + 1/2) of each picture, R their median, and a trust T = 1 / (1 + (R / TRUSTED)^12), a
+    count c becomes c^w g^(1 - w), where w = 1 - (1 - T)(1 - v), v = 1 / (1 + (r / SURE)^4), and g is the geometric mean
+    of all, weighted by v; but no more than twice c. Its doubt is (that + 1/2) (T min(r, 2) + (1 - T) min(r, SURE)).
+    Pictures that the model was taught by have the count of a model that was not, where there is one.
 
     Example:
         >>> from likewise.estimation.table import read_counts
-        >>> clear, doubtful = ("a.jpg", 20, 16, 24), ("b.jpg", 400, 80, 1600)
-        >>> records = [dict(zip(("image", "count", "low", "high"), each)) for each in (clear, doubtful)]
-        >>> control_of(read_counts(records)).values.round().tolist()
-        [20.0, 22.0]
+        >>> known = [{"image": f"{n}.jpg", "count": n, "low": 0.7 * n, "high": 1.4 * n} for n in (10, 20, 400)]
+        >>> control_of(read_counts(known)).values.round().tolist()
+        [10.0, 20.0, 400.0]
+        >>> unknown = [record | {"low": 0, "high": 3 * record["count"]} for record in known]
+        >>> control_of(read_counts(unknown)).values.round().tolist()
+        [20.0, 39.0, 39.0]
     """
     told = np.where(counts.taught & np.isfinite(counts.crossfit), counts.crossfit, counts.counts).clip(min=0)
     relative = _relative(told, counts.spreads)
-    weight = 1 / (1 + (relative / SURE) ** SHARPNESS)
+    seen = relative[told > OFFSET]
+    trust = 1 / (1 + (float(np.median(seen)) / TRUSTED) ** SHARPNESS) if len(seen) else 1.0
+    sure = 1 / (1 + (relative / SURE) ** SURE_SHARPNESS)
+    weight = 1 - (1 - trust) * (1 - sure)
     logs = np.log(told + OFFSET)
-    usual = float((weight * logs).sum() / weight.sum()) if weight.sum() > 0 else float(np.median(logs))
+    usual = float((sure * logs).sum() / sure.sum())
     values = np.minimum(np.exp(weight * logs + (1 - weight) * usual) - OFFSET, MOST * told)
-    return Control(values, (values + OFFSET) * np.minimum(relative, SURE))
+    values = np.where(weight > 1 - 1e-6, told, values)
+    doubt = trust * np.minimum(relative, WIDEST) + (1 - trust) * np.minimum(relative, SURE)
+    return Control(values, (values + OFFSET) * doubt, trust)
 
 
 def _relative(counts: Array, spreads: Array) -> Array:
     if not np.isfinite(spreads).any():
         return np.full(len(counts), USUAL)
-    with np.errstate(invalid="ignore"):
-        relative = spreads / (counts + OFFSET)
-    return np.where(np.isfinite(relative), relative, 10 * SURE)  # no interval among others: it was too wide to be told
+    relative = spreads / (counts + OFFSET)
+    return np.where(np.isfinite(relative), relative, WIDEST)  # no interval among others: it was too wide to be told

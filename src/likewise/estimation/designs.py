@@ -100,8 +100,8 @@ def allocate(n: int, numbers: dict[str, int], members: dict[str, NDArray[np.int6
     least = {name: min(FEWEST_A_STRATUM, number) for name, number in numbers.items()}
     if sum(least.values()) > n:
         raise LikewiseError(
-            f"-n {n} for {len(numbers)} strata; expected at least {sum(least.values())}, "
-            f"{FEWEST_A_STRATUM} for each, or fewer strata"
+            f"-n {n} for {len(numbers)} strata; expected at least {sum(least.values())}, {FEWEST_A_STRATUM} for each, "
+            "or fewer strata"
         )
     shares = dict(least)
     weight = {name: float(doubt[places].sum()) for name, places in members.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from likewise.errors import LikewiseError, nearest
 from likewise.estimation.designs import FEWEST
 from likewise.estimation.estimators import Total, estimate_total
-from likewise.estimation.intervals import Interval, quantile, t_interval
+from likewise.estimation.intervals import Interval, log_interval, quantile
 from likewise.estimation.rounds import Joined
 from likewise.estimation.variance import Spread, combined
 
@@ -113,7 +113,7 @@ def _group_total(joined: Joined, name: str, within: np.ndarray, slope: float, le
     weights = [len(part) / sum(map(len, usable)) for part in usable]
     value = sum(weight * total.value for weight, total in zip(weights, totals, strict=True))
     spread = combined([total.spread for total in totals], weights)
-    return GroupTotal(name, len(truth), by_hand, counted, t_interval(value, spread, level, known), spread)
+    return GroupTotal(name, len(truth), by_hand, counted, log_interval(value, spread, level, known), spread)
 
 
 def _ratio_or_mean(part: Any) -> Total:

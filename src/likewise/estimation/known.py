@@ -25,10 +25,11 @@ class Made:
         estimator: of the total.
         design: by which the pictures were drawn.
         seeds: of the rounds of drawing; none where nobody says.
-        interval: "t" or "bootstrap".
+        interval: "log", "t" or "bootstrap".
         slope: the factor of the counts; 1 for the difference estimator.
         by: the column of the groups.
         source: the table of the counts.
+        trust: 0 to 1, how far the counts were used as they are: `likewise.estimation.control`.
         taught: pictures that taught the model and entered with their true counts only.
         crossfitted: pictures that taught the model and had the count of one without them.
         about: model, settings, weights and prompt of the counts, where the table tells them.
@@ -41,6 +42,7 @@ class Made:
     slope: float
     by: str | None
     source: str
+    trust: float = 1.0
     taught: int = 0
     crossfitted: int = 0
     about: Mapping[str, str] = field(default_factory=dict)

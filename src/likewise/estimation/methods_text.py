@@ -18,10 +18,13 @@ CITED = {
     "ppi": "Angelopoulos, Bates, Fannjiang, Jordan, Zrnic (2023), Prediction-powered inference, Science 382",
     "tuned": "Angelopoulos, Duchi, Zrnic (2023), PPI++: Efficient prediction-powered inference, arXiv:2311.01453",
     "crossfit": "Zrnic, Candès (2024), Cross-prediction-powered inference, PNAS 121",
+    "log": "Buckland et al. (2001), Introduction to Distance Sampling, Oxford University Press (interval)",
     "bootstrap": "Efron, Tibshirani (1993), An Introduction to the Bootstrap, chapter 12, Chapman and Hall",
 }
 #: A prompt of more letters is not repeated.
 LONGEST_PROMPT = 200
+#: Counts trusted more than this were used nearly as they are.
+TRUSTED = 0.9
 _DESIGNS = {
     "proportional": "drawn without replacement by conditional Poisson sampling (fixed size, maximum entropy), with "
     "inclusion probabilities proportional to the half width of each count's own interval plus a constant",
@@ -29,8 +32,8 @@ _DESIGNS = {
     "stratified": "a stratified random sample, drawn without replacement, allocated in proportion to the counts' doubt",
 }
 _ESTIMATORS = {
-    "difference": "the difference estimator (the sum of the automatic counts plus the design-weighted sum of what they "
-    "missed in the sample)",
+    "difference": "the difference estimator (the sum of the automatic counts plus the design-weighted sum of what "
+    "they missed in the sample)",
     "ratio": "the ratio estimator (the sum of the automatic counts times the design-weighted ratio of hand counts to "
     "automatic counts in the sample)",
     "regression": "the regression estimator with a power-tuned slope ({slope:.3f})",
@@ -46,9 +49,9 @@ def methods_text(found: Known) -> str:
     estimator = _ESTIMATORS[made.estimator].format(slope=made.slope)
     text = (
         f"Objects were counted automatically in all {len(found.names)} pictures{_model(found)}. {found.by_hand} of "
-        f"the pictures were counted by hand: {_DESIGNS[made.design]}{seeds}. The total was estimated by {estimator}"
-        f"{_steadied(found)}, with {_interval(found)}. The estimate is {told(found.total.value)} objects"
-        f"{_ends(found)}; the automatic counts add up to {told(found.counted)}."
+        f"the pictures were counted by hand: {_DESIGNS[made.design]}{seeds}. The total was estimated by "
+        f"{estimator}{_steadied(found)}, with {_interval(found)}. The estimate is {told(found.total.value)} "
+        f"objects{_ends(found)}; the automatic counts add up to {told(found.counted)}."
     )
     if made.by is not None:
         groups = f"the {len(found.groups)} groups ({made.by})"
@@ -75,18 +78,17 @@ def _model(found: Known) -> str:
 
 
 def _steadied(found: Known) -> str:
-    if found.made.estimator in ("horvitz-thompson", "hand"):
+    if found.made.estimator in ("horvitz-thompson", "hand") or found.made.trust > TRUSTED:
         return ""
-    return (
-        "; counts with wide intervals of their own were drawn towards the usual count before, whatever the hand counts"
-    )
+    return "; the counts were drawn towards their mean before, as wide as their own intervals are"
 
 
 def _interval(found: Known) -> str:
     level = f"a {100 * found.level:g} % interval"
     if found.made.interval == "bootstrap":
         return f"{level} by bootstrap-t, with the finite population correction"
-    return f"{level} by Student's t from the design variance (Hájek), with the finite population correction"
+    scale = " on a log scale" if found.made.interval == "log" else ""
+    return f"{level} by Student's t{scale} from the design variance (Hájek), with the finite population correction"
 
 
 def _ends(found: Known) -> str:
@@ -101,5 +103,5 @@ def _cited(found: Known) -> list[str]:
     keys += ["ppi"] if estimator in ("difference", "regression") else []
     keys += ["tuned"] if estimator == "regression" else []
     keys += ["crossfit"] if found.made.crossfitted else []
-    keys += ["bootstrap"] if found.made.interval == "bootstrap" else []
+    keys += [found.made.interval] if found.made.interval in ("log", "bootstrap") else []
     return keys

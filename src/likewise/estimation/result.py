@@ -69,8 +69,8 @@ class Estimate(Known):
         lines = [
             f"total  {self.total!r}, {sure} interval{about}",
             f"mean   {self.mean!r} a picture",
-            f"from   {len(self.names)} pictures counted by the model ({told(self.counted)} in all), {self.by_hand} "
-            "by hand",
+            f"from   {len(self.names)} pictures counted by the model ({told(self.counted)} in all), {self.by_hand} by "
+            "hand",
             f"how    {self.made.design} design, {self.made.estimator} estimator",
         ]
         if self.plan is not None:

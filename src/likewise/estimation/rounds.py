@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import LikewiseError, nearest
+from likewise.errors import LikewiseError
 from likewise.estimation.control import HALF_90, Control, control_of
 from likewise.estimation.designs import FEWEST
 from likewise.estimation.estimators import Part
@@ -109,26 +109,30 @@ def join(table: Counts, sample: Sample, design: Design | None) -> Joined:
             f"{sample.source} was drawn by the design {draws[0].design}, not {design}; leave the design out"
         )
     drawn = [places(draw.names, table.names, "picture", table.source) for draw in draws]
+    _check_draws(sample, draws)
     _check_counts(table, sample, truth, np.concatenate(drawn), taught)
     rounds = _rounds(table, sample, draws, drawn, taught)
     seeds = tuple(draw.seed for draw in sample.draws)
     return Joined(table, control_of(table), truth, draws[0].design, seeds, rounds, taught)
 
 
+def _check_draws(sample: Sample, draws: Sequence[Draw]) -> None:
+    for draw in draws:
+        if draw.written not in ("", draw.digest):
+            raise LikewiseError(
+                f"{sample.source}: its pictures are not the {draw.design} sample that was drawn: a row was exchanged, "
+                "added, left out or changed. Fill in the column hand of the file as it was written, every row of it"
+            )
+
+
 def _undeclared(table: Counts, sample: Sample, design: Design | None, taught: Places) -> Draw:
     """The draw of hand counts that are only names and numbers: at random, if the user says so."""
     if design != "random":
-        asked = (
-            f"a {design} sample has probabilities that only the file of 'likewise sample' holds"
-            if design
-            else "it is needed"
-        )
+        only = f" The probabilities of a {design} sample are in the file of 'likewise sample' only." if design else ""
         raise LikewiseError(
-            f"{sample.source} does not say how its pictures were chosen, and {asked}. Were they drawn at random? "
-            "Then say "
-            "--design random (design='random'). Else draw some with 'likewise sample': a total from pictures picked "
-            "by eye "
-            "has no true interval"
+            f"{sample.source} does not say how its pictures were chosen.{only} Were they drawn at random? Then say "
+            "so: --design random (design='random'). If not, draw some with 'likewise sample': no interval is true of "
+            "a total from pictures picked by eye"
         )
     known = {table.names[place] for place in taught}
     at = places(tuple(sample.hand), table.names, "hand count of", table.source)
@@ -145,24 +149,20 @@ def _check_counts(table: Counts, sample: Sample, truth: Array, drawn: Places, ta
         shown = ", ".join(map(printable, missing[:3])) + ", ..." * (len(missing) > 3)
         raise LikewiseError(
             f"{sample.source}: {len(missing)} of {len(drawn)} pictures that were drawn have no hand count yet "
-            f"({shown}). "
-            "Count every one, 0 where there is nothing: a part of a sample is no sample"
+            f"({shown}). Count every one, 0 where there is nothing: a part of a sample is no sample"
         )
     extra = sorted(set(np.flatnonzero(np.isfinite(truth)).tolist()) - set(drawn.tolist()) - set(taught.tolist()))
     if extra:
-        name = table.names[extra[0]]
-        near = nearest(name, [table.names[place] for place in drawn], listed=3)
         raise LikewiseError(
-            f"{sample.source}: {printable(name)!r} was not drawn{near} Pictures added by choice make a total wrong; "
-            "leave "
-            "it out, or draw more with 'likewise sample --after'"
+            f"{sample.source}: {printable(table.names[extra[0]])!r} was not drawn. Pictures added by choice make a "
+            "total wrong; leave it out, or draw more with 'likewise sample --after'"
         )
     untold = [table.names[place] for place in taught if not np.isfinite(truth[place])]
     if untold:
         raise LikewiseError(
             f"{printable(untold[0])!r} taught the model, so that its count says nothing of others; its true count is "
-            "known: "
-            f"add it to {sample.source} ({len(untold)} such), or give counts of a model without it in a column crossfit"
+            f"known: add it to {sample.source} ({len(untold)} such), or give counts of a model without it in a column "
+            "crossfit"
         )
 
 
@@ -177,15 +177,13 @@ def _rounds(
         if draw.of not in (len(rest), len(without)):
             raise LikewiseError(
                 f"{sample.source} was drawn from {draw.of} pictures, but {table.source} has {len(without)} to draw "
-                "from; "
-                "expected the counts of the same pictures"
+                "from; expected the counts of the same pictures"
             )
         later = [place for place in taught.tolist() if place in rest]  # taught when the sample was drawn already
         if draw.of == len(rest) and not set(later) <= {place for each in drawn for place in each.tolist()}:
             raise LikewiseError(
                 f"{printable(table.names[later[0]])!r} taught the model but was not drawn, and the sample was drawn "
-                "from all "
-                "pictures; teach by pictures of the sample, or teach first and draw then"
+                "from all pictures; teach by pictures of the sample, or teach first and draw then"
             )
         rounds.append(_round(draw, here, without, sorted(done | set(taught.tolist())), set(taught.tolist()), sample))
         done |= set(here.tolist())

@@ -12,7 +12,7 @@ from likewise.estimation.estimators import BY_DESIGN, check_estimator, estimate_
 from likewise.estimation.groups import compare as compare_groups
 from likewise.estimation.groups import group_totals
 from likewise.estimation.hand_counts import check_design, read_sample
-from likewise.estimation.intervals import bootstrap_interval, t_interval
+from likewise.estimation.intervals import bootstrap_interval, log_interval, t_interval
 from likewise.estimation.known import Made
 from likewise.estimation.planning import Plan, plan_of
 from likewise.estimation.result import Estimate
@@ -30,7 +30,7 @@ def estimate(
     by: str | None = None,
     compare: tuple[str, str] | None = None,
     estimator: str | None = None,
-    interval: Literal["t", "bootstrap"] = "t",
+    interval: Literal["log", "t", "bootstrap"] = "log",
     taught: Iterable[str] = (),
 ) -> Estimate:
     """Estimate the total of all pictures, regions or tiles from the model's counts of all and true counts of some.
@@ -48,7 +48,7 @@ def estimate(
         compare: two groups; None: where there are two, those.
         estimator: one of `ESTIMATORS`; None: by the design: difference for proportional, ratio for the others. To try
             several and keep the narrowest makes the interval too narrow.
-        interval: "t": Student's; "bootstrap": bootstrap-t.
+        interval: "log": by Student's t on a log scale; "t": symmetric, as in textbooks; "bootstrap": bootstrap-t.
         taught: pictures that the model was taught by, beside those that the table marks. Their own counts tell nothing
             of the model's mistakes: they enter with their true counts, or with the count of a model that was not taught
             by them (column crossfit).
@@ -62,14 +62,14 @@ def estimate(
         >>> drawn = sample(counts, 8, seed=1)
         >>> found = estimate(counts, drawn.filled({name: round(counts[name] * 1.1) for name in drawn.names}))
         >>> found
-        <Estimate: 1 083 (1 037 to 1 130) in 40 pictures, 8 counted by hand>
+        <Estimate: 1 074 (1 049 to 1 100) in 40 pictures, 8 counted by hand>
         >>> found.plan.more
         0
     """
     if not 0.5 <= level < 1:
         raise LikewiseError(f"level {level:g}; expected a share such as 0.95, from 0.5 up to but not 1")
-    if interval not in ("t", "bootstrap"):
-        raise LikewiseError(f"no interval {interval!r}; there are t and bootstrap")
+    if interval not in ("log", "t", "bootstrap"):
+        raise LikewiseError(f"no interval {interval!r}; there are log, t and bootstrap")
     if compare is not None and by is None:
         raise LikewiseError("compare needs by: the column whose groups are to be compared")
     table = read_counts(counts).taught_by(taught)
@@ -81,8 +81,8 @@ def estimate(
     value = sum(weight * total.value for weight, total in zip(weights, totals, strict=True))
     spread = combined([total.spread for total in totals], weights)
     least = float(np.nansum(joined.truth))
-    if interval == "t":
-        found = t_interval(value, spread, level, least)
+    if interval != "bootstrap":
+        found = (log_interval if interval == "log" else t_interval)(value, spread, level, least)
     else:
         found = bootstrap_interval(parts, totals, weights, spread, level, least, max(joined.seeds, default=0))
     slope = sum(weight * total.slope for weight, total in zip(weights, totals, strict=True))
@@ -99,16 +99,17 @@ def estimate(
         counts=table.counts,
         truth=joined.truth,
         made=Made(
-            chosen,
-            joined.design,
-            joined.seeds,
-            interval,
-            slope,
-            by,
-            table.source,
-            len(joined.taught),
-            crossfitted,
-            dict(table.about),
+            estimator=chosen,
+            design=joined.design,
+            seeds=joined.seeds,
+            interval=interval,
+            slope=slope,
+            by=by,
+            source=table.source,
+            trust=joined.control.trust,
+            taught=len(joined.taught),
+            crossfitted=crossfitted,
+            about=dict(table.about),
         ),
         groups=groups,
         comparison=None if pair is None else compare_groups(groups, pair, level),
@@ -137,32 +138,34 @@ def _notes(joined: Joined, by_hand: int, plan: Plan | None) -> tuple[str, ...]:
     if len(joined.taught):
         notes.append(
             f"{len(joined.taught)} pictures taught the model: they enter with their true counts, and nothing is "
-            "concluded from "
-            f"them about the others; the interval rests on the {len(sampled)} hand counts that the model never saw."
+            f"concluded from them about the others; the interval rests on the {len(sampled)} hand counts that the "
+            "model never saw."
         )
     crossed = joined.table.taught & np.isfinite(joined.table.crossfit)
     if crossed.any():
         notes.append(
             f"{int(crossed.sum())} pictures taught the model: for these the count of a model that was not taught by "
-            "them is "
-            "used (cross-fitting, Zrnic and Candes, PNAS 2024)."
+            "them is used (cross-fitting, Zrnic and Candes, PNAS 2024)."
+        )
+    if joined.control.trust < 0.5:
+        notes.append(
+            "By their own intervals, the counts are not to be trusted: they were mostly set aside, and the estimate "
+            "rests on the hand counts. Show the model better examples, or teach it, and count again."
+        )
+    elif plan is not None and len(sampled) >= 8 and plan.unit > 0.8 * plan.hand_unit:
+        notes.append(
+            "The model's counts make the interval hardly narrower than hand counts alone would. Show it better "
+            "examples, or teach it, and count again: the hand counts stay good."
         )
     off = np.abs(joined.truth[sampled] - np.rint(joined.table.counts[sampled]))
     if (off == 0).all() and by_hand < len(joined.table):
         rare = 1 - 0.05 ** (1 / len(sampled))
         notes.append(
             "Every hand count agrees with the model's. Mistakes that are rare are not in the interval: up to "
-            f"{rare:.0%} of the "
-            "pictures might have one (95 %, rule of three)."
+            f"{rare:.0%} of the pictures might have one (95 %, rule of three)."
         )
     if len(sampled) < 8:
         notes.append(f"{len(sampled)} hand counts are few: below 8 an interval is a rough guide.")
     if not joined.seeds and joined.design == "random":
         notes.append("That the pictures were drawn at random is the user's word; the file does not hold a draw.")
-    if plan is not None and len(sampled) >= 8 and plan.unit > 0.8 * plan.hand_unit:
-        notes.append(
-            "The model's counts make the interval hardly narrower than hand counts alone would. Show it better "
-            "examples, or "
-            "teach it, and count again: the hand counts stay good."
-        )
     return tuple(notes)

@@ -1,0 +1,36 @@
+"""``likewise lab``: what the documents say of results, measured again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from likewise.errors import LikewiseError, nearest
+from likewise.lazy import resolve
+
+#: Name -> what measures it: a function of data and cache that prints what it found.
+LABS = {
+    "totals": "likewise.cli.lab_totals:totals",
+}
+
+
+def lab(
+    name: str,
+    /,
+    *,
+    data: Annotated[Path, Parameter(metavar="DATA")],
+    cache: Annotated[Path, Parameter(metavar="DIR", show_default=False)] = Path("lab"),
+) -> None:
+    """Measure again what the documents report.
+
+    Args:
+        name: totals: whether intervals of totals hold, and how narrow they are.
+        data: The folder with the data sets.
+        cache: A folder for what takes long and is needed again. [default: lab]
+    """
+    if name not in LABS:
+        raise LikewiseError(f"no measurement {name!r}{nearest(name, LABS)}")
+    resolve(LABS[name])(data, cache, shown=sys.stderr.isatty())
