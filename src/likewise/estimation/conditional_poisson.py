@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 #: Largest deviation of an inclusion probability from the one that is asked for, and steps it may take to get there.
 CLOSE, STEPS = 1e-12, 500
+#: No size is taken for less than this share of the largest: everything can be drawn.
+LEAST = 1e-6
 #: Probabilities of the coins stay this far from 0 and 1.
 _EDGE = 1e-12
 
@@ -31,7 +33,7 @@ def inclusion_probabilities(sizes: Array, n: int) -> Array:
     """Probabilities in proportion to the sizes that add up to n; a unit that would have more than 1 is certain.
 
     Args:
-        sizes: (N,) positive.
+        sizes: (N,) positive; below a millionth of the largest they are taken for that.
         n: of the sample, at most N.
 
     Returns:
@@ -48,16 +50,15 @@ def inclusion_probabilities(sizes: Array, n: int) -> Array:
         raise LikewiseError("sizes of units to sample must be positive, finite numbers")
     if not 1 <= n <= len(sizes):
         raise LikewiseError(f"a sample of {n} from {len(sizes)}: expected 1 to {len(sizes)}")
+    sizes = np.maximum(sizes, LEAST * sizes.max())
     certain = np.zeros(len(sizes), bool)
     while True:
         left = n - int(certain.sum())
-        wanted = np.where(certain, 1.0, left * sizes / max(sizes[~certain].sum(), np.finfo(float).tiny))
+        wanted = np.where(certain, 1.0, left * sizes / sizes[~certain].sum()) if left else np.ones(len(sizes))
         beyond = (wanted >= 1 - 1e-9) & ~certain
         if not beyond.any():
             return np.minimum(wanted, 1.0)
         certain |= beyond
-        if certain.sum() >= n:  # rounding: exactly as many are left as are wanted
-            return certain.astype(np.float64)
 
 
 class ConditionalPoisson:
@@ -127,7 +128,7 @@ def _coins(wanted: Array, n: int) -> Array:
         if np.abs(off).max() < CLOSE:
             break
         # a step in the odds, which keeps every coin between 0 and 1
-        reached = wanted - off
+        reached = np.clip(wanted - off, _EDGE, 1 - _EDGE)
         odds = coins / (1 - coins) * (wanted / (1 - wanted)) / (reached / (1 - reached))
         coins = np.clip(odds / (1 + odds), _EDGE, 1 - _EDGE)
     return coins

@@ -65,10 +65,10 @@ def _variance(z: Array, chance: Array) -> Spread:
 
 
 def with_doubt(spread: Spread, expanded: Array, probability: Array) -> Spread:
-    """A variance joined with what the counts' own intervals promise, which weighs `PRIOR` observations.
+    """A variance joined with what the counts' own intervals promise, which weighs `PRIOR` observations; never smaller.
 
     A few hand counts may agree with the counts by luck, all of them where mistakes are rare; without this the interval
-    would have no width then. It widens that of 8 hand counts by a few percent, and of 30 by one.
+    would have no width then. It widens that of 8 hand counts by a few percent, and of 30 by one at most.
 
     Args:
         spread: from the residuals.
@@ -79,7 +79,7 @@ def with_doubt(spread: Spread, expanded: Array, probability: Array) -> Spread:
         return spread
     promised = float(((1 - probability) * expanded**2).sum())
     joined = (spread.freedom * spread.variance + PRIOR * promised) / (spread.freedom + PRIOR)
-    return Spread(joined, spread.freedom)
+    return Spread(max(joined, spread.variance), spread.freedom)
 
 
 def combined(parts: list[Spread], factors: list[float]) -> Spread:
