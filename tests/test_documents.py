@@ -104,6 +104,14 @@ def test_code_of_the_operators_page_runs(tmp_path: Path):
     assert (tmp_path / "layer.onnx").is_file()
 
 
+def test_code_of_the_totals_page_runs(tmp_path: Path):
+    (code,) = blocks(REPOSITORY / "docs" / "totals.md", "python")
+    rows = [f"plate{i % 2}/{i}.jpg,{10 + i % 7}" for i in range(40)]
+    (tmp_path / "counts.csv").write_text("\n".join(["image,count", *rows]))
+    assert "more hand counts" in run_python("-c", code, cwd=tmp_path)
+    assert (tmp_path / "out" / "total_estimate.png").is_file()
+
+
 def test_code_of_the_losses_page_runs(tmp_path: Path):
     (code,) = blocks(REPOSITORY / "docs" / "losses.md", "python")
     run_python("-c", code, cwd=tmp_path)

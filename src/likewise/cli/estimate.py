@@ -32,7 +32,7 @@ def estimate(
     by: Annotated[str | None, Parameter(metavar="COLUMN")] = None,
     compare: Annotated[str | None, Parameter(metavar="A,B")] = None,
     design: Literal["random"] | None = None,
-    estimator: Literal["difference", "ratio", "regression", "horvitz-thompson", "hand"] | None = None,
+    estimator: Literal["difference", "ratio", "regression", "horvitz-thompson", "hand"] = "difference",
     interval: Literal["log", "t", "bootstrap"] = "log",
     taught: Annotated[Sequence[str], Parameter(negative="", metavar="PICTURE", show_default=False)] = (),
     methods: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -51,7 +51,7 @@ def estimate(
         by: Estimate each group of this column, such as plate, too; folder: each folder of pictures.
         compare: Two groups, to say how they differ. [default: where there are two, those]
         design: For hand counts that no 'likewise sample' drew: random says that their pictures were drawn at random.
-        estimator: How the total is worked out. [default: difference for the proportional design, else ratio]
+        estimator: How the total is worked out; to try several and keep the narrowest interval is to fool oneself.
         interval: log: by Student's t on a log scale. t: the same, symmetric. bootstrap: by bootstrap-t.
         taught: A picture that the model was taught by, beside those that the table marks in a column 'taught'. Repeat.
         methods: Print the paragraph for a paper, too.

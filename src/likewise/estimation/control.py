@@ -23,11 +23,11 @@ Array = NDArray[np.float64]
 #: in.
 TRUSTED, SHARPNESS = 0.6, 12
 #: The same of a single count among those of a model that is not trusted.
-SURE, SURE_SHARPNESS = 0.4, 4
+SURE, SURE_SHARPNESS = 0.35, 4
 #: Most relative half width that a doubt is reckoned from, and that of counts that come without an interval.
 WIDEST, USUAL = 2.0, 0.4
 #: Added to counts before they are divided by, and most that a count is enlarged.
-OFFSET, MOST = 0.5, 2.0
+OFFSET, MOST = 0.5, 1.5
 #: Added to every doubt, as a share of the mean doubt: a picture that looks sure, or empty, can be drawn, too.
 FLOOR = 0.3
 #: Half the width of a normal 90 % interval, in standard deviations.
@@ -60,17 +60,17 @@ def control_of(counts: Counts) -> Control:
 
     With r = (half width) / (count + 1/2) of each picture, R their median, and a trust T = 1 / (1 + (R / TRUSTED)^12), a
     count c becomes c^w g^(1 - w), where w = 1 - (1 - T)(1 - v), v = 1 / (1 + (r / SURE)^4), and g is the geometric mean
-    of all, weighted by v; but no more than twice c. Its doubt is (that + 1/2) (T min(r, 2) + (1 - T) min(r, SURE)).
+    of all, weighted by v; but no more than 1.5 c. Its doubt is (that + 1/2) (T min(r, 2) + (1 - T) min(r, SURE)).
     Pictures that the model was taught by have the count of a model that was not, where there is one.
 
     Example:
         >>> from likewise.estimation.table import read_counts
-        >>> known = [{"image": f"{n}.jpg", "count": n, "low": 0.7 * n, "high": 1.4 * n} for n in (10, 20, 400)]
+        >>> known = [{"image": f"{n}.jpg", "count": n, "low": 0.8 * n, "high": 1.3 * n} for n in (10, 20, 400)]
         >>> control_of(read_counts(known)).values.round().tolist()
         [10.0, 20.0, 400.0]
         >>> unknown = [record | {"low": 0, "high": 3 * record["count"]} for record in known]
         >>> control_of(read_counts(unknown)).values.round().tolist()
-        [20.0, 39.0, 39.0]
+        [15.0, 30.0, 39.0]
     """
     told = np.where(counts.taught & np.isfinite(counts.crossfit), counts.crossfit, counts.counts).clip(min=0)
     relative = _relative(told, counts.spreads)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from likewise.errors import LikewiseError
-from likewise.estimation.estimators import BY_DESIGN, check_estimator, estimate_total
+from likewise.estimation.estimators import DEFAULT, check_estimator, estimate_total
 from likewise.estimation.groups import compare as compare_groups
 from likewise.estimation.groups import group_totals
 from likewise.estimation.hand_counts import check_design, read_sample
@@ -29,7 +29,7 @@ def estimate(
     level: float = 0.95,
     by: str | None = None,
     compare: tuple[str, str] | None = None,
-    estimator: str | None = None,
+    estimator: str = DEFAULT,
     interval: Literal["log", "t", "bootstrap"] = "log",
     taught: Iterable[str] = (),
 ) -> Estimate:
@@ -46,8 +46,7 @@ def estimate(
         level: how often the interval is to hold.
         by: a column of the table, to estimate each of its groups, too.
         compare: two groups; None: where there are two, those.
-        estimator: one of `ESTIMATORS`; None: by the design: difference for proportional, ratio for the others. To try
-            several and keep the narrowest makes the interval too narrow.
+        estimator: one of `ESTIMATORS`. To try several and keep the narrowest makes the interval too narrow.
         interval: "log": by Student's t on a log scale; "t": symmetric, as in textbooks; "bootstrap": bootstrap-t.
         taught: pictures that the model was taught by, beside those that the table marks. Their own counts tell nothing
             of the model's mistakes: they enter with their true counts, or with the count of a model that was not taught
@@ -74,7 +73,7 @@ def estimate(
         raise LikewiseError("compare needs by: the column whose groups are to be compared")
     table = read_counts(counts).taught_by(taught)
     joined = join(table, read_sample(hand), None if design is None else check_design(design))
-    chosen = BY_DESIGN[joined.design] if estimator is None else check_estimator(estimator)
+    chosen = check_estimator(estimator)
     parts = [joined.part(each) for each in joined.rounds]
     totals = [estimate_total(part, chosen) for part in parts]
     weights = [len(part) / sum(map(len, parts)) for part in parts]
