@@ -20,15 +20,19 @@ OPTIONS = {
     " -o QUERIES",
     "recognize": "--address --csv --engine --json --model --output --overwrite --shard --workers -o IMAGES",
     "merge": "--output --overwrite -o TABLES",
+    "sample": "--after --by --design --number --output --overwrite --seed -n -o COUNTS",
+    "estimate": "--by --compare --design --estimator --hand --interval --json --level --methods --output --plot"
+    " --taught -o COUNTS",
     "eval": "--both --category --data --exemplars --fold --json --limit --prompts --protocol --seed --shots "
     "--split --suite --sum"
     " --trust MODEL",
-    "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle --unknown -o MODEL",
+    "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle --suite --unknown -o MODEL",
     "train": "--list --published OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",
     "app": "--host --no-browser --port FOLDER",
     "doctor": "--json",
+    "lab": "--cache --data NAME",
     "bench": "--json --markdown --quick --threads NAME",
     "data synth": "--backgrounds --count --cutouts --emoji --masks --no-emoji --output --preset --preview --seed --size"
     " --split --workers -n -o",

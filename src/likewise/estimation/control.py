@@ -23,11 +23,11 @@ Array = NDArray[np.float64]
 #: in.
 TRUSTED, SHARPNESS = 0.6, 12
 #: The same of a single count among those of a model that is not trusted.
-SURE, SURE_SHARPNESS = 0.35, 4
+SURE, SURE_SHARPNESS = 0.3, 4
 #: Most relative half width that a doubt is reckoned from, and that of counts that come without an interval.
 WIDEST, USUAL = 2.0, 0.4
-#: Added to counts before they are divided by, and most that a count is enlarged.
-OFFSET, MOST = 0.5, 1.5
+#: Added to counts before they are divided by.
+OFFSET = 0.5
 #: Added to every doubt, as a share of the mean doubt: a picture that looks sure, or empty, can be drawn, too.
 FLOOR = 0.3
 #: Half the width of a normal 90 % interval, in standard deviations.
@@ -60,7 +60,7 @@ def control_of(counts: Counts) -> Control:
 
     With r = (half width) / (count + 1/2) of each picture, R their median, and a trust T = 1 / (1 + (R / TRUSTED)^12), a
     count c becomes c^w g^(1 - w), where w = 1 - (1 - T)(1 - v), v = 1 / (1 + (r / SURE)^4), and g is the geometric mean
-    of all, weighted by v; but no more than 1.5 c. Its doubt is (that + 1/2) (T min(r, 2) + (1 - T) min(r, SURE)).
+    of all, weighted by v. Its doubt is (that + 1/2) (T min(r, 2) + (1 - T) min(r, SURE)).
     Pictures that the model was taught by have the count of a model that was not, where there is one.
 
     Example:
@@ -70,7 +70,7 @@ def control_of(counts: Counts) -> Control:
         [10.0, 20.0, 400.0]
         >>> unknown = [record | {"low": 0, "high": 3 * record["count"]} for record in known]
         >>> control_of(read_counts(unknown)).values.round().tolist()
-        [15.0, 30.0, 39.0]
+        [39.0, 39.0, 39.0]
     """
     told = np.where(counts.taught & np.isfinite(counts.crossfit), counts.crossfit, counts.counts).clip(min=0)
     relative = _relative(told, counts.spreads)
@@ -80,8 +80,7 @@ def control_of(counts: Counts) -> Control:
     weight = 1 - (1 - trust) * (1 - sure)
     logs = np.log(told + OFFSET)
     usual = float((sure * logs).sum() / sure.sum())
-    values = np.minimum(np.exp(weight * logs + (1 - weight) * usual) - OFFSET, MOST * told)
-    values = np.where(weight > 1 - 1e-6, told, values)
+    values = np.exp(weight * logs + (1 - weight) * usual) - OFFSET
     doubt = trust * np.minimum(relative, WIDEST) + (1 - trust) * np.minimum(relative, SURE)
     return Control(values, (values + OFFSET) * doubt, trust)
 

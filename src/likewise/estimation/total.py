@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from likewise.errors import LikewiseError
-from likewise.estimation.estimators import DEFAULT, check_estimator, estimate_total
+from likewise.estimation.estimators import DEFAULT, Estimator, Part, check_estimator, estimate_total
 from likewise.estimation.groups import compare as compare_groups
 from likewise.estimation.groups import group_totals
 from likewise.estimation.hand_counts import check_design, read_sample
@@ -61,7 +61,7 @@ def estimate(
         >>> drawn = sample(counts, 8, seed=1)
         >>> found = estimate(counts, drawn.filled({name: round(counts[name] * 1.1) for name in drawn.names}))
         >>> found
-        <Estimate: 1 074 (1 049 to 1 100) in 40 pictures, 8 counted by hand>
+        <Estimate: 1 074 (1 049 to 1 101) in 40 pictures, 8 counted by hand>
         >>> found.plan.more
         0
     """
@@ -77,39 +77,25 @@ def estimate(
     parts = [joined.part(each) for each in joined.rounds]
     totals = [estimate_total(part, chosen) for part in parts]
     weights = [len(part) / sum(map(len, parts)) for part in parts]
-    value = sum(weight * total.value for weight, total in zip(weights, totals, strict=True))
     spread = combined([total.spread for total in totals], weights)
+    value, slope = (_weighted([getattr(total, key) for total in totals], weights) for key in ("value", "slope"))
     least = float(np.nansum(joined.truth))
     if interval != "bootstrap":
         found = (log_interval if interval == "log" else t_interval)(value, spread, level, least)
     else:
         found = bootstrap_interval(parts, totals, weights, spread, level, least, max(joined.seeds, default=0))
-    slope = sum(weight * total.slope for weight, total in zip(weights, totals, strict=True))
-    groups = () if by is None else group_totals(joined, by, _overall(joined), level)
+    groups = () if by is None else group_totals(joined, by, _overall(parts), level)
     pair = compare or _only_two(groups)
-    truth, probability = (np.concatenate([getattr(p, key) for p in parts]) for key in ("truth", "probability"))
+    truth, probability = (np.concatenate([getattr(part, key) for part in parts]) for key in ("truth", "probability"))
     by_hand = int(np.isfinite(joined.truth).sum())
     plan = plan_of(value, spread.variance, truth, probability, len(table), by_hand, level)
-    crossfitted = int((table.taught & np.isfinite(table.crossfit)).sum())
     return Estimate(
         total=found,
         level=level,
         names=table.names,
         counts=table.counts,
         truth=joined.truth,
-        made=Made(
-            estimator=chosen,
-            design=joined.design,
-            seeds=joined.seeds,
-            interval=interval,
-            slope=slope,
-            by=by,
-            source=table.source,
-            trust=joined.control.trust,
-            taught=len(joined.taught),
-            crossfitted=crossfitted,
-            about=dict(table.about),
-        ),
+        made=_made(joined, chosen, interval, slope, by),
         groups=groups,
         comparison=None if pair is None else compare_groups(groups, pair, level),
         plan=plan,
@@ -117,9 +103,29 @@ def estimate(
     )
 
 
-def _overall(joined: Joined) -> float:
+def _weighted(values: list[float], weights: list[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))
+
+
+def _made(joined: Joined, estimator: Estimator, interval: str, slope: float, by: str | None) -> Made:
+    table = joined.table
+    return Made(
+        estimator=estimator,
+        design=joined.design,
+        seeds=joined.seeds,
+        interval=interval,
+        slope=slope,
+        by=by,
+        source=table.source,
+        trust=joined.control.trust,
+        taught=len(joined.taught),
+        crossfitted=int((table.taught & np.isfinite(table.crossfit)).sum()),
+        about=dict(table.about),
+    )
+
+
+def _overall(parts: list[Part]) -> float:
     """All hand counts by the model's counts of the same pictures; 1 where it counted nothing."""
-    parts = [joined.part(each) for each in joined.rounds]
     expected = sum(float((part.counts / part.probability).sum()) for part in parts)
     return sum(float((part.truth / part.probability).sum()) for part in parts) / expected if expected > 0 else 1.0
 

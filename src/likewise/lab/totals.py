@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Any
@@ -201,7 +202,7 @@ def _intervals(
 def _peer(table: Counts, truth: Array, n: int, draws: int) -> Held | None:
     """ppi-python, as its authors offer it: power-tuned, with normal quantiles and no finite population."""
     try:
-        from ppi_py import ppi_mean_ci  # type: ignore[import-not-found,unused-ignore]  # only where it is installed
+        ppi = import_module("ppi_py")
     except ImportError:
         return None
     generator = np.random.default_rng(SEED)
@@ -209,7 +210,7 @@ def _peer(table: Counts, truth: Array, n: int, draws: int) -> Held | None:
     for _ in range(draws):
         at = generator.choice(len(table), n, replace=False)
         rest = np.delete(table.counts, at)
-        low, high = ppi_mean_ci(truth[at], table.counts[at], rest, alpha=0.05)
+        low, high = ppi.ppi_mean_ci(truth[at], table.counts[at], rest, alpha=0.05)
         found.append(Interval(0.0, float(low.item()) * len(table), float(high.item()) * len(table)))
     return _held(iter(found), float(truth.sum()))
 
