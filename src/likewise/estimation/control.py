@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 #: in.
 TRUSTED, SHARPNESS = 0.6, 12
 #: The same of a single count among those of a model that is not trusted.
-SURE, SURE_SHARPNESS = 0.3, 4
+SURE, SURE_SHARPNESS = 0.4, 4
 #: Most relative half width that a doubt is reckoned from, and that of counts that come without an interval.
 WIDEST, USUAL = 2.0, 0.4
 #: Added to counts before they are divided by.
