@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.terminal import say
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.plain_text import printable
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def estimate(
         output: Write it to this file: .json everything, .csv a row a group, .txt what is printed with the paragraph.
         plot: Write a picture to this file: counted against true, and the interval against the number of hand counts.
     """
+    from likewise.drawings import save_text
     from likewise.estimation import estimate as work_out
 
     if output is not None and output.suffix not in _WRITTEN:
@@ -78,15 +80,17 @@ def estimate(
     found = _with_hash(found)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(_written(found, output.suffix), encoding="utf-8")
+        save_text(_written(found, output.suffix), output)
     if plot is not None:
         _save_plot(found, plot)
     if as_json:
-        print(json.dumps(found.to_dict()))
+        say(json_text(found.to_dict()))
         return
-    print("\n".join(map(printable, found.lines())))
+    for line in found.lines():
+        say(line)
     if methods:
-        print("\n" + found.methods())
+        for line in ("", *found.methods().split("\n")):
+            say(line)
 
 
 def _with_hash(found: Estimate) -> Estimate:
@@ -116,7 +120,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _written(found: Estimate, suffix: str) -> str:
     if suffix == ".json":
-        return json.dumps(found.to_dict(), indent=2) + "\n"
+        return json_text(found.to_dict(), indent=2) + "\n"
     if suffix == ".txt":
         return "\n".join([*map(printable, found.lines()), "", found.methods(), ""])
     from likewise.plain_text import csv_field, text_cell

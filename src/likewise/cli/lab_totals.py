@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from likewise.cli.terminal import say
+
 if TYPE_CHECKING:
     from likewise.lab.totals import Held, Row
 
@@ -22,13 +24,14 @@ def totals(data: Path, cache: Path, *, shown: bool) -> None:
 
     with Console(stderr=True, quiet=not shown).status("drawing samples") as status:
         rows = run(data, cache, progress=lambda done, total: status.update(f"set {done + 1} of {total}"))
-    print(_HEADER)
-    print("|---" * (_HEADER.count("|") - 1) + "|")
+    say(_HEADER)
+    say("|---" * (_HEADER.count("|") - 1) + "|")
     for row in rows:
-        print(_line(row))
+        say(_line(row))
     found = summary(rows)
-    print(
-        f"\n{len(SETS)} sets: width by that of hand counts alone {found['ratio']:.2f} (geometric mean), at most "
+    say("")
+    say(
+        f"{len(SETS)} sets: width by that of hand counts alone {found['ratio']:.2f} (geometric mean), at most "
         f"{found['widest']:.2f}; 95 % intervals hold in 93 to 97 % of the samples in {found['held']} of "
         f"{found['rows']} rows, by hand alone in {found['held_alone']}."
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.terminal import say
 from likewise.errors import LikewiseError
 from likewise.plain_text import printable
 
@@ -51,5 +52,5 @@ def sample(
     drawn = draw(counts, number, design, seed, by=by, after=after)
     drawn.save(output)
     known = f"; {len(drawn.hand)} of its {len(drawn)} are counted already" if drawn.hand else ""
-    print(f"{printable(output)}: {number} pictures to count by hand ({design} design, seed {seed}){known}")
-    print(f"Fill in its column 'hand', then: likewise estimate {printable(counts)} --hand {printable(output)}")
+    say(f"{output}: {number} pictures to count by hand ({design} design, seed {seed}){known}")
+    say(f"Fill in its column 'hand', then: likewise estimate {counts} --hand {output}")

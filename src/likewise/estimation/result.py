@@ -15,7 +15,7 @@ from likewise.estimation.known import Known
 from likewise.estimation.methods_text import methods_text
 from likewise.estimation.planning import Plan
 from likewise.estimation.plot import plot_estimate
-from likewise.results.base import stem_in, write
+from likewise.results.base import Files
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,7 +59,9 @@ class Estimate(Known):
 
     def save(self, directory: str | Path, name: str = "total") -> Path:
         """Write NAME_estimate.json (`to_dict`) and NAME_estimate.png (the `plot`); the path of the latter."""
-        return write(stem_in(directory, name, None), "estimate", self.to_dict(), self.plot())
+        files = Files(directory, name, None, ("_estimate.png",), ("_estimate.json",))
+        files.note("_estimate.json", self.to_dict())
+        return files.draw("_estimate.png", self.plot())
 
     def lines(self) -> list[str]:
         """The estimate as people read it."""
