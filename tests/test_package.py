@@ -56,14 +56,22 @@ def declared_packages(*extras: str) -> set[str]:
 def test_every_imported_package_is_declared():
     # asked for only where something is compared with it, and where somebody installed it to read HEIC
     optional = {"opencv-python-headless", "pillow-heif"}
-    extras = {"app": ("app",), "results": ("bio", "geo", "tables"), "data": ("bio", "geo"), "cli": ("geo",)}
-    assert imported_packages(PACKAGE) - declared_packages("train", "app", "bio", "geo", "tables") == optional
+    extras = {
+        "app": ("app",),
+        "cli": ("geo", "scale", "tables"),
+        "cluster": ("scale",),
+        "data": ("bio", "geo"),
+        "results": ("bio", "geo", "tables"),
+        "sources": ("bio", "geo", "slide", "video"),
+    }
+    every = {extra for needed in extras.values() for extra in needed}
+    assert imported_packages(PACKAGE) - declared_packages("train", *every) == optional
     assert imported_packages(PACKAGE / "engine") >= {"lightning"}
     for folder in PACKAGE.iterdir():
         if folder.is_dir() and folder.name != "engine":
             extra = extras.get(folder.name, ())
             assert imported_packages(folder) - declared_packages(*extra) <= optional, folder.name
-    assert imported_packages(REPOSITORY / "tests") - declared_packages("train", "export", "app", "dev") <= {
+    assert imported_packages(REPOSITORY / "tests") - declared_packages("train", "export", "app", "dev", "scale") <= {
         "pillow-heif"
     }
 

@@ -115,9 +115,7 @@ class TestTiff:
         monkeypatch.setattr("likewise.sources.tiff.WHOLE", 100)
         with (
             open_source(tmp_path / "z.tif", Choice(z=1)) as source,
-            pytest.raises(
-                LikewiseError, match=r"read whole.* needs zarr: pip install 'likewise\[bio\]'"
-            ),
+            pytest.raises(LikewiseError, match=r"read whole.* needs zarr: pip install 'likewise\[bio\]'"),
         ):
             source.read()
 

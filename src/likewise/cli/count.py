@@ -14,6 +14,7 @@ from likewise.cli.folder_run import Job, Output
 from likewise.cli.inputs import parse_box, parse_grid, parse_like, parse_region
 from likewise.cli.own_pixels import own_pixels
 from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
+from likewise.cli.seen import AS_IT_IS, Seen
 from likewise.cli.work import Where, work
 from likewise.errors import LikewiseError
 from likewise.types import UNTRUSTED, Box, Prompt
@@ -42,6 +43,9 @@ def count(
     unit: Literal["px", "um", "crs"] | None = None,
     regions: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     grid: Annotated[str | None, Parameter(metavar="96|ROWSxCOLUMNS")] = None,
+    channel: Annotated[str | None, Parameter(metavar="NUMBER|NAME")] = None,
+    z: Annotated[str | None, Parameter(metavar="NUMBER|max|mean")] = None,
+    contrast: Annotated[str | None, Parameter(metavar="auto|LOW,HIGH|LOW%,HIGH%", allow_leading_hyphen=True)] = None,
     model: str | None = None,
     trust: Literal["fast", "full"] = "fast",
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
@@ -72,6 +76,10 @@ def count(
         regions: Also tell the count of each region in this file: GeoJSON (QuPath, QGIS), ImageJ's ROIs, or a label
             image. With -o: NAME_regions.csv a picture, and regions.csv for all.
         grid: The same of the wells of a plate, or of so many rows and columns, over the picture or its --region.
+        channel: Of pictures with several: which one, by its number from 0 or by its name.
+        z: Of stacks: which plane, from 0, or the brightest or mean value of all.
+        contrast: Which values are black and white: two values, or two percentages of the picture's own. [default:
+            auto: of more than 8 bits, 0.1%,99.9%]
         model: A name from 'likewise models', or a .safetensors file. [default: spdcn-lite, or countx-lite for --text]
         trust: full: look at every picture twice more to tell how far off its count may be.
         as_json: Print one JSON object a picture, and nothing else, on stdout.
@@ -104,6 +112,8 @@ def count(
             formats=tuple(formats),
             unit=unit or "px",
             regions=RegionsAsked(regions, None if grid is None else parse_grid(grid), unit),
+            seen=Seen(channel, z, contrast),
+            journals=output,
         )
 
     results = Output(as_json, csv, output, overwrite, workers)
@@ -125,6 +135,8 @@ class CountJob(Job):
     formats: tuple[str, ...] = ()
     unit: Unit = "px"
     regions: RegionsAsked = NO_REGIONS
+    seen: Seen = AS_IT_IS
+    journals: Path | None = None
 
     task = "count"
     doing = "counting"
@@ -151,7 +163,8 @@ class CountJob(Job):
         references = {path: file_sha256(Path(path)) for path, _ in self.like if Path(path).is_file()}
         like = [(references.get(path, path), box) for path, box in self.like]
         unit = {"unit": self.unit} if self.unit != "px" else {}
-        return {"prompt": self.prompt.to_dict(), "like": like, "trust": self.trust, **unit, **self.regions.settings()}
+        asked = {"prompt": self.prompt.to_dict(), "like": like, "trust": self.trust}
+        return asked | unit | self.regions.settings() | self.seen.told()
 
     def asked(self) -> dict[str, Any]:
         """The prompt, the examples in other pictures, and how hard the count was looked at where that is unusual."""
@@ -161,6 +174,7 @@ class CountJob(Job):
             "trust": self.trust if self.trust != "fast" else None,
             "unit": self.unit if self.unit != "px" else None,
             **self.regions.asked(),
+            **self.seen.told(),
         }
         return self.prompt.to_dict() | {key: value for key, value in unusual.items() if value}
 
@@ -189,20 +203,10 @@ class CountJob(Job):
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""
-        from likewise.cli.placed import box_in_pixels, prompt_in_pixels
-        from likewise.predict import load_counter
+        from likewise.cli.asking import Asker
 
-        counter = load_counter(self.model)
-        references = counter.references(
-            [(path, box_in_pixels(box, Path(path), self.unit)) for path, box in self.like],
-        )
-        counter.check(self.prompt, references)
-
-        def ask(picture: Path) -> CountResult:
-            prompt = prompt_in_pixels(self.prompt, picture, self.unit)
-            return counter.count(picture, prompt, like=references, trust=self.trust)
-
-        return ask
+        asker = Asker(self.model, self.prompt, self.unit, self.seen.choice(), self.trust, self.journals)
+        return asker.shown(self.like)
 
     def text_suffixes(self) -> tuple[str, ...]:
         """Of the forms, and of the table of regions."""
@@ -238,4 +242,4 @@ class CountJob(Job):
 
     def drawings(self, result: CountResult) -> tuple[Image.Image]:
         """The overlay."""
-        return (result.plot(own_pixels(result)),)
+        return (result.plot(own_pixels(result, self.seen.choice())),)

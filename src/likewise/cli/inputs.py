@@ -224,7 +224,7 @@ def _expand(text: str, tell: Callable[[str], None]) -> tuple[str, Iterable[str]]
 
     path = Path(text)
     if path.is_dir():
-        return str(path), _in_folder(path, tell)
+        return ("", _in_store(path)) if path.suffix.lower() == ".zarr" else (str(path), _in_folder(path, tell))
     if path.exists() or not glob.has_magic(text) or is_address(text):
         return "", (str(path),)
     head = _literal_head(text)
@@ -263,6 +263,13 @@ def _in_folder(folder: Path, tell: Callable[[str], None]) -> Iterator[str]:
         )
     if left_out:
         tell(f"{folder}: left out {left_out}")
+
+
+def _in_store(path: Path) -> Iterator[str]:
+    """The fields of a plate, or the picture that an OME-Zarr is."""
+    from likewise.sources.zarr import plate_fields
+
+    yield from map(str, plate_fields(path) or [path])
 
 
 def _kind(path: Path) -> list[tuple[str, str]]:

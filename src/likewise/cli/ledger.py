@@ -50,7 +50,14 @@ def fingerprint(settings: dict[str, Any]) -> str:
 
 
 def stamp_of(picture: Path) -> str:
-    """What a picture's file holds, as ``sha256:`` and 16 hexadecimal digits; "" where there is no such file."""
+    """What a picture's file holds, as ``sha256:`` and 16 hexadecimal digits; "" where there is no such file.
+
+    Of a folder that is a picture, a Zarr store, the names, sizes and times of its files.
+    """
+    if picture.is_dir():
+        inside = sorted(path for path in picture.rglob("*") if path.is_file())
+        told = [(str(path.relative_to(picture)), path.stat().st_size, path.stat().st_mtime_ns) for path in inside]
+        return f"sha256:{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
     if not picture.is_file():
         return ""
     with picture.open("rb") as file:

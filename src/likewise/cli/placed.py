@@ -14,35 +14,24 @@ if TYPE_CHECKING:
     from likewise.types import Box, Prompt
 
 
-def placement_of(picture: Path) -> Placement | None:
-    """Where a file says that its picture lies; None: it does not, or cannot be read, as counting it will tell."""
-    from likewise.sources import open_source
-
-    try:
-        with open_source(picture) as source:
-            return source.placement
-    except LikewiseError:
-        return None
-
-
-def box_in_pixels(box: Box, picture: Path, unit: Unit) -> Box:
-    """A box of a picture.
+def box_in_pixels(box: Box, picture: str | Path, placement: Placement | None, unit: Unit) -> Box:
+    """A box of a picture that lies somewhere.
 
     Raises:
         LikewiseError: the picture has no such unit.
     """
-    return box if unit == "px" else _placed(picture, unit).box_in_pixels(box, unit)
+    return box if unit == "px" else _placed(picture, placement, unit).box_in_pixels(box, unit)
 
 
-def prompt_in_pixels(prompt: Prompt, picture: Path, unit: Unit) -> Prompt:
-    """A prompt in pixels of a picture.
+def prompt_in_pixels(prompt: Prompt, picture: Path, known: Placement | None, unit: Unit) -> Prompt:
+    """A prompt in pixels of a picture that lies somewhere.
 
     Raises:
         LikewiseError: the picture has no such unit.
     """
     if unit == "px" or not (prompt.exemplars or prompt.negatives or prompt.region):
         return prompt
-    placement = _placed(picture, unit)
+    placement = _placed(picture, known, unit)
     region = None if prompt.region is None else _pairs(placement.pixels(prompt.region, unit).tolist())
     return replace(
         prompt,
@@ -56,10 +45,10 @@ def _pairs(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
     return tuple((x, y) for x, y in rows)
 
 
-def _placed(picture: Path, unit: Unit) -> Placement:
+def _placed(picture: str | Path, known: Placement | None, unit: Unit) -> Placement:
     from likewise.placement import UNPLACED
 
-    placement = placement_of(picture) or UNPLACED
+    placement = known or UNPLACED
     if not placement.knows(unit):
         tells = " or ".join(f"--unit {each}" for each in ("um", "crs", "px") if placement.knows(each))
         what = "how large its pixels are in micrometres" if unit == "um" else "which coordinates it has"

@@ -30,9 +30,9 @@ IMAGE_SUFFIXES = (
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 
 _RAW = "a camera's raw data", "develop it to TIFF or JPEG"
-_FILM = "a film", "save the frames you want as pictures"
+_FILM = "a film", "name it, and choose its frames with --frames"
 _SCAN = "a microscope's own format", "save the plane you want as TIFF (Fiji and the maker's program do)"
-_SLIDE = "a whole slide", "save the part you want as TIFF or PNG"
+_SLIDE = "a whole slide", "name it; the extra slide reads it: pip install 'likewise[slide]'"
 _HEIF = "a HEIC photograph", "pip install 'likewise[heif]' (from a clone: '.[heif]') reads it, or save it as JPEG"
 _DRAWING = "a drawing or page description", "save it as PNG"
 _LAYERS = "a picture of layers", "save it flattened, as PNG or TIFF"
@@ -47,7 +47,7 @@ KINDS: dict[str, tuple[str, str]] = {
     **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw"), _RAW),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts"), _FILM),
     **dict.fromkeys((".czi", ".lif", ".nd2", ".oib", ".oif", ".oir", ".zvi", ".ims", ".vsi", ".dv", ".sld"), _SCAN),
-    **dict.fromkeys((".zarr", ".n5", ".lsm", ".stk"), _SCAN),
+    **dict.fromkeys((".n5", ".stk"), _SCAN),
     **dict.fromkeys((".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".isyntax"), _SLIDE),
     **dict.fromkeys((".pdf", ".svg", ".eps", ".ps", ".ai", ".wmf", ".emf"), _DRAWING),
     **dict.fromkeys((".psd", ".psb", ".xcf", ".kra"), _LAYERS),

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from likewise.sources.base import GIANT, PictureSource, Window
-from likewise.sources.choice import Axes, Choice
+from likewise.sources.choice import PLAIN, Axes, Choice
 from likewise.sources.frames import Frame, Frames, open_frames
 from likewise.sources.opening import open_source
 
-__all__ = ["GIANT", "Axes", "Choice", "Frame", "Frames", "PictureSource", "Window", "open_frames", "open_source"]
+__all__ = [
+    "GIANT",
+    "PLAIN",
+    "Axes",
+    "Choice",
+    "Frame",
+    "Frames",
+    "PictureSource",
+    "Window",
+    "open_frames",
+    "open_source",
+]
