@@ -54,8 +54,8 @@ def declared_packages(*extras: str) -> set[str]:
 
 
 def test_every_imported_package_is_declared():
-    # asked for only where something is compared with it, and where somebody installed it to read HEIC
-    optional = {"opencv-python-headless", "pillow-heif"}
+    # asked for only where something is compared with it, and where somebody installed it: HEIC, and what Ray brings
+    optional = {"fsspec", "opencv-python-headless", "pillow-heif"}
     extras = {
         "app": ("app",),
         "cli": ("geo", "scale", "tables"),
