@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 #: Public name -> where it lives; imported when it is first used, so that `import likewise` is instant.
 _PUBLIC = {
     "CountResult": "likewise.results",
+    "Choice": "likewise.sources",
     "Counter": "likewise.predict",
     "Estimate": "likewise.estimation",
     "LikewiseError": "likewise.errors",
@@ -46,12 +47,14 @@ _PUBLIC = {
     "Session": "likewise.predict",
     "estimate": "likewise.estimation",
     "load": "likewise.predict",
+    "open_source": "likewise.sources",
     "read_regions": "likewise.data.regions",
     "sample": "likewise.estimation",
 }
 
 __all__ = [
     "CountResult",
+    "Choice",
     "Counter",
     "Estimate",
     "LikewiseError",
@@ -68,6 +71,7 @@ __all__ = [
     "__version__",
     "estimate",
     "load",
+    "open_source",
     "read_regions",
     "sample",
 ]

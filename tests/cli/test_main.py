@@ -35,6 +35,7 @@ OPTIONS = {
     "doctor": "--json",
     "lab": "--cache --data NAME",
     "bench": "--json --markdown --quick --threads NAME",
+    "data giant": "--seed --side FILE.tif",
     "data synth": "--backgrounds --count --cutouts --emoji --masks --no-emoji --output --preset --preview --seed --size"
     " --split --workers -n -o",
 }

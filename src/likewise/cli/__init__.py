@@ -45,6 +45,7 @@ VERBS = {
 OTHERWISE = {"recognize": "recognise"}
 DATA_VERBS = {
     "synth": ("likewise.cli.synth:synth", "Make synthetic scenes with known counts."),
+    "giant": ("likewise.cli.giant:giant", "Make a slide of any size with a known count."),
 }
 
 

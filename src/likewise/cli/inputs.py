@@ -255,6 +255,9 @@ def _in_folder(folder: Path, tell: Callable[[str], None]) -> Iterator[str]:
     others: Counter[tuple[str, str]] = Counter()
     for name in files_in(folder, is_read, lambda path: others.update(_kind(path))):
         yield name
+    for store in folder.glob("[!.]*.zarr"):
+        for name in _in_store(store):
+            yield name
     left_out = ", ".join(f"{number} {suffix} ({what})" for (suffix, what), number in sorted(others.items()))
     if name is None:
         raise LikewiseError(

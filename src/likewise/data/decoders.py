@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -26,6 +27,8 @@ IMAGE_SUFFIXES = (
     *(".jfif", ".jpe", ".jif", ".mpo", ".apng", ".dib", ".pbm", ".pnm", ".pfm"),
     *(".avif", ".jp2", ".j2k", ".jpx", ".j2c", ".jpc", ".btf", ".tf8", ".qoi"),
 )
+#: The same, if large-image is installed; some of them are TIFF, but not only that.
+SLIDE_SUFFIXES = (".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".vms", ".vmu", ".svslide")
 #: The same, if pillow-heif is installed.
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 
@@ -48,7 +51,7 @@ KINDS: dict[str, tuple[str, str]] = {
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts"), _FILM),
     **dict.fromkeys((".czi", ".lif", ".nd2", ".oib", ".oif", ".oir", ".zvi", ".ims", ".vsi", ".dv", ".sld"), _SCAN),
     **dict.fromkeys((".n5", ".stk"), _SCAN),
-    **dict.fromkeys((".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".isyntax"), _SLIDE),
+    **dict.fromkeys((*SLIDE_SUFFIXES, ".isyntax"), _SLIDE),
     **dict.fromkeys((".pdf", ".svg", ".eps", ".ps", ".ai", ".wmf", ".emf"), _DRAWING),
     **dict.fromkeys((".psd", ".psb", ".xcf", ".kra"), _LAYERS),
     **dict.fromkeys((".zip", ".tar", ".gz", ".7z", ".rar", ".tgz"), _ARCHIVE),
@@ -133,6 +136,8 @@ def is_read(path: Path) -> bool:
     suffix = path.suffix.lower()
     if path.name.startswith("."):  # also ._coins.jpg, macOS's notes on coins.jpg
         return False
+    if suffix in SLIDE_SUFFIXES:
+        return find_spec("large_image") is not None
     return suffix in IMAGE_SUFFIXES or (suffix in HEIF_SUFFIXES and reads_heif())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tifffile import TiffFile
 
+from likewise.data.decoders import SLIDE_SUFFIXES
 from likewise.data.images import LARGE, ImageSource
 from likewise.data.tiff import are_colours, count_pages, is_tiff, only_series
 from likewise.errors import LikewiseError
@@ -54,7 +55,7 @@ def open_source(picture: ImageSource | PictureSource, choice: Choice = PLAIN) ->
 
 def _opened(path: Path, choice: Choice) -> PictureSource:
     from likewise.sources.film import FILM_SUFFIXES, open_frame
-    from likewise.sources.slide import SLIDE_SUFFIXES, SlideSource
+    from likewise.sources.slide import SlideSource
     from likewise.sources.zarr import ZarrSource, is_zarr
 
     if is_zarr(path):

@@ -12,9 +12,6 @@ from likewise.placement import Placement
 from likewise.sources.base import PictureSource, Window
 from likewise.sources.choice import Choice
 
-#: What is opened here by its suffix; some of them are TIFF, but not only that.
-SLIDE_SUFFIXES = (".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".vms", ".vmu", ".svslide")
-
 
 class SlideSource(PictureSource):
     """A slide, seen at each half of its size.
