@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from likewise.predict import Counter, NamedCounter, Recognizer, Segmenter, Session, load
     from likewise.regions import Region
     from likewise.results import CountResult, RecognizeResult, SegmentResult
+    from likewise.sources import Choice, open_source
     from likewise.types import Prompt
 
     __version__: str
 
 #: Public name -> where it lives; imported when it is first used, so that `import likewise` is instant.
 _PUBLIC = {
-    "CountResult": "likewise.results",
     "Choice": "likewise.sources",
+    "CountResult": "likewise.results",
     "Counter": "likewise.predict",
     "Estimate": "likewise.estimation",
     "LikewiseError": "likewise.errors",
@@ -53,8 +54,8 @@ _PUBLIC = {
 }
 
 __all__ = [
-    "CountResult",
     "Choice",
+    "CountResult",
     "Counter",
     "Estimate",
     "LikewiseError",
