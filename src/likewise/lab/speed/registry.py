@@ -46,6 +46,10 @@ BENCHMARKS = {
         "a photograph counted by spdcn-lite against one look of a plain MobileNetV2",
     ),
     "folder": ("likewise.lab.speed.folder:compare", "a folder of pictures on two cores against one"),
+    "giant": (
+        "likewise.lab.speed.giant:compare",
+        "a giant counted window by window against a plain loop over crops",
+    ),
     "app": ("likewise.lab.speed.app:compare", "another prompt about a picture that was looked at, against the first"),
 }
 #: Several benchmarks under one name.
