@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from likewise.moved import MovedFinder
 
 if TYPE_CHECKING:
+    from likewise.adaptation.adapt import adapt
+    from likewise.adaptation.corrections import Correction
     from likewise.data.regions import read_regions
     from likewise.errors import LikewiseError
     from likewise.estimation import Estimate, Sample, estimate, sample
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 #: Public name -> where it lives; imported when it is first used, so that `import likewise` is instant.
 _PUBLIC = {
     "Choice": "likewise.sources",
+    "Correction": "likewise.adaptation.corrections",
     "CountResult": "likewise.results",
     "Counter": "likewise.predict",
     "Estimate": "likewise.estimation",
@@ -47,6 +50,7 @@ _PUBLIC = {
     "Segmenter": "likewise.predict",
     "Session": "likewise.predict",
     "estimate": "likewise.estimation",
+    "adapt": "likewise.adaptation.adapt",
     "load": "likewise.predict",
     "open_source": "likewise.sources",
     "read_regions": "likewise.data.regions",
@@ -55,6 +59,7 @@ _PUBLIC = {
 
 __all__ = [
     "Choice",
+    "Correction",
     "CountResult",
     "Counter",
     "Estimate",
@@ -70,6 +75,7 @@ __all__ = [
     "Segmenter",
     "Session",
     "__version__",
+    "adapt",
     "estimate",
     "load",
     "open_source",

@@ -59,6 +59,8 @@ class InferenceConfig:
         margin: a box is taken to be so many of the caller's pixels wider and higher than its thing: a rim that is a
             large part of a small thing's box (`Prompt.tightened`).
         snap_peaks: a peak whose density lies between these counts as one thing; None: sums as they are.
+        factor: the density, peaks snapped, is multiplied by this: what counts of some sort of pictures are off by, as
+            corrected ones showed (`likewise.adapt`).
         calibration: how far off the counts of the weights are, where ``likewise calibrate`` has learnt it; None: it is
             not known.
         calibration_full: the same for counts whose picture is looked at again, mirrored and at another scale.
@@ -66,12 +68,16 @@ class InferenceConfig:
             empty: they count themselves.
         protocol: which of their network's published protocols they are measured by unless told otherwise
             (`EvalProtocol`); empty: plainly.
+
+    Raises:
+        LikewiseError: a factor that is not above 0.
     """
 
     preprocess: Preprocess
     whole_boxes: bool = False
     margin: float = 0.0
     snap_peaks: tuple[float, float] | None = None
+    factor: float = 1.0
     calibration: Calibration | None = None
     calibration_full: Calibration | None = None
     counted_by: str = ""
@@ -80,6 +86,10 @@ class InferenceConfig:
         # was written out, by the one network that had any
         "evaluation": lambda held: {"protocol": "fsc147" if held["merge_points"] else ""}
     }
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < math.inf:
+            raise LikewiseError(f"factor = {self.factor}: expected a number above 0")
 
 
 #: Where the numbers of older versions' flat configs are now, for the ``OLD_FIELDS`` of configs that hold this one.

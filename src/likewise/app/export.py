@@ -170,7 +170,8 @@ def _points(picture: ProjectPicture, text: str | None) -> PointAnnotations | Non
     """The points as corrected; None where nothing was counted."""
     if picture.count is None:
         return None
-    prompt = Prompt(picture.exemplars, text=picture.text or None)  # boxes in a file may be anything
+    # boxes and corners in a file may be anything
+    prompt = Prompt(picture.exemplars, picture.negatives, picture.text or None, picture.region)
     points = [*(point for point, _ in picture.kept), *picture.added]
     scores = [*(score for _, score in picture.kept), *([1.0] * len(picture.added))]
     return PointAnnotations(
@@ -184,6 +185,8 @@ def _points(picture: ProjectPicture, text: str | None) -> PointAnnotations | Non
         category=picture.text or text or NAMELESS,
         by=("model",) * len(picture.kept) + ("hand",) * len(picture.added),
         predicted=None if picture.prediction is None else picture.prediction.count,
+        negatives=prompt.negatives,
+        region=prompt.region,
     )
 
 

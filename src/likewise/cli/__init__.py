@@ -32,6 +32,7 @@ VERBS = {
     "sample": ("likewise.cli.sample:sample", "Say which pictures to count by hand."),
     "estimate": ("likewise.cli.estimate:estimate", "Give the total of all pictures, with an interval."),
     "eval": ("likewise.cli.eval:evaluate", "Measure a model on a folder of data."),
+    "adapt": ("likewise.cli.adapt:adapt", "Teach a counter what corrected pictures show."),
     "calibrate": ("likewise.cli.calibrate:calibrate", "Teach a counter how far off it may be."),
     "train": ("likewise.cli.train:train", "Train a model by a recipe."),
     "convert": ("likewise.cli.convert:convert", "Turn published weights into a likewise checkpoint."),
@@ -54,10 +55,14 @@ def build_app() -> App:
     app = App(name="likewise", help=HELP, help_epilogue=EPILOGUE, help_format="plaintext", version=_version)
     for name, (where, line) in VERBS.items():
         app.command(where, name=name, alias=OTHERWISE.get(name, ()), help=line)
-    data = App(name="data", help="Make data.")
-    for name, (where, line) in DATA_VERBS.items():
-        data.command(where, name=name, help=line)
-    app.command(data)
+    for group, line_of_group, verbs in (
+        ("data", "Make data.", DATA_VERBS),
+        ("lab", "Measure tables again.", LAB_VERBS),
+    ):
+        under = App(name=group, help=line_of_group)
+        for name, (where, line) in verbs.items():
+            under.command(where, name=name, help=line)
+        app.command(under)
     return app
 
 

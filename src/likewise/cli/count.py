@@ -80,7 +80,8 @@ def count(
         z: Of stacks: which plane, from 0, or the brightest or mean value of all.
         contrast: Which values are black and white: two values, or two percentages of the picture's own. [default:
             auto: of more than 8 bits, 0.1%,99.9%]
-        model: A name from 'likewise models', or a .safetensors file. [default: spdcn-lite, or countx-lite for --text]
+        model: A name from 'likewise models', or a .safetensors file; one of likewise adapt needs no box.
+            [default: spdcn-lite, or countx-lite for --text]
         trust: full: look at every picture twice more to tell how far off its count may be.
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/counts.csv.
@@ -146,7 +147,8 @@ class CountJob(Job):
     suffixes = ("_count.png",)
 
     def __post_init__(self) -> None:
-        if not self.prompt.exemplars and not self.like and self.prompt.text is None:
+        shown = self.prompt.exemplars or self.like or self.prompt.text is not None
+        if not shown and not self.model.endswith(".safetensors"):  # a file may know examples; it says so when loaded
             raise LikewiseError(
                 "nothing says what to count; show one example with --box X0,Y0,X1,Y1, "
                 "or one in another picture with --like REF.jpg:X0,Y0,X1,Y1, or name it with --text"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from likewise.cli.taught import card_rows, print_card_json
 from likewise.cli.terminal import marked, say
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
@@ -27,11 +28,18 @@ def models(
     """List the models, or show everything about one.
 
     Args:
-        name: The model to show, or a .safetensors file; without it, all models are listed.
+        name: The model to show, or a .safetensors file: of one that likewise adapt wrote, what it was taught. Without
+            it, all models are listed.
         as_json: Print one JSON object a line instead.
     """
     from likewise.registry import model_names
 
+    if name is not None and name.endswith(".safetensors"):
+        from likewise.predict.adaptation_card import is_card
+
+        if is_card(Path(name)):
+            print_card_json(Path(name)) if as_json else _print_rows(card_rows(Path(name)))
+            return
     presets = [_found(each) for each in (model_names() if name is None else [name])]
     if as_json:
         for each in presets:

@@ -140,7 +140,8 @@ def evaluate(
 ) -> CountReport:
     """Count every sample of a data set.
 
-    A sample is prompted with its exemplars; where it has none, or the counter takes none, with its name.
+    A sample is prompted with its exemplars; where it has none, or the counter takes none, with its name. A counter that
+    was taught examples (`likewise.adapt`) needs neither.
     A picture that cannot be read or counted is reported, not fatal. A counter whose published numbers were measured
     in a way of its own (`protocol_of`) is measured in that way.
 
@@ -195,7 +196,8 @@ def _counted(
     boxes = [tuple(box) for box in sample.exemplars[:exemplars].tolist()]
     shown = boxes if "exemplars" in takes(counter) else []
     how: dict[str, Any] = {} if trust is None else {"trust": trust}
-    result = counter.count(image, exemplars=shown, text=sample.prompt if both or not shown else None, **how)
+    by_name = both or (not shown and ("text" in takes(counter) or not _knows_examples(counter)))
+    result = counter.count(image, exemplars=shown, text=sample.prompt if by_name else None, **how)
     low, high = getattr(result, "interval", None) or (None, None)
     return Counted(
         sample.name,
@@ -238,6 +240,11 @@ def takes(counter: Counts) -> tuple[str, ...]:
     """The kinds of prompt that a counter takes; all of them where it does not say."""
     found: tuple[str, ...] = getattr(getattr(counter, "model", None), "prompts", ("exemplars", "text"))
     return found
+
+
+def _knows_examples(counter: Counts) -> bool:
+    """Whether it was shown examples before (`likewise.adapt`), and needs none in a picture."""
+    return bool(getattr(getattr(counter, "examples", None), "exemplars", ()))
 
 
 def _name(dataset: Dataset[CountSample], index: int) -> str:

@@ -7,14 +7,16 @@ from typing import Any  # a loaded network: its class is known to the registry a
 
 import torch
 
-from likewise.predict.counter import Counter
-from likewise.predict.densities import ReferenceExemplars
+from likewise.errors import LikewiseError
+from likewise.predict.adaptation_card import AdaptationCard, is_card, read_card
+from likewise.predict.counter import Counter, device_of
+from likewise.predict.densities import NO_EXEMPLARS, ReferenceExemplars
 from likewise.predict.named import NamedCounter
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.predict.recognizer import Recognizer
 from likewise.predict.segmenter import EncodedImage, Segmenter, Support
 from likewise.predict.session import Session
-from likewise.registry import load_model
+from likewise.registry import load_model, model_names
 
 __all__ = [
     "Counter",
@@ -38,17 +40,21 @@ def load(
     """A model, ready to use: one that ships with the package, by name, or a ``.safetensors`` file.
 
     Args:
-        name_or_path: ``likewise models`` lists the names.
+        name_or_path: ``likewise models`` lists the names. A file may hold weights, or what ``likewise adapt`` taught a
+            counter: that counter is loaded, and changed.
         device: None: a GPU where there is one, else the CPU.
 
     Raises:
-        LikewiseError: an unknown name (the nearest is given), a model without weights, or an unreadable file.
+        LikewiseError: an unknown name (the nearest is given), a model without weights, an unreadable file, or what was
+            taught to other weights than are here.
 
     Example:
         >>> import likewise as lw
         >>> lw.load("spdcn-lite").prompts
         ('exemplars', 'negatives')
     """
+    if (path := Path(name_or_path)).suffix == ".safetensors" and is_card(path):
+        return _taught(path, device, scale_steps=0)
     name, model = load_model(name_or_path)
     if model.task == "count":
         return _counter(name, model, device, scale_steps=0)
@@ -68,14 +74,50 @@ def load_counter(
     Raises:
         LikewiseError: as `load` does, or a model for another task.
     """
+    if (path := Path(name_or_path)).suffix == ".safetensors" and is_card(path):
+        return _taught(path, device, scale_steps)
     name, model = load_model(name_or_path, task="count")
     return _counter(name, model, device, scale_steps)
 
 
-def _counter(name: str, model: Any, device: str | torch.device | None, scale_steps: int) -> Counter | NamedCounter:
+def _counter(
+    name: str, model: Any, device: str | torch.device | None, scale_steps: int, card: AdaptationCard | None = None
+) -> Counter | NamedCounter:
     """A network that counts, joined to the one that counts what it finds where its weights say so."""
+    taught, inference = (None, None) if card is None else (card.taught, card.inference)
     partner = model.config.inference.counted_by
     if not partner:
-        return Counter(model, name, device=device, scale_steps=scale_steps)
+        examples = NO_EXEMPLARS if card is None else card.examples(model, device_of(device))
+        return Counter(
+            model,
+            name,
+            device=device,
+            inference=inference,
+            scale_steps=scale_steps,
+            examples=examples,
+            taught=taught,
+        )
     found, network = load_model(partner, task="count")
-    return NamedCounter(model, Counter(network, found, device=device, scale_steps=scale_steps), name)
+    counter = Counter(network, found, device=device, scale_steps=scale_steps)
+    return NamedCounter(model, counter, name, inference=inference, taught=taught)
+
+
+def _taught(path: Path, device: str | torch.device | None, scale_steps: int) -> Counter | NamedCounter:
+    """The counter that a card's base model becomes by it."""
+    card = read_card(path)
+    _, model = load_model(_base_of(card), task="count")
+    card.check_base(model)
+    card.change(model)
+    return _counter(path.stem, model, device, scale_steps, card)
+
+
+def _base_of(card: AdaptationCard) -> str | Path:
+    """Where the model is that a card changes: in a file beside it, or among those that ship."""
+    name = card.taught.base
+    file = f"{name[:80]}.safetensors"
+    beside = card.path.parent / file
+    if Path(file).name == file and beside != card.path and beside.is_file():  # a name, and no way to elsewhere
+        return beside
+    if name in model_names():
+        return name
+    raise LikewiseError(f"{card.path} was taught to {name[:80]!r}; put {file} beside it")

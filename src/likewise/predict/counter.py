@@ -19,11 +19,13 @@ import torch
 from likewise.boxes import mean_side, mean_width_height
 from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
-from likewise.predict.densities import Densities, ReferenceExemplars
+from likewise.predict.adaptation_card import save_card
+from likewise.predict.densities import NO_EXEMPLARS, Densities, ReferenceExemplars
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt, exemplars_inside, in_order
-from likewise.predict.protocols import ExemplarCounter, ExemplarFeatures, TextCounter
+from likewise.predict.protocols import ExemplarCounter, TextCounter
 from likewise.predict.reading import PlainReader, Reader, look, look_again, wanted_scale, with_interval
+from likewise.predict.taught import Taught
 from likewise.predict.uncertainty import CountDiagnostics
 from likewise.predict.windows import WindowPlan
 from likewise.preprocess.rules import Preprocess
@@ -45,6 +47,9 @@ class Counter(PromptedCounter):
         scale_steps: pictures are rescaled by the exemplars' size in so many steps an octave, so that other boxes of
             about that size find the picture prepared (`likewise.predict.Session`); 0: exactly, which is what scores
             are measured with.
+        examples: exemplars and negatives of other pictures. They join those that a prompt shows; what is asked about
+            without any is counted by them, and taken to be as large as they are.
+        taught: what corrected pictures taught it (`likewise.adapt`); None: nothing did.
 
     Example:
         >>> counter = Counter.load("spdcn-lite")
@@ -60,12 +65,15 @@ class Counter(PromptedCounter):
         device: str | torch.device | None = None,
         inference: InferenceConfig | None = None,
         scale_steps: int = 0,
+        examples: ReferenceExemplars = NO_EXEMPLARS,
+        taught: Taught | None = None,
     ) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = device_of(device)
         self.model = model.to(self.device).eval()
         self.name = name
         self.inference = inference or model.config.inference
         self.scale_steps = scale_steps
+        self.examples, self.taught = examples, taught
         self.densities = Densities(self.model, name, self.device, self.inference, scale_steps)
 
     @classmethod
@@ -104,7 +112,23 @@ class Counter(PromptedCounter):
 
     def using(self, inference: InferenceConfig) -> Counter:
         """The same network, its weights used in another way."""
-        return Counter(self.model, self.name, device=self.device, inference=inference, scale_steps=self.scale_steps)
+        return Counter(
+            self.model,
+            self.name,
+            device=self.device,
+            inference=inference,
+            scale_steps=self.scale_steps,
+            examples=self.examples,
+            taught=self.taught,
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write what it was taught as a small file, which is given wherever a model is named.
+
+        Raises:
+            LikewiseError: it was taught nothing (`likewise.adapt`), or a name that does not end in ``.safetensors``.
+        """
+        return save_card(Path(path), self.model, self.inference, self.taught, self.examples)
 
     def answer_giant(
         self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort
@@ -118,13 +142,21 @@ class Counter(PromptedCounter):
         self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort = "fast"
     ) -> WindowPlan:
         """How a large picture is counted, window by window: for those who want to see it done, or stop and go on."""
-        return WindowPlan.of(self.densities, source, prompt, references, trust)
+        return WindowPlan.of(self.densities, source, prompt, self._shown(prompt, references), trust)
 
     def answer(
         self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
     ) -> CountResult:
         """What the network's density says of a checked prompt."""
-        return self.count_prepared(image, prompt, references, trust, PlainReader(self.densities), self.inference)
+        shown = self._shown(prompt, references)
+        return self.count_prepared(image, prompt, shown, trust, PlainReader(self.densities), self.inference)
+
+    def _shown(self, prompt: Prompt, references: ReferenceExemplars) -> ReferenceExemplars:
+        """Exemplars in other pictures: what the counter was taught joins what it is shown, and can do without."""
+        own = self.examples
+        if not own.features or prompt.text:
+            return references
+        return ReferenceExemplars((*references.features, *own.features), references.exemplars or own.exemplars)
 
     def count_prepared(
         self,
@@ -143,11 +175,11 @@ class Counter(PromptedCounter):
             references: exemplars in other pictures.
             trust: as in `count`.
             reader: turns the picture at a scale into a density and its peaks.
-            calibrated: whose records of errors give the interval.
+            calibrated: whose records of errors, and whose factor, make of the density a count and its interval.
         """
         asked = in_order(prompt).tightened(self.inference.margin)
         boxes, drawn = asked.exemplars or references.exemplars, prompt.exemplars or references.exemplars
-        seen = look(self.densities, image, asked, references, reader)
+        seen = look(self.densities, image, asked, references, reader, factor=calibrated.factor)
         result = CountResult(
             grid=seen.grid.numpy(),
             size=(image.width, image.height),
@@ -175,6 +207,7 @@ class Counter(PromptedCounter):
             wanted=wanted_scale(self.inference, boxes),
             again=look_again(self.densities, image, asked, references, seen.side, reader) if trust == "full" else {},
             alike_count=seen.reading.alike_count,
+            factor=calibrated.factor,
         )
         return with_interval(result, diagnostics, calibrated)
 
@@ -200,19 +233,30 @@ class Counter(PromptedCounter):
         """
         if len(like) == 0:
             raise LikewiseError("nothing to go by; expected like=[(picture, (x0, y0, x1, y1)), ...]")
-        features: list[ExemplarFeatures] = []
-        exemplars: list[Box] = []
+        shown: list[tuple[PreparedImage, Prompt]] = []
         for picture, boxes in _by_picture(like):
             image = PreparedImage(picture)
             try:
-                drawn = Prompt(boxes).inside(image.width, image.height)
+                shown.append((image, Prompt(boxes).inside(image.width, image.height)))
             except LikewiseError as error:
                 raise LikewiseError(f"like: {image.source or 'picture'}: {error}") from error
-            prompt = in_order(drawn).tightened(self.inference.margin)
-            scaled = self.densities.scaled(image, prompt.exemplars)
-            features += self.densities.encode_exemplars(scaled, prompt, prompt.exemplars)
-            exemplars += prompt.exemplars
-        return ReferenceExemplars(tuple(features), tuple(exemplars))
+        parts = [self.encode_prompt(image, prompt) for image, prompt in shown]
+        features = tuple(each for part in parts for each in part.features)
+        return ReferenceExemplars(features, tuple(box for part in parts for box in part.exemplars))
+
+    @torch.inference_mode()
+    def encode_prompt(self, image: PreparedImage, prompt: Prompt, sized_by: Sequence[Box] = ()) -> ReferenceExemplars:
+        """`encode_exemplars` of the exemplars and the negatives of a prompt that lies in its picture.
+
+        Args:
+            image: the picture.
+            prompt: its region is of no matter.
+            sized_by: boxes as large as the thing, for a prompt without exemplars.
+        """
+        tight = in_order(prompt).tightened(self.inference.margin)
+        boxes = tight.exemplars or Prompt(tuple(sized_by)).tightened(self.inference.margin).exemplars
+        found = self.densities.encode_exemplars(self.densities.scaled(image, boxes), tight, boxes)
+        return ReferenceExemplars(tuple(found), tight.exemplars)
 
     def references(self, like: Like) -> ReferenceExemplars:
         """What ``like`` gives, looked at where it was not."""
@@ -226,7 +270,7 @@ class Counter(PromptedCounter):
         Raises:
             LikewiseError: names what the model takes, or the names it knows.
         """
-        check_prompt(self.name, self.prompts, prompt, references)
+        check_prompt(self.name, self.prompts, prompt, self._shown(prompt, references))
         if prompt.text is not None:
             self._by_text().check(prompt.text)
 

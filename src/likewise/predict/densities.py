@@ -54,6 +54,10 @@ class ReferenceExemplars:
     exemplars: tuple[Box, ...] = ()
 
 
+#: No other picture shows anything.
+NO_EXEMPLARS = ReferenceExemplars()
+
+
 @dataclass(frozen=True, eq=False)
 class ScaledImage:
     """A picture at the scale of a prompt.
@@ -209,12 +213,7 @@ class Densities:
         self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, wanted: Tensor | None
     ) -> tuple[Tensor, float | None]:
         """The density (h, w) on the CPU, blended from tiles; tiles that show nothing wanted are left out."""
-        view, cell, rules = scaled.view, scaled.cell, self.inference.preprocess
-        whole = self._is_whole(view)
-        tile = max(view.width, view.height) if whole else rules.tile
-        blend = Blend(
-            view.height, view.width, tile, 0 if whole else tile // OVERLAP, cell=cell, multiple=rules.multiple
-        )
+        cell, blend = scaled.cell, self.blend(scaled)
         query = self._query(scaled, prompt, references)
         for y0, x0, y1, x1 in blend.boxes:
             check_cancelled()
@@ -237,6 +236,14 @@ class Densities:
         found = (*self.encode_exemplars(scaled, prompt, boxes), *references.features)
         merged = type(found[0]).merge(found)
         return TileQuery(lambda tile: self._by_example().count_like(tile, (merged,)), [merged])
+
+    def blend(self, scaled: ScaledImage) -> Blend:
+        """The tiles in which a picture is looked at, and how their densities become one."""
+        view, rules = scaled.view, self.inference.preprocess
+        whole = self._is_whole(view)
+        tile = max(view.width, view.height) if whole else rules.tile
+        overlap = 0 if whole else tile // OVERLAP
+        return Blend(view.height, view.width, tile, overlap, cell=scaled.cell, multiple=rules.multiple)
 
     def _whole_query(self, prompt: PromptBatch) -> TileQuery:
         """The query where one look shows everything: what the exemplars look like comes with the density."""

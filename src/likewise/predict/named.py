@@ -8,6 +8,7 @@ look-alikes, and of all that it finds those count that the name fits.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +17,16 @@ from torchvision.ops import nms
 
 from likewise.data.images import pixel_bound
 from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
+from likewise.predict.adaptation_card import save_card
 from likewise.predict.counter import Counter
-from likewise.predict.densities import Densities, ReferenceExemplars, ScaledImage
+from likewise.predict.densities import NO_EXEMPLARS, Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import CLEAR, find_peaks
 from likewise.predict.prepared_image import KEPT_BYTES, PreparedImage
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt
 from likewise.predict.protocols import TextFinder
 from likewise.predict.reading import Reading
+from likewise.predict.taught import Taught
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View
 from likewise.results import CountResult
@@ -54,9 +58,9 @@ class NamedCounter(PromptedCounter):
         finder: a network that finds examples of what a text names; it is put in eval mode and on the counter's device.
         counter: counts by example.
         name: for results.
-
-    Attributes:
-        inference: how the finder's weights are used; its records of errors give the intervals.
+        inference: how the finder's weights are used; its factor and its records of errors make counts and intervals.
+            None: as their config says.
+        taught: as of `likewise.predict.Counter`.
 
     Example:
         >>> import likewise as lw
@@ -71,12 +75,21 @@ class NamedCounter(PromptedCounter):
 
     kept_bytes = KEPT_BYTES  # the picture may be asked about twice
 
-    def __init__(self, finder: TextFinder, counter: Counter, name: str) -> None:
+    def __init__(
+        self,
+        finder: TextFinder,
+        counter: Counter,
+        name: str,
+        *,
+        inference: InferenceConfig | None = None,
+        taught: Taught | None = None,
+    ) -> None:
         self.device = counter.device
         self.model = finder.to(self.device).eval()
         self.counter = counter
         self.name = name
-        self.inference = finder.config.inference
+        self.inference = inference or finder.config.inference
+        self.taught = taught
         self._densities = Densities(self.model, name, self.device, self.inference)
 
     @property
@@ -91,7 +104,11 @@ class NamedCounter(PromptedCounter):
 
     def summed(self) -> NamedCounter:
         """The same, but that its counts are plain sums of the density: see `likewise.predict.Counter.summed`."""
-        return NamedCounter(self.model, self.counter.summed(), self.name)
+        return NamedCounter(self.model, self.counter.summed(), self.name, inference=self.inference, taught=self.taught)
+
+    def save(self, path: str | Path) -> Path:
+        """Write what it was taught as a small file: see `likewise.predict.Counter.save`."""
+        return save_card(Path(path), self.model, self.inference, self.taught, NO_EXEMPLARS)
 
     def answer(
         self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort

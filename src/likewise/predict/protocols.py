@@ -72,6 +72,9 @@ class ExemplarFeatures(Protocol):
     def mean_cosine(self) -> float | None:
         """The mean cosine of every two exemplars; None where there are not two."""
 
+    def to_tensors(self) -> dict[str, Tensor]:
+        """All of it by name, for files."""
+
     @staticmethod
     def merge(parts: Sequence[ExemplarFeatures]) -> ExemplarFeatures:
         """Those of all exemplars and negatives of the parts."""
@@ -87,6 +90,13 @@ class ExemplarCounter(CounterModel, Protocol):
         self, image: Tensor | Prepared, prompt: PromptBatch, size: Tensor | None = None
     ) -> Sequence[ExemplarFeatures]:
         """What each picture's exemplars look like; ``size`` (B, 2) is the mean height and width of all of them."""
+
+    def features_of(self, tensors: Mapping[str, Tensor]) -> ExemplarFeatures:
+        """What `ExemplarFeatures.to_tensors` gave, checked.
+
+        Raises:
+            LikewiseError: it is not what this network makes of exemplars.
+        """
 
     def count_like(self, image: Tensor | Prepared, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
         """The density, as above, of what each picture's exemplars show, wherever these were seen."""

@@ -100,6 +100,7 @@ def look(
     reader: Reader,
     *,
     every: bool = False,
+    factor: float | None = None,
 ) -> Look:
     """What there is to see in a picture, for a prompt whose boxes are tight and in order.
 
@@ -110,6 +111,7 @@ def look(
         references: exemplars in other pictures.
         reader: turns the picture at a scale into a density and its peaks.
         every: all peaks are points, also those for which the count has no room.
+        factor: what the density, peaks snapped, is multiplied by; None: as the network's weights are used.
     """
     boxes, inference = asked.exemplars or references.exemplars, densities.inference
     scaled = densities.scaled(image, boxes)
@@ -118,6 +120,7 @@ def look(
     reading = reader.read(scaled, asked, references, side)
     answer, between = reading.answer, inference.snap_peaks
     grid = answer.inside(snap_peaks(answer.whole, reading.peaks, between) if between else answer.whole)
+    grid = grid * (inference.factor if factor is None else factor)
     room = len(reading.peaks.points) if every else grid.sum(dtype=torch.float64).item()
     found = best_points(reading.peaks, room, answer.corners)
     return Look(scaled, reading, grid, found, side)

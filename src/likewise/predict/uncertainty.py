@@ -75,6 +75,7 @@ class CountDiagnostics:
         again: counts of further looks, by the name of the sign.
         alike_count: where a name found the examples, the density's sum before what goes by other names was taken out.
         known_mass: mean density in the examples' boxes, where the grid is too coarse to tell it.
+        factor: what densities are multiplied by to be counts; those above are as the network gave them.
     """
 
     count: float
@@ -92,6 +93,7 @@ class CountDiagnostics:
     again: Mapping[str, float]
     alike_count: float | None = None
     known_mass: float | None = None
+    factor: float = 1.0
 
     @property
     def total(self) -> float:
@@ -209,7 +211,7 @@ def _of_density(diagnostics: CountDiagnostics, signs: Mapping[str, float]) -> li
         if not named:
             said.append(("Next to nothing was found.", "Check that the boxes are tight round whole things."))
     elif signs["blunt"] > _BLUNT:
-        clear, total = diagnostics.clear, diagnostics.total
+        clear, total = diagnostics.clear, diagnostics.total * diagnostics.factor
         fact = f"The things run into each other: {clear} stand out, the density sums to {total:.0f}."
         said.append((fact, "Look at the overlay, and add boxes round some that were missed."))
     if signs["faint"] > _FAINT:
@@ -225,7 +227,7 @@ def _of_density(diagnostics: CountDiagnostics, signs: Mapping[str, float]) -> li
     for name, other in diagnostics.again.items():
         if signs[name] > _DIFFER:
             how = "mirrored" if name == "mirror" else "at another scale"
-            fact = f"The same picture {how} gives {other:.0f}."
+            fact = f"The same picture {how} gives {other * diagnostics.factor:.0f}."
             said.append((fact, "Add boxes round things that look different."))
     if count > _MANY:
         said.append(("These are very many.", "Count a part with a region, by hand too, and compare."))
@@ -238,7 +240,8 @@ def _of_name(diagnostics: CountDiagnostics, signs: Mapping[str, float]) -> list[
         return ["Next to nothing goes by that name here."]
     if signs["unnamed"] <= _UNNAMED:
         return []
-    return [f"Of {diagnostics.alike_count:.0f} that look alike, only {diagnostics.total:.0f} seem to go by the name."]
+    alike, fitting = (diagnostics.factor * count for count in (diagnostics.alike_count or 0.0, diagnostics.total))
+    return [f"Of {alike:.0f} that look alike, only {fitting:.0f} seem to go by the name."]
 
 
 def _apart(count: float, other: float) -> float:

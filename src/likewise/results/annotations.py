@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise.placement import UNPLACED, Placement
-from likewise.types import Box
+from likewise.types import Box, Point
 
 #: What an object is called where nobody gave it a name.
 NAMELESS = "object"
@@ -37,6 +37,8 @@ class PointAnnotations:
         predicted: where somebody asks: the model's own count; None: a person counted alone.
         placement: where the picture lies, as far as that is known.
         grid: (h, w) float32, the density over the whole picture, in objects per cell; None: there is none.
+        negatives: boxes of look-alikes that were not counted.
+        region: polygon of (x, y) corners in which was counted; None: everywhere.
     """
 
     name: str
@@ -51,6 +53,8 @@ class PointAnnotations:
     predicted: float | None = None
     placement: Placement = UNPLACED
     grid: NDArray[np.float32] | None = None
+    negatives: tuple[Box, ...] = ()
+    region: tuple[Point, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

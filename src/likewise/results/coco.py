@@ -69,7 +69,8 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
     Each point is an annotation with a single key point ``centre`` (and, plainly, ``point``), its score, and as its
     ``bbox`` a box of the examples' mean size centred on the point, cut at the picture's edge; without examples the box
     is one pixel. ``attributes.by`` says who put it there, and ``images[].predicted`` is the model's own count, where
-    somebody asks. A folder of pictures with such a file as ``annotations.json`` is a counting data set.
+    somebody asks; ``negatives`` and ``region`` are there where there are any. A folder of pictures with such a file as
+    ``annotations.json`` is a counting data set.
     """
     dataset = CocoDataset()
     for picture in pictures:
@@ -77,6 +78,10 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
             "count": round(picture.count, 4),
             "exemplars": [{"bbox": _bbox(box)} for box in picture.exemplars],
         }
+        if picture.negatives:
+            image["negatives"] = [{"bbox": _bbox(box)} for box in picture.negatives]
+        if picture.region is not None:
+            image["region"] = [[round(v, 2) for v in corner] for corner in picture.region]
         if picture.by is not None:
             image["predicted"] = None if picture.predicted is None else round(picture.predicted, 4)
         dataset.category(picture.category)

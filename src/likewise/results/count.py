@@ -283,4 +283,6 @@ class CountResult:
             category=self.prompt.text or NAMELESS,
             placement=self.placement or UNPLACED,
             grid=self.grid,
+            negatives=self.prompt.negatives,
+            region=self.prompt.region,
         )

@@ -107,6 +107,10 @@ class CountingFolder(Dataset[CountSample]):
         """The picture of every sample."""
         return tuple(target.file_name for target in self.targets)
 
+    def path(self, index: int) -> Path:
+        """Where the picture of a sample is, or should be."""
+        return self._find(self.targets[index].file_name)
+
     def __len__(self) -> int:
         return len(self.targets)
 

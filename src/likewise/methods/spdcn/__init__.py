@@ -28,11 +28,13 @@ from likewise.boxes import mean_exemplar_sizes
 from likewise.errors import LikewiseError
 from likewise.inference import FLAT_FIELDS, EvalProtocol, InferenceConfig
 from likewise.methods.spdcn.block_count import block_count_error
+from likewise.methods.spdcn.cards import SPDCN_LITE_CARD, SPDCN_PAPER_CARD
 from likewise.methods.spdcn.decoder import density_decoder
 from likewise.methods.spdcn.scale_prior import ImageOrStem, ScalePrior, ScalePriorTrunk, StemFeatures
 from likewise.methods.spdcn.similarity_features import (
     ExemplarFeatures,
     Features,
+    check_feature_tensors,
     encode_exemplars,
     evidence,
     with_kernels,
@@ -44,7 +46,7 @@ from likewise.ops.density.maps import Dots
 from likewise.ops.similarity import cosine_similarity_map
 from likewise.preprocess.rules import Preprocess
 from likewise.types import CountBatch, PromptBatch
-from likewise.weights import OldFields, Preset, WeightCard, renamed
+from likewise.weights import OldFields, Preset, renamed
 
 STRIDE = 8
 #: Samples a side of an exemplar; the memory they take grows with the square.
@@ -201,10 +203,36 @@ class SPDCN(nn.Module):
         size = mean_exemplar_sizes(_exemplars(prompt)) if size is None else size
         return self._describe(self._features(image, size), prompt)
 
+    def features_of(self, tensors: Mapping[str, Tensor]) -> ExemplarFeatures:
+        """What `ExemplarFeatures.to_tensors` gave, checked."""
+        widths = [self.config.channels, *(self.trunk.infos[i].channels for i in self.trunk.joined)]
+        check_feature_tensors(tensors, widths, evidence=self.config.evidence)
+        return ExemplarFeatures.from_tensors(tensors)
+
     def count_like(self, image: ImageOrStem, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
         """Count, in each picture (B, 3, H, W), what its description shows: density (B, 1, H, W)."""
+        return self.decode(self.decoder_input(image, exemplar_features), image.shape)
+
+    def decoder_input(self, image: ImageOrStem, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
+        """What the decoder is given of pictures (B, 3, H, W) and their descriptions: (B, C, h, w) at stride 8.
+
+        It does not change while only the decoder learns.
+        """
         size = torch.stack([d.sizes.mean(0) for d in exemplar_features])
-        return self._count(self._features(image, size), exemplar_features, image.shape)
+        return self._compared(self._features(image, size), exemplar_features)
+
+    def decode(self, compared: Tensor, shape: torch.Size, first: int = 0, leak: float = 0.0) -> Tensor:
+        """The density (B, 1, H, W) of pictures of this shape, of what the decoder's layer ``first`` is given.
+
+        What would be below 0 is 0, or with a ``leak`` that share of it, so that it still has a gradient.
+        """
+        raw = self.decoder[first:](compared.contiguous(memory_format=torch.channels_last))
+        # Summed over a picture, half precision would lose objects.
+        objects = raw.to(compared.dtype)
+        cells = (F.leaky_relu(objects, leak) if leak else F.relu(objects)) / self.config.density_factor
+        side = self.cell
+        pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2 if side > 1 else cells
+        return pixels[:, :, : shape[2], : shape[3]]
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
         """What separates a density (B, 1, H, W) from a batch's points: terms (B,) by name, and "total"."""
@@ -269,6 +297,10 @@ class SPDCN(nn.Module):
         return with_levels(found, features, boxes, strides) if config.evidence else found
 
     def _count(self, features: Features, exemplar_features: Sequence[ExemplarFeatures], shape: torch.Size) -> Tensor:
+        return self.decode(self._compared(features, exemplar_features), shape)
+
+    def _compared(self, features: Features, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
+        """Features gated by similarity, and the evidence: what the decoder is given, (B, C, h, w)."""
         vectors = torch.stack([d.vectors.mean(0) for d in exemplar_features])[:, None]
         similarity = F.relu(cosine_similarity_map(features.classes, vectors))
         seen = [features.density * similarity]
@@ -276,12 +308,7 @@ class SPDCN(nn.Module):
             found = evidence(features, exemplar_features, negatives=self.config.negatives)
             seen += [self.product(found.product), self.correlation(found.correlation), similarity, found.nearest]
             seen += found.levels + ([] if found.against is None else [found.against])
-        raw = self.decoder(torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last))
-        # Summed over a picture, half precision would lose objects.
-        cells = F.relu(raw.to(similarity.dtype)) / self.config.density_factor
-        side = self.cell
-        pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2 if side > 1 else cells
-        return pixels[:, :, : shape[2], : shape[3]]
+        return torch.cat(seen, dim=1)
 
 
 def _map_term(config: Config, density: Tensor, batch: CountBatch) -> Tensor:
@@ -321,17 +348,7 @@ SPDCN_PAPER = Preset(
     name="spdcn",
     model=SPDCN,
     config=Config(),
-    card=WeightCard(
-        licence="not bundled; the authors state none for their checkpoint",
-        data="FSC-147 train split",
-        source="https://github.com/Elin24/SPDCN-CAC",
-        how_to="get the authors' checkpoint, then 'likewise convert spdcn CHECKPOINT -o spdcn.safetensors'",
-        paper="Lin et al., Scale-Prior Deformable Convolution for Exemplar-Guided Class-Agnostic Counting, BMVC 2022",
-        scores={
-            "FSC-147 val (published)": "MAE 14.59, RMSE 49.97",
-            "FSC-147 test (published)": "MAE 13.51, RMSE 96.80",
-        },
-    ),
+    card=SPDCN_PAPER_CARD,
 )
 
 SPDCN_LITE = Preset(
@@ -359,34 +376,5 @@ SPDCN_LITE = Preset(
             Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024), snap_peaks=(0.4, 1.5)
         ),
     ),
-    card=WeightCard(
-        licence="Apache-2.0",
-        data="16650 rendered scenes (sprites, shapes, solids, grocery, clothing and nuclei cut-outs on grocery and "
-        "clothing photographs), and the train splits of nuclei (CC0) and of blood's white cells and platelets (MIT)",
-        file="spdcn-lite.safetensors",
-        sha256="1871423c58c0a8264a5e8c72110c18cd66391e5dd7f62879f676cac55251dfba",
-        source="likewise train spdcn-lite, seed 0: 3600 steps of 16 crops without negatives, 2000 with them and "
-        "4000 (seed 1) with crowds, the average of those and of 1250 more (seed 2) with loose boxes, 1500 (seed 3) "
-        "with cells of unequal size, then likewise calibrate --object-size 32 --suite calibration; the trunk started "
-        "from ImageNet MobileNetV2 (github.com/google-coral/test_data, Apache-2.0), every layer was trained",
-        paper="Lin et al., Scale-Prior Deformable Convolution for Exemplar-Guided Class-Agnostic Counting, BMVC 2022",
-        scores={
-            "generalisation suite": "mean of 15 sets, NAE 0.145",
-            "nuclei val": "81 pictures, NAE 0.134, MAE 4.83",
-            "blood val, white cells": "86 pictures, NAE 0.000, MAE 0.00",
-            "blood val, platelets": "45 pictures, NAE 0.148, MAE 0.29",
-            "crowds of kinds never trained on": "40 pictures, NAE 0.172, MAE 38.25",
-            "marrow val, never trained on": "7 pictures, NAE 0.225, MAE 29.39",
-            "adipocytes val, never trained on": "50 pictures, NAE 0.186, MAE 29.44",
-            "vgg_cells val, never trained on": "50 pictures, NAE 0.152, MAE 26.91",
-            "crates of fruit, counted by eye": "9 photographs, NAE 0.128, MAE 3.26",
-            "intervals that should hold 90 %": "575 pictures of the suite, 92 % held, at least 80 % of each set",
-        },
-        notes=(
-            "NAE is the mean of |error| / count; the commands are in docs/results.md.",
-            "It misses a sixth of small cells that touch (vgg_cells, adipocytes), and in marrow counts over a fifth "
-            "too many, other nuclei among them.",
-            "It takes boxes only, of what is to be counted and of look-alikes; text is refused.",
-        ),
-    ),
+    card=SPDCN_LITE_CARD,
 )

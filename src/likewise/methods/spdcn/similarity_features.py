@@ -13,7 +13,7 @@ Boxes are xyxy in pixels of the network's input.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -22,10 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from likewise.boxes import box_sides
+from likewise.errors import LikewiseError
 from likewise.ops.similarity import correlate_kernels, pool_boxes, similarity_to_examples
 
 #: Near-twins differ by hundredths of a cosine: differences are shown to the decoder so many times as large.
 CONTRAST = 4.0
+#: Beginning of the names of what negatives look like, among tensors.
+NEGATIVES = "negatives."
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,27 @@ class ExemplarFeatures:
             return None
         unit = F.normalize(self.vectors.double(), dim=1)
         return float((unit.sum(0).square().sum() - unit.square().sum()) / (count * (count - 1)))
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """All of it by name, for files: those of the negatives begin with ``negatives.``."""
+        found = {"sizes": self.sizes, "vectors": self.vectors}
+        found |= {} if self.kernels is None else {"kernels": self.kernels}
+        found |= {f"levels.{index}": level for index, level in enumerate(self.levels)}
+        against = {} if self.negatives is None else self.negatives.to_tensors()
+        return found | {NEGATIVES + name: tensor for name, tensor in against.items()}
+
+    @staticmethod
+    def from_tensors(tensors: Mapping[str, Tensor]) -> ExemplarFeatures:
+        """What `to_tensors` gave."""
+        against = {k.removeprefix(NEGATIVES): v for k, v in tensors.items() if k.startswith(NEGATIVES)}
+        levels = sorted(name for name in tensors if name.startswith("levels."))
+        return ExemplarFeatures(
+            sizes=tensors["sizes"],
+            vectors=tensors["vectors"],
+            kernels=tensors.get("kernels"),
+            levels=tuple(tensors[name] for name in levels),
+            negatives=ExemplarFeatures.from_tensors(against) if against else None,
+        )
 
     @staticmethod
     def merge(parts: Sequence[ExemplarFeatures]) -> ExemplarFeatures:
@@ -97,6 +121,35 @@ class Evidence(NamedTuple):
     nearest: Tensor
     levels: list[Tensor]
     against: Tensor | None
+
+
+def check_feature_tensors(tensors: Mapping[str, Tensor], widths: Sequence[int], *, evidence: bool) -> None:
+    """See that `ExemplarFeatures.to_tensors` of a network may have given these tensors.
+
+    Args:
+        tensors: by name.
+        widths: channels of the class features, then of each joined stage.
+        evidence: whether there are kernels and levels.
+
+    Raises:
+        LikewiseError: names what is missing, too much or of another shape.
+    """
+    classes, *stages = widths
+    levels = {f"levels.{index}": (width,) for index, width in enumerate(stages if evidence else ())}
+    rows: dict[str, tuple[int, ...]] = {"sizes": (2,), "vectors": (classes,), **levels}
+    if any(name.startswith(NEGATIVES) for name in tensors):
+        rows |= {NEGATIVES + name: shape for name, shape in rows.items()}
+    rows |= {"kernels": (classes, 3, 3)} if evidence else {}
+    if set(rows) != set(tensors):
+        raise LikewiseError(f"examples have {', '.join(sorted(tensors))[:200]}; expected {', '.join(sorted(rows))}")
+    for name, shape in rows.items():
+        first = tensors[NEGATIVES * name.startswith(NEGATIVES) + "sizes"]
+        expected = (len(first) if first.ndim else 0, *shape)
+        if tensors[name].dtype != torch.float32 or tuple(tensors[name].shape) != expected or expected[0] < 1:
+            found = f"{tensors[name].dtype} {tuple(tensors[name].shape)}"
+            raise LikewiseError(f"examples: {name} is {found}; expected at least one row, float32 {expected}")
+        if name.endswith("sizes") and not bool((tensors[name] > 0).all()):
+            raise LikewiseError(f"examples: {name} holds a size that is not above 0")
 
 
 def encode_exemplars(

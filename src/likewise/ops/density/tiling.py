@@ -109,10 +109,15 @@ class Blend:
             raise LikewiseError(
                 f"expected a density of shape {(y1 - y0, x1 - x0)} for {box}, got {tuple(density.shape)}"
             )
-        weight = self._rows[y0, y1][:, None] * self._columns[x0, x1]
+        weight = self.weight(box)
         cells = _cell_sums(density.to(weight) * weight, y0 % self._cell, x0 % self._cell, self._cell)
         top, left = y0 // self._cell, x0 // self._cell
         self._sum[top : top + cells.shape[0], left : left + cells.shape[1]] += cells
+
+    def weight(self, box: TileBox) -> Tensor:
+        """How much each pixel (h, w) of one tile of `boxes` says in the blend; those of all tiles sum to 1."""
+        y0, x0, y1, x1 = box
+        return self._rows[y0, y1][:, None] * self._columns[x0, x1]
 
     def result(self) -> Tensor:
         """The blended density (ceil(height / cell), ceil(width / cell)), float32."""

@@ -1,0 +1,1 @@
+"""A count that is yours: what a few corrected pictures teach a counter."""

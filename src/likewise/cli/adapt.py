@@ -1,0 +1,88 @@
+"""``likewise adapt``: teach a counter what a few corrected pictures show."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from likewise.cli.taught import print_candidates, taught_values
+from likewise.errors import LikewiseError
+from likewise.plain_text import printable
+
+
+def adapt(
+    model: str,
+    /,
+    *,
+    data: Annotated[Path, Parameter(metavar="DIR")],
+    output: Annotated[Path, Parameter(name=("--output", "-o"), metavar="CARD.safetensors")],
+    split: str | None = None,
+    category: str | None = None,
+    limit: int | None = None,
+    seconds: float = 60.0,
+    seed: int = 0,
+    as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
+) -> None:
+    """Teach a counter what a few corrected pictures show, and write that as a small file.
+
+    The file is given wherever a model is named: likewise count dishes/ --model CARD.safetensors. It counts pictures by
+    the examples that it was shown, without any box. Each corrected picture is left out in turn, to see whether what the
+    others teach helps; what does not is not kept. Five to twenty pictures are right, three are the least.
+
+    DIR is a counting folder, such as the workbench's COCO export as annotations.json beside the pictures. A picture is
+    corrected by its points, or by its count alone; "region", a list of corners [x, y], says which part was reviewed.
+
+    Args:
+        model: A name from 'likewise models', or a .safetensors file.
+        data: A folder with annotations.json and pictures.
+        output: The file to write.
+        split: Only this split, such as train.
+        category: Only this kind of thing, where pictures show several.
+        limit: Only the first so many pictures.
+        seconds: After so long, the best that was found is kept; Ctrl-C does the same at once.
+        seed: Of what is drawn while learning.
+        as_json: Print what was learnt as a JSON object instead.
+    """
+    from likewise.adaptation.adapt import adapt as teach
+    from likewise.adaptation.corrections import read_corrections
+    from likewise.predict import load_counter
+
+    if limit is not None and limit < 1:
+        raise LikewiseError(f"--limit {limit}: expected at least 1")
+    if output.suffix != ".safetensors":
+        raise LikewiseError(f"-o {output}: expected a name that ends in .safetensors, such as mine.safetensors")
+    counter = load_counter(model)
+    corrections, notes = read_corrections(data, split, category, limit)
+    for note in notes:
+        print(printable(note), file=sys.stderr)
+    with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+        adapted = teach(counter, corrections, seconds=seconds, seed=seed, progress=progress)
+    adapted.save(output)
+    if adapted.taught is None:
+        return
+    if as_json:
+        print(json.dumps({"file": str(output), **taught_values(adapted.taught)}))
+        return
+    print_candidates(adapted.taught)
+    print(printable(output))
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Callable[[str, float], None] | None]:
+    """A bar with the time that is left, on stderr."""
+    if not shown:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("adapting", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
