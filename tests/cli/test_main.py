@@ -37,7 +37,6 @@ OPTIONS = {
     "adapt": "--category --data --json --limit --output --seconds --seed --split -o MODEL",
     "bench": "--json --markdown --quick --threads NAME",
     "data giant": "--seed --side FILE.tif",
-    "lab adapt": "--corrected --data --json --limit --model --seeds --set",
     "data synth": "--backgrounds --count --cutouts --emoji --masks --no-emoji --output --preset --preview --seed --size"
     " --split --workers -n -o",
 }
@@ -68,7 +67,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 
 
 def test_the_verbs_are_the_ones_written_down() -> None:
-    verbs = {*cli.VERBS, *(f"data {name}" for name in cli.DATA_VERBS), *(f"lab {name}" for name in cli.LAB_VERBS)}
+    verbs = {*cli.VERBS, *(f"data {name}" for name in cli.DATA_VERBS)}
     assert verbs == set(OPTIONS)
 
 

@@ -7,12 +7,13 @@ the network, tiles, regions and peaks, is what it always is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from likewise.inference import EvalProtocol
 from likewise.predict.protocols import CounterConfig, ExemplarCounter, ExemplarFeatures, Prepared
 from likewise.types import CountBatch, PromptBatch
 
@@ -75,7 +76,7 @@ class FrozenFeatures:
         self.network = network
         self.config: CounterConfig = network.config
         self.prompts = network.prompts
-        self.protocols: Mapping[str, Mapping[str, object]] = {}
+        self.protocols: Mapping[str, EvalProtocol] = {}
 
     @property
     def cell(self) -> int:
@@ -91,6 +92,10 @@ class FrozenFeatures:
         """The same, its network ready to be used."""
         self.network.eval()
         return self
+
+    def named_parameters(self) -> Iterable[tuple[str, Tensor]]:
+        """Those of the network."""
+        return self.network.named_parameters()
 
     def prepare(self, image: Tensor) -> HeldTile:
         """A tile of which nothing is known yet."""

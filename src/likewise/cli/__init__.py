@@ -55,14 +55,10 @@ def build_app() -> App:
     app = App(name="likewise", help=HELP, help_epilogue=EPILOGUE, help_format="plaintext", version=_version)
     for name, (where, line) in VERBS.items():
         app.command(where, name=name, alias=OTHERWISE.get(name, ()), help=line)
-    for group, line_of_group, verbs in (
-        ("data", "Make data.", DATA_VERBS),
-        ("lab", "Measure tables again.", LAB_VERBS),
-    ):
-        under = App(name=group, help=line_of_group)
-        for name, (where, line) in verbs.items():
-            under.command(where, name=name, help=line)
-        app.command(under)
+    data = App(name="data", help="Make data.")
+    for name, (where, line) in DATA_VERBS.items():
+        data.command(where, name=name, help=line)
+    app.command(data)
     return app
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from likewise.cli.taught import print_candidates, taught_values
+from likewise.cli.terminal import say, tell
 from likewise.errors import LikewiseError
-from likewise.plain_text import printable
+from likewise.json_text import json_text
 
 
 def adapt(
@@ -60,17 +60,17 @@ def adapt(
     counter = load_counter(model)
     corrections, notes = read_corrections(data, split, category, limit)
     for note in notes:
-        print(printable(note), file=sys.stderr)
+        tell(note)
     with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
         adapted = teach(counter, corrections, seconds=seconds, seed=seed, progress=progress)
     adapted.save(output)
     if adapted.taught is None:
         return
     if as_json:
-        print(json.dumps({"file": str(output), **taught_values(adapted.taught)}))
+        say(json_text({"file": str(output), **taught_values(adapted.taught)}))
         return
     print_candidates(adapted.taught)
-    print(printable(output))
+    say(output)
 
 
 @contextmanager

@@ -28,7 +28,8 @@ def lab(
     """Measure again what the documents report.
 
     Args:
-        name: adapt: what five corrected pictures teach on sets never trained on. totals: whether intervals of totals hold, and how narrow they are.
+        name: adapt: what five corrected pictures teach, on sets never trained on. totals: whether intervals of totals
+            hold, and how narrow they are.
         data: The folder with the data sets.
         cache: A folder for what takes long and is needed again. [default: lab]
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likewise.cli.terminal import say
+from likewise.json_text import json_text
 
 if TYPE_CHECKING:
     from likewise.lab.suite.adaptation import AdaptationScore
@@ -18,7 +19,7 @@ SEEDS = range(3)
 
 
 def adapt(data: Path, cache: Path, *, shown: bool) -> None:
-    """Print the table in markdown, as it stands in docs/results.md; sets that the cache holds are not measured again."""
+    """Print the table in markdown, as it stands in docs/results.md; what the cache holds is not measured again."""
     from rich.console import Console
 
     from likewise.lab.suite.adaptation import SETS, AdaptationScore, check_sets, mean_of, measure_set
@@ -34,7 +35,7 @@ def adapt(data: Path, cache: Path, *, shown: bool) -> None:
             else:
                 scores = measure_set(counter, data, name, SEEDS, progress=status.update)
                 cache.mkdir(parents=True, exist_ok=True)
-                held.write_text(json.dumps([vars(each) for each in scores]), encoding="utf-8")
+                held.write_text(json_text([vars(each) for each in scores]), encoding="utf-8")
             means.append(mean_of(scores))
     _show(means)
 

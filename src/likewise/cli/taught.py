@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from likewise.plain_text import printable
+from likewise.cli.terminal import marked, say
+from likewise.json_text import json_text
 
 if TYPE_CHECKING:
     from likewise.predict.adaptation_card import AdaptationCard
@@ -40,17 +40,16 @@ def verdict(taught: Taught) -> str:
 def print_candidates(taught: Taught) -> None:
     """The ways that were tried, as a table."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table("way", "error", "+-", "", box=None, padding=(0, 2, 0, 0))
     for each in taught.candidates:
         kept = "kept" if each.name == taught.chosen else ""
-        table.add_row(escape(each.name), f"{each.error:.3f}", f"{each.spread:.3f}", kept)
+        table.add_row(marked(each.name), f"{each.error:.3f}", f"{each.spread:.3f}", kept)
     Console(highlight=False).print(table)
     if taught.stopped:
-        print(f"{taught.stopped}: only what is in the table was tried to its end")
-    print(verdict(taught))
+        say(f"{taught.stopped}: only what is in the table was tried to its end")
+    say(verdict(taught))
 
 
 def card_rows(path: Path) -> list[tuple[str, str]]:
@@ -81,7 +80,7 @@ def card_rows(path: Path) -> list[tuple[str, str]]:
             f"likewise {taught.version}, seed {taught.seed}" + (f", {taught.stopped}" if taught.stopped else ""),
         ),
     ]
-    return [(name, "\n".join(map(printable, text.split("\n")))) for name, text in rows]
+    return rows
 
 
 def print_card_json(path: Path) -> None:
@@ -90,7 +89,7 @@ def print_card_json(path: Path) -> None:
 
     card = read_card(path)
     told = {"name": path.stem, "task": "count", **taught_values(card.taught), "factor": card.inference.factor}
-    print(json.dumps({**told, "changed": list(card.taught.changed), "examples": len(card.exemplars)}))
+    say(json_text({**told, "changed": list(card.taught.changed), "examples": len(card.exemplars)}))
 
 
 def _examples(card: AdaptationCard) -> str:

@@ -278,6 +278,11 @@ class Counter(PromptedCounter):
         return self.model  # type: ignore[return-value]  # a model that takes text is one, as `check_prompt` has seen
 
 
+def device_of(device: str | torch.device | None) -> torch.device:
+    """Where a network runs; None: on a GPU where there is one, else on the CPU."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 def _by_picture(like: Sequence[tuple[Picture, Box]]) -> list[tuple[Picture, tuple[Box, ...]]]:
     """The pairs joined by picture: the same path or the same object is the same picture."""
     groups: dict[Hashable, tuple[Picture, tuple[Box, ...]]] = {}
