@@ -64,7 +64,7 @@ def card_rows(path: Path) -> list[tuple[str, str]]:
         for each in taught.pictures
     ]
     ways = [f"{each.name}: {each.error:.3f} +- {each.spread:.3f}" for each in taught.candidates]
-    rows = [
+    return [
         ("name", path.stem),
         ("task", "count"),
         ("taught to", f"{taught.base}, tensors with the hash {taught.sha256}"),
@@ -80,7 +80,6 @@ def card_rows(path: Path) -> list[tuple[str, str]]:
             f"likewise {taught.version}, seed {taught.seed}" + (f", {taught.stopped}" if taught.stopped else ""),
         ),
     ]
-    return rows
 
 
 def print_card_json(path: Path) -> None:
