@@ -36,7 +36,7 @@ OPTIONS = {
     "lab": "--cache --data NAME",
     "adapt": "--category --data --json --limit --output --seconds --seed --split -o MODEL",
     "bench": "--json --markdown --quick --threads NAME",
-    "data giant": "--seed --side FILE.tif",
+    "data giant": "--seed --side FILE",
     "data synth": "--backgrounds --count --cutouts --emoji --masks --no-emoji --output --preset --preview --seed --size"
     " --split --workers -n -o",
 }
