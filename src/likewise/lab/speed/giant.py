@@ -36,7 +36,7 @@ def compare(threads: int, *, quick: bool) -> Iterator[Comparison]:
         threads=threads,
         ratio=crops / windows,
         error=abs(found - giant.count) / giant.count,
-        note=f"{pixels / windows:.2f} against {pixels / crops:.2f} megapixels a second; found {found:.0f} and {cut:.0f}",
+        note=f"{pixels / windows:.2f} and {pixels / crops:.2f} megapixels a second; counted {found:.0f} and {cut:.0f}",
     )
 
 
