@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from likewise.estimation import Estimate, Sample, estimate, sample
     from likewise.placement import Placement
     from likewise.predict import Counter, NamedCounter, Recognizer, Segmenter, Session, load
+    from likewise.predict.frames import count_frames
     from likewise.regions import Region
     from likewise.results import CountResult, RecognizeResult, SegmentResult
     from likewise.sources import Choice, open_source
@@ -49,6 +50,7 @@ _PUBLIC = {
     "Sample": "likewise.estimation",
     "Segmenter": "likewise.predict",
     "Session": "likewise.predict",
+    "count_frames": "likewise.predict.frames",
     "estimate": "likewise.estimation",
     "adapt": "likewise.adaptation.adapt",
     "load": "likewise.predict",
@@ -76,6 +78,7 @@ __all__ = [
     "Session",
     "__version__",
     "adapt",
+    "count_frames",
     "estimate",
     "load",
     "open_source",

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 #: Ends of the names of what is drawn, so that drawings beside their pictures are not taken for pictures.
-DRAWN = ("_count.png", "_segment.png", "_mask.png", "_recognize.png", "_density.tif", "_density.ome.zarr")
+DRAWN = (
+    *("_count.png", "_segment.png", "_mask.png", "_recognize.png", "_density.tif", "_density.ome.zarr"),
+    *("_frames.png", "_count.mp4"),
+)
 _MARK = "likewise-picture"
 #: The mark is in the first so many bytes of a drawing.
 _MARKED_WITHIN = 1024

@@ -52,15 +52,9 @@ class Asker:
         from likewise.predict import load_counter
 
         counter = load_counter(self.model)
-        references = counter.references(self._examples(like))
+        references = counter.references(examples(like, self.choice, self.unit))
         counter.check(self.prompt, references)
         return lambda picture: self._count(counter, references, picture)
-
-    def _examples(self, like: Sequence[tuple[str, Box]]) -> list[tuple[PictureSource, Box]]:
-        from likewise.sources import open_source
-
-        sources = {path: open_source(path, self.choice) for path in dict.fromkeys(path for path, _ in like)}
-        return [(sources[path], box_in_pixels(box, path, sources[path].placement, self.unit)) for path, box in like]
 
     def _count(self, counter: Counter | NamedCounter, references: ReferenceExemplars, picture: Path) -> CountResult:
         from likewise.predict import Counter
@@ -87,3 +81,15 @@ class Asker:
         with progress_bar(shown=True) as bar:
             task = bar.add_task(f"windows of {Path(source.name).name}", total=len(plan.windows()))
             return plan.run(journal, lambda done, _: bar.update(task, completed=done))
+
+
+def examples(like: Sequence[tuple[str, Box]], choice: Choice, unit: Unit) -> list[tuple[PictureSource, Box]]:
+    """Boxes in other pictures, typed in a unit: the pictures as they are chosen, each opened once, and pixels.
+
+    Raises:
+        LikewiseError: an unreadable picture, or one that has no such unit.
+    """
+    from likewise.sources import open_source
+
+    sources = {path: open_source(path, choice) for path in dict.fromkeys(path for path, _ in like)}
+    return [(sources[path], box_in_pixels(box, path, sources[path].placement, unit)) for path, box in like]

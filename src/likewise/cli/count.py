@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from likewise.cli.folder_run import Job, Output
+from likewise.cli.frames import FramesJob, frames_job
 from likewise.cli.inputs import parse_box, parse_grid, parse_like, parse_region
 from likewise.cli.own_pixels import own_pixels
 from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
@@ -46,6 +47,7 @@ def count(
     channel: Annotated[str | None, Parameter(metavar="NUMBER|NAME")] = None,
     z: Annotated[str | None, Parameter(metavar="NUMBER|max|mean")] = None,
     contrast: Annotated[str | None, Parameter(metavar="auto|LOW,HIGH|LOW%,HIGH%", allow_leading_hyphen=True)] = None,
+    frames: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="START:STOP:STEP")] = None,
     model: str | None = None,
     trust: Literal["fast", "full"] = "fast",
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
@@ -80,6 +82,9 @@ def count(
         z: Of stacks: which plane, from 0, or the brightest or mean value of all.
         contrast: Which values are black and white: two values, or two percentages of the picture's own. [default:
             auto: of more than 8 bits, 0.1%,99.9%]
+        frames: Count each of these frames of a film or of a stack in time: all, a number, or 0::25 for every 25th.
+            Boxes are of the first of them. Each frame is counted for itself; nothing is followed from one to the next.
+            With -o: NAME_frames.csv, NAME_frames.png (the counts over time) and NAME_count.mp4 a film.
         model: A name from 'likewise models', or a .safetensors file; one of likewise adapt needs no box.
             [default: spdcn-lite, or countx-lite for --text]
         trust: full: look at every picture twice more to tell how far off its count may be.
@@ -99,8 +104,8 @@ def count(
         Exit code: 1 when a picture among several could not be counted.
     """
 
-    def job() -> CountJob:
-        return CountJob(
+    def job() -> CountJob | FramesJob:
+        question = CountJob(
             prompt=Prompt(
                 tuple(parse_box(each) for each in box),
                 tuple(parse_box(each, "--negative") for each in negative),
@@ -116,6 +121,7 @@ def count(
             seen=Seen(channel, z, contrast),
             journals=output,
         )
+        return question if frames is None else frames_job(question, frames)
 
     results = Output(as_json, csv, output, overwrite, workers)
     return work(images, "count", job, results, Where(shard, engine, address))

@@ -136,7 +136,7 @@ class PromptedCounter(ABC):
         start = time.perf_counter()
         if trust not in ("fast", "full"):
             raise LikewiseError(f"trust = {trust!r}: expected 'fast' or 'full'")
-        asked = _prompt_of(exemplars, negatives, text, region)
+        asked = prompt_of(exemplars, negatives, text, region)
         with _opened(image, self.kept_bytes) as picture:
             prompt = asked.inside(picture.width, picture.height)
             references = self.references(like)
@@ -162,7 +162,7 @@ def _opened(image: Picture | PreparedImage, kept_bytes: int) -> Iterator[Prepare
             yield PreparedImage(picture, kept_bytes)
 
 
-def _prompt_of(
+def prompt_of(
     exemplars: Sequence[Box] | Prompt,
     negatives: Sequence[Box],
     text: str | None,

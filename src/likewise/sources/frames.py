@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,20 +86,29 @@ def is_film(path: Path) -> bool:
     return path.suffix.lower() in FILM_SUFFIXES
 
 
-def open_frames(path: str | Path, frames: Frames, choice: Choice = PLAIN) -> Iterator[Frame]:
+def open_frames(path: str | Path, frames: Frames, choice: Choice = PLAIN) -> Generator[Frame]:
     """The frames of a film, a stack in time or an OME-Zarr, each of which is closed before the next is opened.
 
     Raises:
         LikewiseError: none of these frames is there; as `open_source` does.
     """
     path = Path(path)
-    if is_film(path):
-        there = count_frames(path)
-        for number, seconds, pixels in decode(path, list(frames.of(there))):
-            yield Frame(number, seconds, FilmFrame(str(path), pixels, replace(choice, frame=number), there))
+    if is_film(path) and path.is_file():
+        yield from _film_frames(path, frames, choice)
         return
     with open_source(path, replace(choice, frame=0)) as first:
         numbers = frames.of(first.axes.frames)
     for number in numbers:
         with open_source(path, replace(choice, frame=number)) as source:
             yield Frame(number, None, source)
+
+
+def _film_frames(path: Path, frames: Frames, choice: Choice) -> Generator[Frame]:
+    try:
+        there = count_frames(path)
+        for number, seconds, pixels in decode(path, list(frames.of(there))):
+            yield Frame(number, seconds, FilmFrame(str(path), pixels, replace(choice, frame=number), there))
+    except LikewiseError:
+        raise
+    except Exception as error:  # as `open_source` does: what a decoder raises is no one class
+        raise LikewiseError(f"{path} cannot be read as a film: {error or type(error).__name__}") from error
