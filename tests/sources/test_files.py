@@ -262,6 +262,25 @@ class TestFrames:
         assert [frame.seconds for frame in found] == pytest.approx([0.2, 1.0, 1.8])
         assert [frame.source.read().mean() for frame in found] == pytest.approx([20, 100, 180], abs=4)
 
+    @pytest.mark.parametrize(("turned", "corner"), [(0, (0, 0)), (90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))])
+    def test_a_film_is_seen_as_it_is_shown(self, tmp_path: Path, turned: int, corner: tuple[int, int]) -> None:
+        av = pytest.importorskip("av", reason="the extra video is not installed")
+        picture = np.zeros((64, 96, 3), np.uint8)
+        picture[:24, :24] = 220  # the top left corner, as it is stored
+        with av.open(str(tmp_path / "phone.mp4"), "w") as out:
+            stream = out.add_stream("mpeg4", rate=5)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            if not hasattr(stream, "set_display_rotation"):
+                pytest.skip("this PyAV writes no rotation")
+            stream.set_display_rotation(turned)  # degrees against the clock
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            out.mux(stream.encode())
+        [frame] = open_frames(tmp_path / "phone.mp4", Frames())
+        assert frame.source.sizes[0] == ((64, 96) if turned in (90, -90) else (96, 64))
+        bright = frame.source.read().mean(2) > 110
+        assert bright[corner]
+        assert bright.sum() == pytest.approx(24 * 24, rel=0.1)
+
     def test_a_film_is_no_picture_until_a_frame_is_chosen(self, film: Path) -> None:
         with pytest.raises(LikewiseError, match=r"holds 12 frames; choose one with --frames 0 to 11"):
             open_source(film)

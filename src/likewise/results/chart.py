@@ -80,7 +80,7 @@ class _Chart:
                 pen.ellipse((x - r, y - r, x + r, y + r), fill=DOUBTFUL_COLOUR if mark.doubtful else BOX_COLOUR)
         _write(pen, (LEFT, 34), title, 26, INK, "lm")
         _write(pen, (LEFT, 66), note, 17, FAINT, "lm")
-        return sheet.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+        return sheet.reduce(FINER)
 
     def _rules(self, pen: ImageDraw.ImageDraw, across: str) -> None:
         """The lines across and the numbers beside and below."""

@@ -64,9 +64,16 @@ def decode(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, float, NDA
         stream.thread_type = "NONE"  # the network has the cores
         for number, frame in enumerate(film.decode(stream)):
             if number in wanted:
-                yield number, float(frame.time or 0.0), frame.to_ndarray(format="rgb24")
+                yield number, float(frame.time or 0.0), _upright(frame)
             if number >= last:
                 return
+
+
+def _upright(frame: Any) -> NDArray[np.uint8]:
+    """The pixels as they are shown: phones store what they film as the sensor lies, and say how to turn it."""
+    pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4  # against the clock
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
 def _opened(path: Path) -> Any:
