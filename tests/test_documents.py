@@ -96,6 +96,22 @@ def test_code_of_the_page_of_formats_runs(tmp_path: Path):
     assert abs(float(count) - 12) <= 2
 
 
+def test_code_of_the_page_of_films_runs(tmp_path: Path):
+    av = pytest.importorskip("av", reason="the extra video is not installed")
+    (code,) = blocks(REPOSITORY / "docs" / "time.md", "python")
+    coins = np.repeat(data.coins()[:302, :, None], 3, axis=2)
+    with av.open(str(tmp_path / "belt.mp4"), "w") as film:
+        stream = film.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 384, 302, "yuv420p"
+        for _ in range(26):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(coins, format="rgb24")))
+        film.mux(stream.encode())
+    said, first, second = run_python("-c", code, cwd=tmp_path).splitlines()
+    assert said.startswith("<SeriesResult of belt.mp4: 2 frames, mean 2")
+    assert (first.split()[:2], second.split()[:2]) == (["0", "0.0"], ["25", "1.0"])
+    assert (tmp_path / "out" / "belt_frames.png").is_file()
+
+
 def test_code_of_the_operators_page_runs(tmp_path: Path):
     pytest.importorskip("onnxruntime", reason="needs the [export] extra")
     found = blocks(REPOSITORY / "docs" / "operators.md", "python")
