@@ -508,7 +508,7 @@ def test_pillow_opens_files_in_one_place_only() -> None:
 @pytest.mark.parametrize(
     ("name", "start", "message"),
     [
-        ("a.mp4", b"\0\0\0\x18ftypmp42", "a film; save the frames"),
+        ("a.mp4", b"\0\0\0\x18ftypmp42", "a film"),
         ("a.jpg", b"\0\0\0\x18ftypisom", "a film"),
         ("a.heic", b"\0\0\0\x18ftypheic", "a HEIC photograph; pip install 'likewise\\[heif\\]'"),
         ("a.czi", b"ZISRAWFILE", "a microscope's own format"),

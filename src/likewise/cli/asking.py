@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from likewise.cli.placed import box_in_pixels, prompt_in_pixels
 from likewise.cli.progress import progress_bar
+from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from likewise.sources import Choice, PictureSource
     from likewise.types import Box, Prompt
 
+#: What is said where nothing is shown, and the model knows no examples of its own.
+NOTHING_SHOWN = (
+    "nothing says what to count; show one example with --box X0,Y0,X1,Y1, "
+    "or one in another picture with --like REF.jpg:X0,Y0,X1,Y1, or name it with --text"
+)
 #: What stands behind a picture's name in the file that remembers its windows, before digits of the question.
 JOURNAL = "_windows-"
 
@@ -53,6 +59,8 @@ class Asker:
 
         counter = load_counter(self.model)
         references = counter.references(examples(like, self.choice, self.unit))
+        if not (self.prompt.exemplars or self.prompt.text or references.exemplars):
+            raise LikewiseError(NOTHING_SHOWN)
         counter.check(self.prompt, references)
         return lambda picture: self._count(counter, references, picture)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from likewise.cli.asking import NOTHING_SHOWN
 from likewise.cli.folder_run import Job, Output
 from likewise.cli.frames import FramesJob, frames_job
 from likewise.cli.inputs import parse_box, parse_grid, parse_like, parse_region
@@ -155,10 +156,7 @@ class CountJob(Job):
     def __post_init__(self) -> None:
         shown = self.prompt.exemplars or self.like or self.prompt.text is not None
         if not shown and not self.model.endswith(".safetensors"):  # a file may know examples; it says so when loaded
-            raise LikewiseError(
-                "nothing says what to count; show one example with --box X0,Y0,X1,Y1, "
-                "or one in another picture with --like REF.jpg:X0,Y0,X1,Y1, or name it with --text"
-            )
+            raise LikewiseError(NOTHING_SHOWN)
         if self.prompt.text is not None:
             from likewise.vocabulary import check_question
 
