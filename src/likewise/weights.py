@@ -166,7 +166,10 @@ def save_checkpoint(
     metadata = {**(notes or {}), "method": model.method, "config": config}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
+    unfinished.touch()
+    mode = unfinished.stat().st_mode & 0o777  # as of any new file: safetensors would let only the owner read it
     save_file(state, unfinished, metadata=metadata)
+    unfinished.chmod(mode)
     unfinished.replace(path)
     return path
 

@@ -21,7 +21,7 @@ def shard_of(name: str, shards: int) -> int:
 
     Example:
         >>> [shard_of(f"IMG_{i}.jpg", 4) for i in range(8)]
-        [2, 3, 3, 2, 2, 3, 4, 3]
+        [2, 4, 1, 1, 2, 1, 1, 2]
     """
     held = unicodedata.normalize("NFC", name).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(held).digest()[:8]) % shards + 1

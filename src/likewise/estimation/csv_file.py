@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from likewise.errors import LikewiseError
 from likewise.plain_text import BOM, csv_field, printable
 
 SEPARATORS = (",", ";", "\t")
+#: No count, probability or seed is larger.
+MOST = 1e15
+_COMMAS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,]\d{3})+")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class CsvFile:
                 longer than the header.
         """
         file, source = Path(path), printable(path)
+        if file.is_dir():
+            raise LikewiseError(f"{source} is a folder; expected a CSV table")
         if not file.is_file():
             raise LikewiseError(f"{source}: no such file; expected a CSV table")
         try:
@@ -63,18 +70,30 @@ def _row(source: str, number: int, header: Sequence[str], cells: Sequence[str]) 
     return {name: cell.strip() for name, cell in zip(header, padded, strict=False)}
 
 
-def number_in(cell: str, where: str, what: str, least: float = -math.inf) -> float:
+def number_in(cell: str, where: str, what: str, least: float = -math.inf, *, by_hand: bool = False) -> float:
     """A cell as a finite number; a decimal comma is understood.
 
+    Args:
+        cell: as written.
+        where: it stands, for messages.
+        what: it is, likewise.
+        least: the smallest that is allowed.
+        by_hand: a person wrote it, who may have meant a point, too, as one between thousands.
+
     Raises:
-        LikewiseError: it is none, or below ``least``.
+        LikewiseError: it is none, below ``least`` or beyond `MOST`, or its comma may be one between thousands.
     """
     expected = "a number" + f", {least:g} or more" * (least > -math.inf)
+    if re.fullmatch(_THOUSANDS if by_hand else _COMMAS, cell):
+        digits = re.sub(r"[.,]", "", cell)
+        raise LikewiseError(
+            f"{where}: {what} {printable(cell)} may be {digits} or a fraction; write {digits} if that is meant"
+        )
     try:
-        value = float(cell.replace(",", "."))
+        value = math.nan if "_" in cell else float(cell.replace(",", "."))
     except ValueError:
         raise LikewiseError(f"{where}: {what} {printable(cell)!r}; expected {expected}") from None
-    if not math.isfinite(value) or value < least:
+    if not math.isfinite(value) or value < least or abs(value) > MOST:
         raise LikewiseError(f"{where}: {what} {printable(cell)}; expected {expected}")
     return value
 

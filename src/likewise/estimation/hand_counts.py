@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise.errors import LikewiseError, nearest
-from likewise.estimation.csv_file import CsvFile, number_in, write_rows
+from likewise.estimation.csv_file import MOST, CsvFile, number_in, write_rows
 from likewise.estimation.table import name_column, unit_name
 from likewise.plain_text import name_cell, printable
 
@@ -84,6 +84,12 @@ class Sample:
         draws: the rounds, first to last; none where nobody says how the pictures were chosen.
         hand: true count of every picture that has one, by name.
         source: the file, for messages.
+
+    Example:
+        >>> import likewise as lw
+        >>> chosen = lw.sample({"a.jpg": 3.0, "b.jpg": 40.0, "c.jpg": 12.0, "d.jpg": 7.0}, 3, seed=1)
+        >>> len(chosen), len(chosen.filled({chosen.names[0]: 5}).hand)
+        (3, 1)
     """
 
     draws: tuple[Draw, ...]
@@ -139,7 +145,7 @@ def checked(hand: Mapping[str, Any]) -> dict[str, float]:
             value = float(count)
         except (TypeError, ValueError):
             value = math.nan
-        if not (math.isfinite(value) and value >= 0):
+        if not 0 <= value <= MOST:
             raise LikewiseError(f"{printable(name)}: hand count {count!r}; expected a number, 0 or more")
         found[str(name)] = value
     return found
@@ -178,7 +184,7 @@ def _from_file(file: CsvFile) -> Sample:
             )
         lines[name] = line
         if row[count]:
-            hand[name] = number_in(row[count], f"{file.where(line)}: {printable(name)}", "hand count", 0)
+            hand[name] = number_in(row[count], f"{file.where(line)}: {printable(name)}", "hand count", 0, by_hand=True)
     drawn = {"probability", "design", "round", "seed", "of", "draw"}
     if not drawn & set(file.header):
         return Sample((), hand, file.source)

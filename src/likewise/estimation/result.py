@@ -20,7 +20,16 @@ from likewise.results.base import Files
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Estimate(Known):
-    """The total of all pictures, estimated, with an interval: `Known` tells what it holds."""
+    """The total of all pictures, estimated, with an interval: `Known` tells what it holds.
+
+    Example:
+        >>> import likewise as lw
+        >>> counted = {f"{number}.jpg": 10.0 + number for number in range(12)}
+        >>> by_hand = {name: counted[name] + 1 for name in ("1.jpg", "5.jpg", "6.jpg", "11.jpg")}
+        >>> found = lw.estimate(counted, by_hand, design="random")
+        >>> found.by_hand, round(found.total.value)
+        (4, 198)
+    """
 
     def __repr__(self) -> str:
         """In a line: how many, how sure, of what."""

@@ -160,10 +160,10 @@ def _from_file(file: CsvFile) -> Counts:
         raise LikewiseError(f"{file.source} has no column count; it has {', '.join(file.header)}")
     names = tuple(unit_name(row, column) for _, row in file.rows)
 
-    def numbers(key: str) -> Array:
-        return np.array([_number(row.get(key, ""), file.where(line), key) for line, row in file.rows], float)
+    def numbers(key: str, least: float = -math.inf) -> Array:
+        return np.array([_number(row.get(key, ""), file.where(line), key, least) for line, row in file.rows], float)
 
-    counts = numbers("count")
+    counts = numbers("count", 0)
     if np.isnan(counts).any():
         line, row = file.rows[int(np.flatnonzero(np.isnan(counts))[0])]
         raise LikewiseError(f"{file.where(line)}: {printable(unit_name(row, column))} has no count; expected a number")
@@ -171,11 +171,14 @@ def _from_file(file: CsvFile) -> Counts:
     columns = {name: tuple(row[name] for _, row in file.rows) for name in file.header if name}
     about = {key: columns[key][0] for key in ABOUT if len(set(columns.get(key, ()))) == 1}
     spreads = (numbers("high") - numbers("low")) / 2
+    if (spreads < 0).any():
+        line, row = file.rows[int(np.flatnonzero(spreads < 0)[0])]
+        raise LikewiseError(f"{file.where(line)}: low {row['low']} is above high {row['high']}")
     return Counts(names, counts, spreads, taught, numbers("crossfit"), columns, about, file.source)
 
 
-def _number(cell: str, where: str, what: str) -> float:
-    return number_in(cell, where, what) if cell else math.nan
+def _number(cell: str, where: str, what: str, least: float) -> float:
+    return number_in(cell, where, what, least) if cell else math.nan
 
 
 def _truth(cell: str, where: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likewise.errors import LikewiseError
 from likewise.estimation.estimators import DEFAULT, Estimator, Part, check_estimator, estimate_total
@@ -19,6 +20,10 @@ from likewise.estimation.result import Estimate
 from likewise.estimation.rounds import Joined, join
 from likewise.estimation.table import read_counts
 from likewise.estimation.variance import combined
+from likewise.plain_text import printable
+
+#: A hand count so far from the model's, as a log ratio beyond the usual one, may be a slip of the pen.
+SLIP = 1.6
 
 
 def estimate(
@@ -136,6 +141,18 @@ def _only_two(groups: tuple[Any, ...]) -> tuple[str, str] | None:
     return None
 
 
+def _doubtful_hands(joined: Joined, sampled: NDArray[np.int64]) -> list[str]:
+    """Hand counts so far from the model's, as the others are not, that they may be slips of the pen."""
+    logs = np.log((joined.truth[sampled] + 1) / (joined.table.counts[sampled].clip(min=0) + 1))
+    odd = np.flatnonzero(np.abs(logs - np.median(logs)) > SLIP)
+    pairs = [(joined.table.names[sampled[i]], joined.truth[sampled[i]], joined.table.counts[sampled[i]]) for i in odd]
+    if not pairs:
+        return []
+    told = ", ".join(f"{printable(name)} (hand {hand:g}, counted {counted:.0f})" for name, hand, counted in pairs[:5])
+    more = f" and {len(pairs) - 5} more" * (len(pairs) > 5)
+    return [f"Are these right? {told}{more}: far from the model's counts in a way that the others are not."]
+
+
 def _notes(joined: Joined, by_hand: int, plan: Plan | None) -> tuple[str, ...]:
     """What a reader has to know of this estimate."""
     notes = []
@@ -152,6 +169,7 @@ def _notes(joined: Joined, by_hand: int, plan: Plan | None) -> tuple[str, ...]:
             f"{int(crossed.sum())} pictures taught the model: for these the count of a model that was not taught by "
             "them is used (cross-fitting, Zrnic and Candes, PNAS 2024)."
         )
+    notes += _doubtful_hands(joined, sampled)
     if joined.control.trust < 0.5:
         notes.append(
             "By their own intervals, the counts are not to be trusted: they were mostly set aside, and the estimate "

@@ -37,8 +37,8 @@ class Recognizer:
         >>> from skimage import data
         >>> recognizer = Recognizer.load("s3n-lite")
         >>> result = recognizer.recognize(data.coffee())
-        >>> len(recognizer.labels), result.label in recognizer.labels
-        (81, True)
+        >>> len(recognizer.labels), result.label, result.nearest in recognizer.labels
+        (81, 'none of these', True)
     """
 
     task: Task = "recognize"

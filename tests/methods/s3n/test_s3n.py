@@ -88,7 +88,13 @@ def test_every_parameter_has_a_gradient_and_the_loss_names_its_terms(branches):
 def test_the_losses_are_cross_entropies_and_two_of_them_smoothed(lite):
     target = torch.tensor([1, 6])
     batch = ClassBatch(torch.rand(2, 3, 64, 64), target)
-    look = S3NOutput(*(torch.randn(2, 7) for _ in range(4)), torch.zeros(2, 31, 31), torch.zeros(2, 31, 31).bool(), {})
+    look = S3NOutput(
+        *(torch.randn(2, 7) for _ in range(4)),
+        torch.zeros(2, 31, 31),
+        torch.zeros(2, 31, 31).bool(),
+        {},
+        torch.zeros(2, 5),
+    )
     terms = lite.loss(look, batch)
     smooth = torch.full((2, 7), 0.15 / 6)
     smooth[torch.arange(2), target] = 0.85

@@ -44,6 +44,17 @@ def read_regions(
     Raises:
         LikewiseError: no such file, one of another kind, a damaged one, or one without regions; a reference system or
             a unit that the picture does not have; a label image of another size; an extra is missing.
+
+    Example:
+        >>> import tempfile
+        >>> square = {"type": "Polygon", "coordinates": [[[2, 2], [8, 2], [8, 8], [2, 8], [2, 2]]]}
+        >>> text = '{"type": "Feature", "properties": {"name": "left"}, "geometry": ' + str(square).replace("'", '"') + "}"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "parts.geojson"
+        ...     written = file.write_text(text)
+        ...     [region] = read_regions(file)
+        >>> region.name
+        'left'
     """
     file = Path(path)
     check_region_file(file)

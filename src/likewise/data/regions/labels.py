@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
+from likewise.data.decoders import open_image
 from likewise.data.tiff import is_tiff
 from likewise.errors import LikewiseError
 from likewise.regions import Polygon, Region, Ring
@@ -23,7 +23,7 @@ def read_labels(path: Path, size: tuple[int, int] | None) -> list[Region]:
         LikewiseError: a damaged file, colours instead of whole numbers, several planes, or another size.
     """
     try:
-        held = np.squeeze(tifffile.imread(path)) if is_tiff(path) else np.asarray(Image.open(path))
+        held = np.squeeze(tifffile.imread(path)) if is_tiff(path) else np.asarray(open_image(path))
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise LikewiseError(f"{path} cannot be read as a label image: {error or type(error).__name__}") from error
     if held.ndim != 2 or held.dtype.kind not in "bui":

@@ -111,11 +111,11 @@ class Suite:
         return _together(self.reports, self.errors)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: ``sets``, ``peer`` and ``trust`` (of all pictures), and every count by set."""
+        """JSON values: ``sets``, ``peer`` and ``trust`` (of all pictures), and every count by set; None for no number."""
         return {
             "sets": [vars(score) for score in self.scores],
             "peer": [vars(score) for score in self.peer],
-            "trust": self.everything.trust(),
+            "trust": {k: v if math.isfinite(v) else None for k, v in self.everything.trust().items()},
             "reports": {name: report.to_dict() for name, report in self.reports.items()},
         }
 
