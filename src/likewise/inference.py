@@ -11,6 +11,9 @@ from likewise.errors import LikewiseError
 from likewise.preprocess.rules import Preprocess
 from likewise.types import Calibration
 
+#: No pictures are so unlike what weights know that counts are off by more than this: they are wrong then.
+MOST_FACTOR = 1000.0
+
 
 @dataclass(frozen=True)
 class EvalProtocol:
@@ -70,7 +73,7 @@ class InferenceConfig:
             (`EvalProtocol`); empty: plainly.
 
     Raises:
-        LikewiseError: a factor that is not above 0.
+        LikewiseError: a factor beyond `MOST_FACTOR`, either way.
     """
 
     preprocess: Preprocess
@@ -88,8 +91,10 @@ class InferenceConfig:
     }
 
     def __post_init__(self) -> None:
-        if not 0 < self.factor < math.inf:
-            raise LikewiseError(f"factor = {self.factor}: expected a number above 0")
+        if not 1 / MOST_FACTOR <= self.factor <= MOST_FACTOR:
+            raise LikewiseError(
+                f"factor = {self.factor}: expected a number from {1 / MOST_FACTOR:g} to {MOST_FACTOR:g}"
+            )
 
 
 #: Where the numbers of older versions' flat configs are now, for the ``OLD_FIELDS`` of configs that hold this one.

@@ -40,6 +40,7 @@ class Asker:
         choice: of channel, plane and contrast.
         trust: how hard it is looked for signs that a count is off.
         journals: folder in which windows of giants are remembered; None: they are not.
+        check: sees, before a picture is counted, that whatever is made of its count can be made.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Asker:
     choice: Choice
     trust: Literal["fast", "full"]
     journals: Path | None
+    check: Callable[[PictureSource], None] = lambda picture: None
 
     def shown(self, like: Sequence[tuple[str, Box]]) -> Callable[[Path], CountResult]:
         """What counts a picture, shown boxes in other pictures; the model is loaded here.
@@ -70,6 +72,7 @@ class Asker:
 
         with open_source(picture, self.choice) as source:
             prompt = prompt_in_pixels(self.prompt, picture, source.placement, self.unit)
+            self.check(source)
             giant = source.width * source.height > GIANT and counter.preprocess.fit is None
             if giant and isinstance(counter, Counter):
                 return self._count_windows(counter, source, prompt, references)

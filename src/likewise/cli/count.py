@@ -211,7 +211,9 @@ class CountJob(Job):
         """The counter, shown what the examples in other pictures look like."""
         from likewise.cli.asking import Asker
 
-        asker = Asker(self.model, self.prompt, self.unit, self.seen.choice(), self.trust, self.journals)
+        asker = Asker(
+            self.model, self.prompt, self.unit, self.seen.choice(), self.trust, self.journals, self.regions.check
+        )
         return asker.shown(self.like)
 
     def text_suffixes(self) -> tuple[str, ...]:

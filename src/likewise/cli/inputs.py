@@ -188,7 +188,7 @@ def parse_grid(text: str) -> tuple[int, int]:
     from likewise.regions import PLATES
 
     found = re.fullmatch(r"(\d{1,5})(?:[xX×](\d{1,5}))?", text.strip())
-    if found and found[2]:
+    if found and found[2] and int(found[1]) and int(found[2]):
         return int(found[1]), int(found[2])
     if found and int(found[1]) in PLATES:
         return PLATES[int(found[1])]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from likewise.placement import Unit
     from likewise.results import CountResult
     from likewise.results.by_region import RegionCount
+    from likewise.sources import PictureSource
 
 #: Ends of the names of pictures' tables, and the name of the one that holds all of a folder.
 SUFFIX, TABLE = "_regions.csv", "regions.csv"
@@ -47,6 +48,17 @@ class RegionsAsked:
 
     def __bool__(self) -> bool:
         return self.file is not None or self.grid is not None
+
+    def check(self, picture: PictureSource) -> None:
+        """See, before a picture is counted, that the file's regions are of it.
+
+        Raises:
+            LikewiseError: the file cannot be read, or does not fit the picture.
+        """
+        if self.file is not None:
+            from likewise.data.regions import read_regions
+
+            read_regions(self.file, picture.placement, size=(picture.width, picture.height), unit=self.unit)
 
     def counted(self, result: CountResult) -> list[RegionCount]:
         """How many there are in each region.

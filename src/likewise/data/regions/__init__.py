@@ -46,12 +46,12 @@ def read_regions(
             a unit that the picture does not have; a label image of another size; an extra is missing.
 
     Example:
-        >>> import tempfile
+        >>> import json, tempfile
         >>> square = {"type": "Polygon", "coordinates": [[[2, 2], [8, 2], [8, 8], [2, 8], [2, 2]]]}
-        >>> text = '{"type": "Feature", "properties": {"name": "left"}, "geometry": ' + str(square).replace("'", '"') + "}"
+        >>> feature = {"type": "Feature", "properties": {"name": "left"}, "geometry": square}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder) / "parts.geojson"
-        ...     written = file.write_text(text)
+        ...     written = file.write_text(json.dumps(feature))
         ...     [region] = read_regions(file)
         >>> region.name
         'left'

@@ -111,7 +111,7 @@ class Suite:
         return _together(self.reports, self.errors)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: ``sets``, ``peer`` and ``trust`` (of all pictures), and every count by set; None for no number."""
+        """JSON values: ``sets``, ``peer`` and ``trust`` (of all pictures), and every count by set."""
         return {
             "sets": [vars(score) for score in self.scores],
             "peer": [vars(score) for score in self.peer],
