@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
@@ -16,8 +16,10 @@ from likewise.adaptation.corrections import Correction, read_corrections
 from likewise.adaptation.frozen_features import DecoderCounter, FrozenFeatures
 from likewise.adaptation.intervals import recalibrated, scaled
 from likewise.adaptation.lessons import (
+    Examples,
     Lesson,
     LessonTile,
+    lesson_by_examples,
     log_error,
     prepare_lessons,
     relative_error,
@@ -39,6 +41,11 @@ MOST_FOLDS = 8
 #: What is told of the work: what is being done, and the share of all of it that is.
 Progress = Callable[[str, float], None]
 FACTOR = "a factor"
+#: Where nothing, or a factor, leaves no more than this error, the decoder is not tried: few pictures could not show
+#: that it does better.
+GOOD_ENOUGH = 0.15
+#: Looking at the pictures is taken to be this share of all the work.
+LOOKS = 0.2
 
 
 class OutOfTimeError(Exception):
@@ -54,12 +61,14 @@ class Found:
         signs: of those counts.
         learnt: tensors that all pictures together taught.
         factor: likewise.
+        alone: the pictures asked without boxes, each counted by what the others taught; empty: as before, or not known.
     """
 
     left_out: LeftOut
     signs: tuple[Mapping[str, float], ...]
     learnt: Mapping[str, Tensor]
     factor: float
+    alone: Sequence[CountResult] = ()
 
 
 def adapt(
@@ -72,15 +81,15 @@ def adapt(
 ) -> Counter | NamedCounter:
     """Teach a counter what a few corrected pictures show; what does not help other pictures is not kept.
 
-    Tried are, the simplest first: to change nothing, a factor, the last layers of the decoder, and all of it; each of
-    the last two with a factor or without. Each corrected picture is left out in turn, the others teach, and it is
-    counted: of the ways within one standard error of the best the simplest is kept, and nothing where that is no
-    better than nothing. Counters without a decoder of their own, those by name among them, learn the factor only.
+    Tried are, the simplest first: to change nothing, a factor, and where that leaves much to be mended the last layers
+    of the decoder and all of it, each with a factor or without. Each corrected picture is left out in turn, the others
+    teach, and it is counted: what is clearly better on these is kept (`likewise.adaptation.selection`). Counters
+    without a decoder of their own, those by name among them, learn the factor only.
 
-    The counter that comes back counts pictures without any box by the examples of the corrected ones (boxes that are
-    drawn join those), does not count what their negatives show, and has intervals as wide as the errors on pictures
-    that were left out. What it was taught is in its ``taught``; its ``save`` writes that as a small file, which
-    `likewise.load` takes.
+    The counter that comes back counts pictures with boxes of their own by those alone. Pictures without any it counts
+    by the examples of the corrected ones, with a factor learnt for that, and what their negatives show is not counted.
+    Its intervals are as wide as the errors on pictures that were left out. What it was taught is in its ``taught``; its
+    ``save`` writes that as a small file, which `likewise.load` takes.
 
     Args:
         counter: not changed.
@@ -112,14 +121,16 @@ def adapt(
     corrections = list(read_corrections(corrected)[0] if isinstance(corrected, (str, Path)) else corrected)
     _check(counter, corrections, seconds)
     decoder = _decoder_of(counter)
-    clock.tell("counting the corrected pictures", 0.0)
     trial = counter if decoder is None else _trial(cast(Counter, counter), decoder)
-    lessons, examples = prepare_lessons(trial, corrections)
-    found, stopped = _tried(trial, decoder, lessons, seed, clock)
+    clock.span("counting the corrected pictures", 0.0, LOOKS / 2)
+    lessons, examples = prepare_lessons(trial, corrections, clock.look)
+    course = _Course(trial, lessons, groups(len(lessons), MOST_FOLDS), seed, clock)
+    found, stopped = course.tried(decoder, examples)
     best = found[choose([each.left_out for each in found])]
-    taught = _record(counter, lessons, found, best, seed, stopped)
+    alone = course.without_boxes(best)
+    taught = _record(counter, lessons, found, best, alone, seed, stopped)
     clock.tell("done", 1.0)
-    return _adapted(counter, lessons, best, taught, examples)
+    return _adapted(counter, lessons, best, alone, taught, examples.without())
 
 
 def _check(counter: Counter | NamedCounter, corrections: Sequence[Correction], seconds: float) -> None:
@@ -149,32 +160,76 @@ def _trial(counter: Counter, decoder: DecoderCounter) -> Counter:
     return Counter(frozen, counter.name, device=counter.device, inference=counter.inference)
 
 
-def _tried(
-    trial: Counter | NamedCounter, decoder: DecoderCounter | None, lessons: Sequence[Lesson], seed: int, clock: _Clock
-) -> tuple[list[Found], str]:
-    """Every way that there was time for, the simplest first, and why there are no more."""
-    truths = [lesson.truth for lesson in lessons]
-    parts = groups(len(lessons), MOST_FOLDS)
-    counts = [lesson.before.count for lesson in lessons]
-    signs = [lesson.before.signs for lesson in lessons]
-    found = _with_factor(WAYS[0].name, counts, signs, truths, parts, {})
-    if decoder is None:
+@dataclass(eq=False)
+class _Course:
+    """The corrected pictures, and all ways to learn from them that there is time for."""
+
+    trial: Counter | NamedCounter
+    lessons: Sequence[Lesson]
+    parts: Sequence[Sequence[int]]
+    seed: int
+    clock: _Clock
+    #: The same pictures, asked without boxes of their own; empty: there are none that could be.
+    alone: list[Lesson] = field(default_factory=list)
+
+    def tried(self, decoder: DecoderCounter | None, examples: Examples) -> tuple[list[Found], str]:
+        """Every way that there was time for, the simplest first, and why there are no more."""
+        counted = [lesson.before for lesson in self.lessons]
+        found = self._with_factor(WAYS[0].name, counted, (), {})
+        try:
+            self._look_without_boxes(examples)
+            plain = min(each.left_out.mean for each in found)
+            if decoder is not None and plain > GOOD_ENOUGH:
+                self._learn(decoder, found)
+        except OutOfTimeError:
+            return found, f"the time was over after {self.clock.seconds:g} s"
+        except KeyboardInterrupt:
+            return found, "stopped by hand"
         return found, ""
-    tiles = [tiles_of(cast(Counter, trial), lesson) for lesson in lessons]
-    plain = {name: tensor.clone() for name, tensor in _parameters(decoder).items()}
-    work = [way for way in WAYS if way.learns]
-    try:
+
+    def without_boxes(self, best: Found) -> list[Found]:
+        """What was kept, where pictures are asked without boxes: as it is, and with a factor; empty: not known."""
+        if not self.alone:
+            return []
+        counted = best.alone or [lesson.before for lesson in self.alone]
+        return self._with_factor(WAYS[0].name, counted, (), {})
+
+    def _look_without_boxes(self, examples: Examples) -> None:
+        if not any(lesson.prompt.exemplars for lesson in self.lessons):
+            return
+        self.clock.span("counting them by each other's examples", LOOKS / 2, LOOKS / 2)
+        go_on, looked = self.clock.part(0, 1), []
+        for index, lesson in enumerate(self.lessons):
+            go_on(index / len(self.lessons))
+            references = examples.without(index)
+            if not references.exemplars:
+                return
+            looked.append(lesson_by_examples(cast(Counter, self.trial), lesson, references))
+        self.alone = looked
+
+    def _learn(self, decoder: DecoderCounter, found: list[Found]) -> None:
+        tiles = [tiles_of(cast(Counter, self.trial), lesson) for lesson in self.lessons]
+        plain = {name: tensor.clone() for name, tensor in _parameters(decoder).items()}
+        school = _School(cast(Counter, self.trial), decoder, self.lessons, self.alone, tiles, plain, self.seed)
+        work = [way for way in WAYS if way.learns]
         for index, way in enumerate(work):
-            clock.span(f"trying {way.name}", index / len(work), 1 / len(work))
-            school = _School(cast(Counter, trial), decoder, lessons, tiles, plain, seed)
-            learnt, results = school.teach(way, parts, clock)
-            taught_counts = [result.count for result in results]
-            found += _with_factor(way.name, taught_counts, [r.signs for r in results], truths, parts, learnt)
-    except OutOfTimeError:
-        return found, f"the time was over after {clock.seconds:g} s"
-    except KeyboardInterrupt:
-        return found, "stopped by hand"
-    return found, ""
+            self.clock.span(f"trying {way.name}", LOOKS + (1 - LOOKS) * index / len(work), (1 - LOOKS) / len(work))
+            learnt, results, alone = school.teach(way, self.parts, self.clock)
+            found += self._with_factor(way.name, results, alone, learnt)
+
+    def _with_factor(
+        self, name: str, results: Sequence[CountResult], alone: Sequence[CountResult], learnt: Mapping[str, Tensor]
+    ) -> list[Found]:
+        """A way as it is, and with the factor that its counts of left-out pictures ask for."""
+        counts, truths = [result.count for result in results], [lesson.truth for lesson in self.lessons]
+        factors = factors_left_out(counts, truths, self.parts)
+        scaled = [count * factor for count, factor in zip(counts, factors, strict=True)]
+        both = FACTOR if name == WAYS[0].name else f"{name} and {FACTOR}"
+        signs = tuple(result.signs for result in results)
+        return [
+            Found(_left_out(name, counts, truths, learnt), signs, learnt, 1.0, alone),
+            Found(_left_out(both, scaled, truths, learnt), signs, learnt, best_factor(counts, truths), alone),
+        ]
 
 
 def _parameters(decoder: DecoderCounter) -> dict[str, Tensor]:
@@ -188,24 +243,31 @@ class _School:
     trial: Counter
     decoder: DecoderCounter
     lessons: Sequence[Lesson]
+    alone: Sequence[Lesson]
     tiles: Sequence[Sequence[LessonTile]]
     plain: Mapping[str, Tensor]
     seed: int
 
     def teach(
         self, way: Way, parts: Sequence[Sequence[int]], clock: _Clock
-    ) -> tuple[Mapping[str, Tensor], list[CountResult]]:
-        """What all pictures teach, and each of them as it is counted by what the others teach."""
+    ) -> tuple[Mapping[str, Tensor], list[CountResult], list[CountResult]]:
+        """What all pictures teach, and each as it is counted by what the others teach: with boxes, and without."""
         put(self.decoder, self.plain)
         first = 0 if way.layers is None else len(self.decoder.decoder) - way.layers
         tiles = [[tile.passed(self.decoder, first) for tile in each] for each in self.tiles]
         results: dict[int, CountResult] = {}
+        alone: dict[int, CountResult] = {}
         for done, part in enumerate(parts):
             rest = [index for index in range(len(self.lessons)) if index not in part]
-            self._fit(way, tiles, rest, clock.part(done, len(parts) + 1))
-            results |= {index: self.lessons[index].count(self.trial) for index in part}
+            go_on = clock.part(done, len(parts) + 1)
+            self._fit(way, tiles, rest, go_on)
+            for index in part:
+                go_on(1)
+                results[index] = self.lessons[index].count(self.trial)
+                if self.alone:
+                    alone[index] = self.alone[index].count(self.trial)
         learnt = self._fit(way, tiles, range(len(self.lessons)), clock.part(len(parts), len(parts) + 1))
-        return learnt, [results[index] for index in range(len(self.lessons))]
+        return learnt, [results[i] for i in sorted(results)], [alone[i] for i in sorted(alone)]
 
     def _fit(
         self,
@@ -219,27 +281,9 @@ class _School:
         return fit(self.decoder, way, [tiles[index] for index in chosen], truths, self.seed, go_on)
 
 
-def _with_factor(
-    name: str,
-    counts: Sequence[float],
-    signs: Sequence[Mapping[str, float]],
-    truths: Sequence[float],
-    parts: Sequence[Sequence[int]],
-    learnt: Mapping[str, Tensor],
-) -> list[Found]:
-    """A way as it is, and with the factor that its counts of left-out pictures ask for."""
-    factors = factors_left_out(counts, truths, parts)
-    scaled = [count * factor for count, factor in zip(counts, factors, strict=True)]
-    both = FACTOR if name == WAYS[0].name else f"{name} and {FACTOR}"
-    return [
-        Found(_left_out(name, counts, truths), tuple(signs), learnt, 1.0),
-        Found(_left_out(both, scaled, truths), tuple(signs), learnt, best_factor(counts, truths)),
-    ]
-
-
-def _left_out(name: str, counts: Sequence[float], truths: Sequence[float]) -> LeftOut:
+def _left_out(name: str, counts: Sequence[float], truths: Sequence[float], learnt: Mapping[str, Tensor]) -> LeftOut:
     errors = tuple(relative_error(count, truth) for count, truth in zip(counts, truths, strict=True))
-    return LeftOut(name, tuple(counts), errors)
+    return LeftOut(name, tuple(counts), errors, bool(learnt))
 
 
 def _record(
@@ -247,6 +291,7 @@ def _record(
     lessons: Sequence[Lesson],
     found: Sequence[Found],
     best: Found,
+    alone: Sequence[Found],
     seed: int,
     stopped: str,
 ) -> Taught:
@@ -258,10 +303,9 @@ def _record(
         base=counter.name,
         sha256=tensors_sha256(counter.model),
         chosen=best.left_out.name,
-        candidates=tuple(
-            CandidateError(each.left_out.name, each.left_out.mean, each.left_out.spread) for each in found
-        ),
+        candidates=_errors(found),
         pictures=tuple(pictures),
+        without_boxes=_errors(alone),
         changed=tuple(best.learnt),
         seed=seed,
         version=version("likewise"),
@@ -269,10 +313,15 @@ def _record(
     )
 
 
+def _errors(found: Sequence[Found]) -> tuple[CandidateError, ...]:
+    return tuple(CandidateError(each.left_out.name, each.left_out.mean, each.left_out.spread) for each in found)
+
+
 def _adapted(
     counter: Counter | NamedCounter,
     lessons: Sequence[Lesson],
     best: Found,
+    alone: Sequence[Found],
     taught: Taught,
     examples: ReferenceExemplars,
 ) -> Counter | NamedCounter:
@@ -280,6 +329,9 @@ def _adapted(
     name = f"{counter.name}, adapted"
     if isinstance(counter, NamedCounter):
         return NamedCounter(counter.model, counter.counter, name, inference=inference, taught=taught)
+    by_examples = None
+    if alone:
+        by_examples = _inference(counter.inference, lessons, alone[choose([each.left_out for each in alone])])
     model = copy.deepcopy(counter.model)
     if best.learnt:
         put(cast(DecoderCounter, model), best.learnt)
@@ -290,6 +342,7 @@ def _adapted(
         inference=inference,
         scale_steps=counter.scale_steps,
         examples=examples,
+        by_examples=by_examples,
         taught=taught,
     )
 
@@ -321,6 +374,10 @@ class _Clock:
     def span(self, what: str, first: float, share: float) -> None:
         """What comes now is this share of all, from there on."""
         self._what, self._first, self._share = what, first, share
+
+    def look(self, done: float) -> None:
+        """Say how far the span is; it is not to be ended."""
+        self._progress(self._what, self._first + self._share * done)
 
     def part(self, index: int, count: int) -> Callable[[float], None]:
         """Tells how far one of so many equal parts of the span is, and ends it where the time is over."""

@@ -9,7 +9,7 @@ every ``stride`` of those.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,7 +47,7 @@ class Lesson:
         kind: what was corrected.
         image: the picture.
         prompt: how it is asked about; its region is what was reviewed.
-        references: exemplars and negatives of the other pictures, which join its own.
+        references: exemplars and negatives of the other pictures, where it has no exemplars of its own.
         truth: how many there are in what was reviewed.
         points: (N, 2) x y of the things there, where that is known.
         before: what the counter made of it.
@@ -106,9 +106,14 @@ class LessonTile:
 
 
 def prepare_lessons(
-    counter: Counter | NamedCounter, corrections: Sequence[Correction]
-) -> tuple[list[Lesson], ReferenceExemplars]:
-    """Look at every corrected picture, and count it once.
+    counter: Counter | NamedCounter, corrections: Sequence[Correction], tell: Callable[[float], None]
+) -> tuple[list[Lesson], Examples]:
+    """Look at every corrected picture, and count it once: by its own boxes or, without any, by those of the others.
+
+    Args:
+        counter: that counts.
+        corrections: the pictures.
+        tell: told before each picture the share of them that is done.
 
     Returns:
         The lessons, and what the exemplars and negatives of all of them look like.
@@ -128,12 +133,24 @@ def prepare_lessons(
     examples = Examples.of(counter, shown)
     lessons = []
     for index, (correction, (image, prompt)) in enumerate(zip(corrections, shown, strict=True)):
-        name, elsewhere = correction.name or f"picture {index + 1}", examples.without(index)
-        try:  # asked as a new picture will be: by its own boxes, where it has any, joined by the examples of the others
+        tell(index / len(corrections))
+        name = correction.name or f"picture {index + 1}"
+        elsewhere = NO_EXEMPLARS if prompt.exemplars or prompt.text else examples.without(index)
+        try:
             lessons.append(_lesson(counter, correction, name, image, prompt, elsewhere))
         except LikewiseError as error:
             raise LikewiseError(f"{name}: {error}") from error
-    return lessons, examples.without()
+    return lessons, examples
+
+
+def lesson_by_examples(counter: Counter, lesson: Lesson, references: ReferenceExemplars) -> Lesson:
+    """A corrected picture as one is asked that has no boxes of its own: by those of the others."""
+    if not lesson.prompt.exemplars:
+        return lesson
+    image = PreparedImage(lesson.image.pixels, KEPT_BYTES)
+    prompt = replace(lesson.prompt, exemplars=(), negatives=())
+    before = counter.count(image, prompt, like=references)
+    return replace(lesson, image=image, prompt=prompt, references=references, before=before)
 
 
 @dataclass(frozen=True, eq=False)

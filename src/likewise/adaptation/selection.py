@@ -1,8 +1,11 @@
-"""Which way to adapt: the simplest within one standard error of the best, each judged on what it did not learn from.
+"""Which way to adapt, each judged on what it did not learn from.
 
-The rule is that of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees" (1984), section 3.4.3;
-the standard error is that of the difference to the best, picture by picture, which pictures that are hard for every way
-do not blur. Errors are |count - truth| / max(truth, 1) of corrected pictures, each left out of the learning in turn.
+A factor, drawn towards 1 as it is (`likewise.adaptation.ways.best_factor`), cannot do much harm, and a bias is common:
+it is kept wherever it is better than nothing on the pictures that were left out. What changes the network has more to
+prove: it must be better by one standard error, and by a quarter. Of such ways the simplest within one standard error of
+the best is kept, the rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees" (1984), section
+3.4.3. Standard errors are those of differences, picture by picture, which pictures that are hard for every way do not
+blur. Errors are |count - truth| / max(truth, 1) of corrected pictures, each left out of the learning in turn.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from statistics import fmean, stdev
 
 from likewise.adaptation.ways import best_factor
 
+#: What changes the network must take this share of the error away.
+CLEAR = 0.25
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -23,11 +29,13 @@ class LeftOut:
         name: of the way.
         counts: of each picture, by what the others taught.
         errors: of those counts.
+        learns: whether it changes the network.
     """
 
     name: str
     counts: tuple[float, ...]
     errors: tuple[float, ...]
+    learns: bool = False
 
     @property
     def mean(self) -> float:
@@ -41,20 +49,32 @@ class LeftOut:
 
 
 def choose(candidates: Sequence[LeftOut]) -> int:
-    """The place of the simplest candidate within one standard error of the best.
+    """The place of the candidate to keep.
 
     Args:
         candidates: the simplest first; the first is to change nothing.
 
     Returns:
-        Its place: 0, nothing, where no other is better by more than that.
+        Its place: 0, nothing, where no other is better.
     """
-    best = min(candidates, key=lambda each: each.mean)
-    for index, each in enumerate(candidates):
-        worse_by = [own - least for own, least in zip(each.errors, best.errors, strict=True)]
-        if fmean(worse_by) <= _standard_error(worse_by):
-            return index
-    raise ValueError("the best is no worse than itself")
+    plain = min((index for index, each in enumerate(candidates) if not each.learns), key=lambda i: candidates[i].mean)
+    proven = [index for index, each in enumerate(candidates) if each.learns and _clearly(each, candidates[plain])]
+    if not proven:
+        return plain
+    best = min(proven, key=lambda index: candidates[index].mean)
+    return next(index for index in proven if _within(candidates[index], candidates[best]))
+
+
+def _clearly(own: LeftOut, other: LeftOut) -> bool:
+    """Whether a way is better than another by one standard error of the difference and by `CLEAR` of the error."""
+    gain = [theirs - mine for mine, theirs in zip(own.errors, other.errors, strict=True)]
+    return fmean(gain) > max(_standard_error(gain), CLEAR * other.mean)
+
+
+def _within(own: LeftOut, best: LeftOut) -> bool:
+    """Whether a way is as good as another but for one standard error of the difference."""
+    worse_by = [mine - least for mine, least in zip(own.errors, best.errors, strict=True)]
+    return fmean(worse_by) <= _standard_error(worse_by)
 
 
 def _standard_error(values: Sequence[float]) -> float:

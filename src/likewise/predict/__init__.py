@@ -95,6 +95,7 @@ def _counter(
             inference=inference,
             scale_steps=scale_steps,
             examples=examples,
+            by_examples=None if card is None else card.by_examples,
             taught=taught,
         )
     found, network = load_model(partner, task="count")

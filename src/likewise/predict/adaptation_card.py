@@ -49,6 +49,8 @@ class CardContent:
     version: str
     stopped: str
     inference: InferenceConfig
+    by_examples: InferenceConfig | None
+    without_boxes: tuple[tuple[str, float, float], ...]
     exemplars: tuple[tuple[float, float, float, float], ...]
 
 
@@ -59,7 +61,8 @@ class AdaptationCard:
     Attributes:
         path: of its file.
         taught: what was learnt.
-        inference: how the weights are used.
+        inference: how the weights are used ...
+        by_examples: ... and where pictures are counted by the examples; None: likewise.
         exemplars: boxes of the examples, in pixels of their pictures.
         tensors: by their names in the file.
     """
@@ -67,6 +70,7 @@ class AdaptationCard:
     path: Path
     taught: Taught
     inference: InferenceConfig
+    by_examples: InferenceConfig | None
     exemplars: tuple[Box, ...]
     tensors: Mapping[str, Tensor]
 
@@ -153,18 +157,22 @@ def read_card(path: Path) -> AdaptationCard:
     others = [name for name in checkpoint.state if not name.startswith((CHANGED, EXAMPLES))]
     if others or sorted(names) != sorted(content.changed):
         raise LikewiseError(f"{path} is no card: its tensors are not those that it says it changes")
-    return AdaptationCard(path, taught, content.inference, content.exemplars, checkpoint.state)
+    return AdaptationCard(path, taught, content.inference, content.by_examples, content.exemplars, checkpoint.state)
 
 
 def save_card(
-    path: Path, model: Any, inference: InferenceConfig, taught: Taught | None, examples: ReferenceExemplars
+    path: Path,
+    model: Any,
+    used: tuple[InferenceConfig, InferenceConfig | None],
+    taught: Taught | None,
+    examples: ReferenceExemplars,
 ) -> Path:
     """Write a card; the file appears under its name only when it is complete.
 
     Args:
         path: of the file.
         model: the network with the changed tensors.
-        inference: how its weights are used.
+        used: how its weights are used, and how where it counts by the examples.
         taught: what was learnt.
         examples: that it counts by where it is shown none.
 
@@ -190,7 +198,9 @@ def save_card(
         seed=taught.seed,
         version=taught.version,
         stopped=taught.stopped,
-        inference=inference,
+        inference=used[0],
+        by_examples=used[1],
+        without_boxes=tuple(cast(Any, astuple(each)) for each in taught.without_boxes),
         exemplars=examples.exemplars,
     )
     return save_checkpoint(path, _Written(content, tensors))
@@ -226,6 +236,7 @@ def _taught_of(content: CardContent) -> Taught:
         chosen=content.chosen,
         candidates=tuple(CandidateError(*each) for each in content.candidates),
         pictures=tuple(TaughtPicture(*each) for each in content.pictures),
+        without_boxes=tuple(CandidateError(*each) for each in content.without_boxes),
         changed=content.changed,
         seed=content.seed,
         version=content.version,

@@ -47,8 +47,9 @@ class Counter(PromptedCounter):
         scale_steps: pictures are rescaled by the exemplars' size in so many steps an octave, so that other boxes of
             about that size find the picture prepared (`likewise.predict.Session`); 0: exactly, which is what scores
             are measured with.
-        examples: exemplars and negatives of other pictures. They join those that a prompt shows; what is asked about
-            without any is counted by them, and taken to be as large as they are.
+        examples: exemplars and negatives of other pictures. What is asked about without any is counted by them, and
+            taken to be as large as they are; a prompt that shows its own is counted by its own alone.
+        by_examples: how the weights are used where it counts by those; None: as otherwise.
         taught: what corrected pictures taught it (`likewise.adapt`); None: nothing did.
 
     Example:
@@ -66,6 +67,7 @@ class Counter(PromptedCounter):
         inference: InferenceConfig | None = None,
         scale_steps: int = 0,
         examples: ReferenceExemplars = NO_EXEMPLARS,
+        by_examples: InferenceConfig | None = None,
         taught: Taught | None = None,
     ) -> None:
         self.device = device_of(device)
@@ -73,7 +75,7 @@ class Counter(PromptedCounter):
         self.name = name
         self.inference = inference or model.config.inference
         self.scale_steps = scale_steps
-        self.examples, self.taught = examples, taught
+        self.examples, self.by_examples, self.taught = examples, by_examples, taught
         self.densities = Densities(self.model, name, self.device, self.inference, scale_steps)
 
     @classmethod
@@ -108,9 +110,10 @@ class Counter(PromptedCounter):
             >>> Counter.load("spdcn-lite").summed().inference.snap_peaks is None
             True
         """
-        return self.using(replace(self.inference, snap_peaks=None))
+        alone = None if self.by_examples is None else replace(self.by_examples, snap_peaks=None)
+        return self.using(replace(self.inference, snap_peaks=None), alone)
 
-    def using(self, inference: InferenceConfig) -> Counter:
+    def using(self, inference: InferenceConfig, by_examples: InferenceConfig | None = None) -> Counter:
         """The same network, its weights used in another way."""
         return Counter(
             self.model,
@@ -119,6 +122,7 @@ class Counter(PromptedCounter):
             inference=inference,
             scale_steps=self.scale_steps,
             examples=self.examples,
+            by_examples=by_examples,
             taught=self.taught,
         )
 
@@ -128,7 +132,7 @@ class Counter(PromptedCounter):
         Raises:
             LikewiseError: it was taught nothing (`likewise.adapt`), or a name that does not end in ``.safetensors``.
         """
-        return save_card(Path(path), self.model, self.inference, self.taught, self.examples)
+        return save_card(Path(path), self.model, (self.inference, self.by_examples), self.taught, self.examples)
 
     def answer_giant(
         self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort
@@ -142,21 +146,26 @@ class Counter(PromptedCounter):
         self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort = "fast"
     ) -> WindowPlan:
         """How a large picture is counted, window by window: for those who want to see it done, or stop and go on."""
-        return WindowPlan.of(self.densities, source, prompt, self._shown(prompt, references), trust)
+        shown = self._shown(prompt, references)
+        densities = replace(self.densities, inference=self._used(shown))
+        return WindowPlan.of(densities, source, prompt, shown, trust)
 
     def answer(
         self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
     ) -> CountResult:
         """What the network's density says of a checked prompt."""
         shown = self._shown(prompt, references)
-        return self.count_prepared(image, prompt, shown, trust, PlainReader(self.densities), self.inference)
+        return self.count_prepared(image, prompt, shown, trust, PlainReader(self.densities), self._used(shown))
 
     def _shown(self, prompt: Prompt, references: ReferenceExemplars) -> ReferenceExemplars:
-        """Exemplars in other pictures: what the counter was taught joins what it is shown, and can do without."""
-        own = self.examples
-        if not own.features or prompt.text:
-            return references
-        return ReferenceExemplars((*references.features, *own.features), references.exemplars or own.exemplars)
+        """Exemplars in other pictures: those that are shown or, where nothing is, those that the counter was taught."""
+        shown = prompt.exemplars or prompt.text or references.features
+        return references if shown else self.examples
+
+    def _used(self, shown: ReferenceExemplars) -> InferenceConfig:
+        """How the weights are used, for exemplars that `_shown` gave."""
+        by_taught = shown is self.examples and bool(shown.features)
+        return (self.by_examples or self.inference) if by_taught else self.inference
 
     def count_prepared(
         self,

@@ -108,7 +108,7 @@ class NamedCounter(PromptedCounter):
 
     def save(self, path: str | Path) -> Path:
         """Write what it was taught as a small file: see `likewise.predict.Counter.save`."""
-        return save_card(Path(path), self.model, self.inference, self.taught, NO_EXEMPLARS)
+        return save_card(Path(path), self.model, (self.inference, None), self.taught, NO_EXEMPLARS)
 
     def answer(
         self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort

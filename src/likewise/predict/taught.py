@@ -53,6 +53,7 @@ class Taught:
         chosen: the way to adapt that was kept.
         candidates: all that were compared, the simplest first; the first is to change nothing.
         pictures: what was learnt from.
+        without_boxes: before and after, of pictures counted by the examples of the others; empty: not measured.
         changed: names of the network's tensors that were changed.
         seed: of all chance.
         version: of likewise.
@@ -67,6 +68,7 @@ class Taught:
     chosen: str
     candidates: tuple[CandidateError, ...]
     pictures: tuple[TaughtPicture, ...]
+    without_boxes: tuple[CandidateError, ...] = ()
     changed: tuple[str, ...] = ()
     seed: int = 0
     version: str = ""
@@ -77,7 +79,7 @@ class Taught:
         if self.chosen not in names:
             raise LikewiseError(f"taught: {self.chosen!r} was chosen, of {', '.join(names) or 'nothing'}")
         numbers = [n for p in self.pictures for n in (p.truth, p.before, p.after)]
-        numbers += [n for c in self.candidates for n in (c.error, c.spread)]
+        numbers += [n for c in (*self.candidates, *self.without_boxes) for n in (c.error, c.spread)]
         if not all(math.isfinite(n) and n >= 0 for n in numbers):
             raise LikewiseError("taught: a count or an error is not a number from 0 on")
 

@@ -1,8 +1,8 @@
 """What a few corrected pictures teach: errors before and after on sets that the weights were never trained on.
 
 Of each set some pictures of its train split are corrected with all their points, drawn by a seed, and the val split is
-counted before and after, both times by three boxes in every picture. The peer is one factor, true over counted on the
-same pictures, on the counts before.
+counted before and after, both times by three boxes in every picture, and once more by the card's examples, without any
+box. The peer is one factor, true over counted on the same pictures, on the counts before.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class AdaptationScore:
         before: mean relative error by boxes in every picture.
         factor: of the peer.
         after: of the adapted counter.
+        alone: of the adapted counter, shown no boxes.
         chosen: what it kept, of each draw.
         inside: the share of truths in its intervals.
         width: their mean width over the truth.
@@ -49,6 +50,7 @@ class AdaptationScore:
     before: float
     factor: float
     after: float
+    alone: float
     chosen: tuple[str, ...]
     inside: float
     width: float
@@ -136,6 +138,7 @@ def measure_set(
                 before=fmean(each.error for each in before),
                 factor=fmean(abs(each.count * factor - each.truth) / max(each.truth, 1.0) for each in before),
                 after=fmean(each.error for each in after),
+                alone=fmean(_count(adapted, sample, ()).error for sample in samples),
                 chosen=(adapted.taught.chosen if adapted.taught else "",),
                 inside=fmean(math.floor(each.low) <= each.truth <= math.ceil(each.high) for each in after),
                 width=fmean(each.width for each in after),
@@ -152,6 +155,7 @@ def mean_of(scores: Sequence[AdaptationScore]) -> AdaptationScore:
         before=fmean(each.before for each in scores),
         factor=fmean(each.factor for each in scores),
         after=fmean(each.after for each in scores),
+        alone=fmean(each.alone for each in scores),
         chosen=tuple(way for each in scores for way in each.chosen),
         inside=fmean(each.inside for each in scores),
         width=fmean(each.width for each in scores),
