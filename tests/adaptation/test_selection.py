@@ -8,35 +8,51 @@ from scipy import stats
 
 from likewise.adaptation.intervals import reach_of, recalibrated
 from likewise.adaptation.selection import LeftOut, choose, factors_left_out, groups
+from likewise.adaptation.ways import best_factor
 from likewise.types import Calibration
 
 
-def left_out(*errors: float) -> LeftOut:
-    return LeftOut("", errors, errors)
+def left_out(*errors: float, learns: bool = False) -> LeftOut:
+    return LeftOut("", errors, errors, learns)
 
 
-#: Errors of each candidate, and the place of the one to be kept, worked by hand.
+#: Errors of nothing, of a factor and of two ways that learn, and the place of the one to be kept, worked by hand.
 TABLE = [
-    # differences to the best are all alike: their standard error is 0, only the best itself is as good
-    ([(0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (0.1, 0.1, 0.1)], 2),
-    # 0.15, 0.05, -0.05 from the best: mean 0.05, deviation 0.1, standard error 0.1 / sqrt(3) = 0.0577: as good
-    ([(0.5, 0.5, 0.5), (0.15, 0.15, 0.15), (0.0, 0.1, 0.2)], 1),
-    # the same with a mean of 0.06: worse
-    ([(0.5, 0.5, 0.5), (0.16, 0.16, 0.16), (0.0, 0.1, 0.2)], 2),
-    # nothing is worse by 0.02, with the same standard error: as good, and the simplest
-    ([(0.12, 0.12, 0.12), (0.3, 0.3, 0.3), (0.0, 0.1, 0.2)], 0),
-    # pictures differ far more than candidates, of which one is better by 0.05 on each
-    ([(0.1, 0.5, 0.9), (0.05, 0.45, 0.85)], 1),
-    # nothing is the best
-    ([(0.1, 0.2, 0.3), (0.3, 0.3, 0.3), (0.2, 0.2, 0.3)], 0),
-    # nothing is as good as another
+    # nothing, and a factor that is better by any little
+    ([(0.1, 0.2, 0.3), (0.3, 0.3, 0.3)], 0),
     ([(0.1, 0.1, 0.1), (0.1, 0.1, 0.1)], 0),
+    ([(0.1, 0.5, 0.9), (0.05, 0.55, 0.85)], 1),
+    # better by 0.02 of 0.1: a fifth, which is no quarter
+    ([(0.5, 0.5, 0.5), (0.1, 0.1, 0.1), (0.08, 0.08, 0.08)], 1),
+    # better by 0.03 of 0.1 in each
+    ([(0.5, 0.5, 0.5), (0.1, 0.1, 0.1), (0.07, 0.07, 0.07)], 2),
+    # better by 0.3, 0.0, 0.0 of 0.3: a third, but the standard error is 0.1, as large as the mean
+    ([(0.5, 0.5, 0.5), (0.3, 0.3, 0.3), (0.0, 0.3, 0.3)], 1),
+    # better by 0.3, 0.2, 0.1: mean 0.2, standard error 0.0577
+    ([(0.5, 0.5, 0.5), (0.3, 0.3, 0.3), (0.0, 0.1, 0.2)], 2),
+    # the simpler of two is worse by 0.15, 0.05, -0.05: mean 0.05, standard error 0.0577: as good
+    ([(0.5, 0.5, 0.5), (0.4, 0.4, 0.4), (0.15, 0.15, 0.15), (0.0, 0.1, 0.2)], 2),
+    # the same by 0.01 more: worse
+    ([(0.5, 0.5, 0.5), (0.4, 0.4, 0.4), (0.16, 0.16, 0.16), (0.0, 0.1, 0.2)], 3),
+    # nothing is better than the factor, and it is nothing that learning has to beat
+    ([(0.1, 0.1, 0.1), (0.3, 0.3, 0.3), (0.09, 0.09, 0.09)], 0),
 ]
 
 
 @pytest.mark.parametrize(("errors", "kept"), TABLE)
-def test_the_simplest_within_a_standard_error_of_the_best_is_kept(errors, kept):
-    assert choose([left_out(*each) for each in errors]) == kept
+def test_a_factor_has_to_help_and_learning_to_prove_itself(errors, kept):
+    assert choose([left_out(*each, learns=index > 1) for index, each in enumerate(errors)]) == kept
+
+
+def test_a_factor_is_drawn_towards_one_by_as_much_as_pictures_disagree():
+    counts, truths = [10, 10, 20], [20, 10, 30]
+    error = stats.sem(np.log(np.divide(truths, counts)))
+    whole = math.log(60 / 40)
+    assert best_factor(counts, truths) == pytest.approx(math.exp(whole**3 / (whole**2 + error**2)))
+    assert best_factor([7, 13, 40], [14, 26, 80]) == 2
+    assert best_factor([10, 20], [20, 10]) == 1
+    assert best_factor([0, 0], [20, 10]) == 1
+    assert best_factor([1, 1], [100, 100]) == 20
 
 
 def test_a_standard_error_is_that_of_the_mean():
@@ -50,7 +66,10 @@ def test_pictures_are_left_out_one_by_one_and_many_in_groups():
 
 
 def test_the_factor_of_a_picture_comes_from_the_others():
-    assert factors_left_out([10, 10, 20], [20, 10, 30], groups(3, 8)) == [40 / 30, 50 / 30, 30 / 20]
+    counts, truths = [10, 10, 20], [20, 10, 30]
+    expected = [best_factor(counts[1:], truths[1:]), best_factor([10, 20], [20, 30]), best_factor([10, 10], [20, 10])]
+    assert factors_left_out(counts, truths, groups(3, 8)) == expected
+    assert factors_left_out([10, 10, 20], [20, 20, 40], groups(3, 8)) == [2, 2, 2]
 
 
 def test_from_nine_pictures_on_the_interval_is_conformal():

@@ -13,7 +13,10 @@ from likewise.json_text import json_text
 if TYPE_CHECKING:
     from likewise.lab.suite.adaptation import AdaptationScore
 
-_HEADER = "| set | pictures | before | one factor | adapted | adapted / before | without a box | kept | in the interval | its width |"
+_HEADER = (
+    "| set | pictures | before | one factor | adapted | adapted / before | without a box | kept | in the interval "
+    "| its width |"
+)
 #: Draws of corrected pictures: none that anything was settled on.
 SEEDS = (2, 3, 4)
 #: Pictures that are counted of each set, and how long each adaptation may take.
