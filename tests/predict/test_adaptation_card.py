@@ -35,6 +35,7 @@ def taught() -> Counter:
         chosen="the last layers and a factor",
         candidates=(CandidateError("nothing", 0.2, 0.01), CandidateError("the last layers and a factor", 0.1, 0.01)),
         pictures=(TaughtPicture("a.jpg", 24, 20.5, 23.5, "points"),) * 3,
+        without_boxes=(CandidateError("nothing", 0.3, 0.02), CandidateError("a factor", 0.15, 0.02)),
         changed=("decoder.3.weight", "decoder.3.bias"),
         seed=7,
         version="1",
@@ -42,7 +43,16 @@ def taught() -> Counter:
     image = lw.Session(plain, data.coins()).image
     examples = plain.encode_prompt(image, lw.Prompt(BOXES, negatives=[(0, 0, 40, 40)]))
     inference = replace(plain.inference, factor=1.25)
-    return Counter(plain.model, "mine", device="cpu", inference=inference, examples=examples, taught=record)
+    alone = replace(plain.inference, factor=1.5)
+    return Counter(
+        plain.model,
+        "mine",
+        device="cpu",
+        inference=inference,
+        examples=examples,
+        by_examples=alone,
+        taught=record,
+    )
 
 
 @pytest.fixture
@@ -70,7 +80,25 @@ def test_the_factor_multiplies_grid_and_count_alike(taught: Counter):
     assert more.grid.sum(dtype=np.float64) == pytest.approx(more.count, rel=1e-6)
 
 
-def test_explicit_boxes_set_the_scale_and_join_the_examples(taught: Counter):
+def test_without_boxes_it_counts_by_the_examples_with_their_own_factor(taught: Counter):
+    plain = Counter(taught.model, "plain", device="cpu")
+    by_theirs = plain.count(data.coins(), like=taught.examples)
+    alone = taught.count(data.coins())
+    assert alone.count == pytest.approx(1.5 * by_theirs.count, rel=1e-6)
+    assert alone.grid.tobytes() == (by_theirs.grid * np.float32(1.5)).tobytes()
+    same = Counter(taught.model, "same", device="cpu", examples=taught.examples, taught=taught.taught)
+    assert same.count(data.coins()).grid.tobytes() == by_theirs.grid.tobytes()  # without one, as otherwise
+
+
+def test_boxes_in_the_picture_or_elsewhere_stand_alone(taught: Counter):
+    plain = Counter(taught.model, "plain", device="cpu", inference=taught.inference)
+    assert taught.count(data.coins(), BOXES).grid.tobytes() == plain.count(data.coins(), BOXES).grid.tobytes()
+    like = [(data.coins(), BOXES[0])]
+    mirrored = np.ascontiguousarray(data.coins()[:, ::-1])
+    assert taught.count(mirrored, like=like).grid.tobytes() == plain.count(mirrored, like=like).grid.tobytes()
+
+
+def test_explicit_boxes_set_the_scale(taught: Counter):
     small = data.coins()[::2, ::2]
     halved = [tuple(v / 2 for v in box) for box in BOXES]
     assert taught.count(small, halved).count == pytest.approx(taught.count(data.coins(), BOXES).count, rel=0.2)
@@ -134,7 +162,13 @@ def test_a_base_in_a_file_lies_beside_its_card(taught: Counter, tmp_path: Path):
 
     record = replace(taught.taught, base="theirs")
     mine = Counter(
-        taught.model, "mine", device="cpu", inference=taught.inference, examples=taught.examples, taught=record
+        taught.model,
+        "mine",
+        device="cpu",
+        inference=taught.inference,
+        examples=taught.examples,
+        by_examples=taught.by_examples,
+        taught=record,
     )
     card = mine.save(tmp_path / "mine.safetensors")
     save_checkpoint(tmp_path / "theirs.safetensors", load_model("spdcn-lite")[1])

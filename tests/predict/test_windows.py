@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -227,6 +227,19 @@ def test_a_journal_of_another_question_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text(json.dumps({"some": "thing"}) + "\n")
     with pytest.raises(LikewiseError, match="is no journal of windows"):
         WindowJournal(tmp_path / "b.jsonl", {})
+
+
+def test_a_taught_counter_without_a_box_counts_windows_by_its_examples_and_their_factor() -> None:
+    places = centres()
+    plain, source = Counter(LightCounter(object_size=17.0), "light", device="cpu"), Disks(drawn(places))
+    examples = plain.encode_exemplars([(drawn(places), box(places[0]))])
+    twice = replace(plain.inference, factor=2.0)
+    taught = Counter(plain.model, "taught", device="cpu", examples=examples, by_examples=twice)
+    whole = plain.plan_windows(source, Prompt(), examples).run()
+    assert taught.plan_windows(source, Prompt(), ReferenceExemplars()).run().count == pytest.approx(2 * whole.count)
+    own = Prompt((box(places[0]),))
+    expected = plain.plan_windows(source, own, ReferenceExemplars()).run()
+    assert taught.plan_windows(source, own, ReferenceExemplars()).run().count == expected.count
 
 
 def test_a_question_changes_with_everything_that_it_depends_on() -> None:

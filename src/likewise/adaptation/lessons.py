@@ -147,7 +147,7 @@ def lesson_by_examples(counter: Counter, lesson: Lesson, references: ReferenceEx
     """A corrected picture as one is asked that has no boxes of its own: by those of the others."""
     if not lesson.prompt.exemplars:
         return lesson
-    image = PreparedImage(lesson.image.pixels, KEPT_BYTES)
+    image = PreparedImage(np.asarray(lesson.image.pixels), KEPT_BYTES)
     prompt = replace(lesson.prompt, exemplars=(), negatives=())
     before = counter.count(image, prompt, like=references)
     return replace(lesson, image=image, prompt=prompt, references=references, before=before)

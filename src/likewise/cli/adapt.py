@@ -31,9 +31,10 @@ def adapt(
 ) -> None:
     """Teach a counter what a few corrected pictures show, and write that as a small file.
 
-    The file is given wherever a model is named: likewise count dishes/ --model CARD.safetensors. It counts pictures by
-    the examples that it was shown, without any box. Each corrected picture is left out in turn, to see whether what the
-    others teach helps; what does not is not kept. Five to twenty pictures are right, three are the least.
+    The file is given wherever a model is named: likewise count dishes/ --model CARD.safetensors. It counts pictures
+    without any box by the examples that it was shown, and others by their own boxes. Each corrected picture is left out
+    in turn, to see whether what the others teach helps; what does not is not kept. Five to twenty pictures are right,
+    three are the least.
 
     DIR is a counting folder, such as the workbench's COCO export as annotations.json beside the pictures. A picture is
     corrected by its points, or by its count alone; "region", a list of corners [x, y], says which part was reviewed.

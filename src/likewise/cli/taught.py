@@ -22,6 +22,7 @@ def taught_values(taught: Taught) -> dict[str, Any]:
         "error_before": taught.before,
         "error_after": taught.after,
         "candidates": [vars(each) for each in taught.candidates],
+        "without_boxes": [vars(each) for each in taught.without_boxes],
         "pictures": [vars(each) for each in taught.pictures],
         "seed": taught.seed,
         "version": taught.version,
@@ -70,7 +71,10 @@ def card_rows(path: Path) -> list[tuple[str, str]]:
         ("taught to", f"{taught.base}, tensors with the hash {taught.sha256}"),
         ("weights", f"in {path}, {path.stat().st_size / 1e3:.0f} kB, to be used with those of {taught.base}"),
         ("kept", verdict(taught)),
-        ("factor", f"{card.inference.factor:.4g}"),
+        (
+            "factor",
+            f"{card.inference.factor:.4g} with boxes, {(card.by_examples or card.inference).factor:.4g} without",
+        ),
         ("changed", changed),
         ("examples", _examples(card)),
         ("pictures", "\n".join(pictures)),
@@ -88,6 +92,7 @@ def print_card_json(path: Path) -> None:
 
     card = read_card(path)
     told = {"name": path.stem, "task": "count", **taught_values(card.taught), "factor": card.inference.factor}
+    told["factor_without_boxes"] = (card.by_examples or card.inference).factor
     say(json_text({**told, "changed": list(card.taught.changed), "examples": len(card.exemplars)}))
 
 
