@@ -34,6 +34,8 @@ TABLE = [
     ([(0.5, 0.5, 0.5), (0.4, 0.4, 0.4), (0.15, 0.15, 0.15), (0.0, 0.1, 0.2)], 2),
     # the same by 0.01 more: worse
     ([(0.5, 0.5, 0.5), (0.4, 0.4, 0.4), (0.16, 0.16, 0.16), (0.0, 0.1, 0.2)], 3),
+    # better by 7.5, 0.3, 0.3: beyond 2 errors are alike; 1.5, 0.3, 0.3 have a mean of 0.7, a standard error of 0.4
+    ([(9.0, 0.5, 0.5), (8.0, 0.4, 0.4), (0.5, 0.1, 0.1)], 2),
     # nothing is better than the factor, and it is nothing that learning has to beat
     ([(0.1, 0.1, 0.1), (0.3, 0.3, 0.3), (0.09, 0.09, 0.09)], 0),
 ]

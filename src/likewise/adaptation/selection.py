@@ -19,6 +19,8 @@ from likewise.adaptation.ways import best_factor
 
 #: What changes the network must take this share of the error away.
 CLEAR = 0.25
+#: Where ways that learn are compared, errors beyond this are alike: wrong.
+WRONG = 2.0
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,25 @@ def choose(candidates: Sequence[LeftOut]) -> int:
     proven = [index for index, each in enumerate(candidates) if each.learns and _clearly(each, candidates[plain])]
     if not proven:
         return plain
-    best = min(proven, key=lambda index: candidates[index].mean)
+    best = min(proven, key=lambda index: fmean(_bounded(candidates[index])))
     return next(index for index in proven if _within(candidates[index], candidates[best]))
 
 
 def _clearly(own: LeftOut, other: LeftOut) -> bool:
     """Whether a way is better than another by one standard error of the difference and by `CLEAR` of the error."""
-    gain = [theirs - mine for mine, theirs in zip(own.errors, other.errors, strict=True)]
-    return fmean(gain) > max(_standard_error(gain), CLEAR * other.mean)
+    gain = [theirs - mine for mine, theirs in zip(_bounded(own), _bounded(other), strict=True)]
+    return fmean(gain) > max(_standard_error(gain), CLEAR * fmean(_bounded(other)))
 
 
 def _within(own: LeftOut, best: LeftOut) -> bool:
     """Whether a way is as good as another but for one standard error of the difference."""
-    worse_by = [mine - least for mine, least in zip(own.errors, best.errors, strict=True)]
+    worse_by = [mine - least for mine, least in zip(_bounded(own), _bounded(best), strict=True)]
     return fmean(worse_by) <= _standard_error(worse_by)
+
+
+def _bounded(each: LeftOut) -> list[float]:
+    """Errors, of which none is so large that one picture decides alone."""
+    return [min(error, WRONG) for error in each.errors]
 
 
 def _standard_error(values: Sequence[float]) -> float:

@@ -60,4 +60,5 @@ def _show(scores: Sequence[AdaptationScore]) -> None:
             f"{each.ratio:.2f} | {each.alone:.3f} | {kept} | {each.inside:.0%} | {widths} |"
         )
     ratio, peer = (geometric_mean([getattr(s, key) for s in scores]) for key in ("ratio", "factor_ratio"))
-    say(f"\ngeometric mean of error after / before: {ratio:.2f}; of one factor: {peer:.2f}")
+    say("")
+    say(f"geometric mean of error after / before: {ratio:.2f}; of one factor: {peer:.2f}")
