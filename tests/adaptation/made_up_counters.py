@@ -122,8 +122,8 @@ class LearningDotCounter(DotCounter):
         kinds = torch.cat([(grey < 0.25).float(), ((grey >= 0.25) & (grey < 0.75)).float()], dim=1)
         return F.avg_pool2d(kinds, 2, divisor_override=1)
 
-    def decode(self, compared: Tensor, shape: torch.Size, first: int = 0, leak: float = 0.0) -> Tensor:
-        cells = F.leaky_relu(self.decoder[first:](compared), leak)
+    def decode(self, compared: Tensor, shape: torch.Size, first: int = 0) -> Tensor:
+        cells = F.relu(self.decoder[first:](compared))
         return (cells.repeat_interleave(2, 2).repeat_interleave(2, 3) / 4)[:, :, : shape[2], : shape[3]]
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:

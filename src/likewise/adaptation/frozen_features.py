@@ -33,11 +33,8 @@ class DecoderCounter(ExemplarCounter, Protocol):
     def decoder_input(self, image: Tensor | Prepared, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
         """What the decoder is given of pictures and of what their exemplars look like: (B, C, h, w)."""
 
-    def decode(self, compared: Tensor, shape: torch.Size, first: int = 0, leak: float = 0.0) -> Tensor:
-        """The density (B, 1, H, W) of pictures of this shape, of what the decoder's layer ``first`` is given.
-
-        What would be below 0 is 0, or with a ``leak`` that share of it.
-        """
+    def decode(self, compared: Tensor, shape: torch.Size, first: int = 0) -> Tensor:
+        """The density (B, 1, H, W) of pictures of this shape, of what the decoder's layer ``first`` is given."""
 
     def loss(self, density: Tensor, batch: CountBatch) -> dict[str, Tensor]:
         """What separates a density from points: terms (B,) by name, and "total"."""

@@ -32,8 +32,6 @@ from likewise.types import CountBatch, Prompt, PromptBatch
 SQUARE = 256
 #: ... and how far round them the decoder looks.
 MARGIN = 24
-#: While it learns, the decoder's output below 0 is this share of it: where none was left, nothing could be learnt.
-LEAK = 0.1
 #: Everything that was worked out of the corrected pictures is kept.
 KEPT_BYTES = 1 << 40
 
@@ -214,7 +212,7 @@ def square_loss(network: DecoderCounter, tile: LessonTile, generator: torch.Gene
     y0, x0 = max(0, top - margin), max(0, left - margin)
     seen = tile.compared[:, :, y0 : top + height + margin, x0 : left + width + margin]
     shape = torch.Size((1, 3, seen.shape[2] * stride, seen.shape[3] * stride))
-    density = network.decode(seen, shape, tile.first, LEAK)
+    density = network.decode(seen, shape, tile.first)
     down, right = (top - y0) * stride, (left - x0) * stride
     cell = network.cell
     tall = min(height * stride, tile.shape[2] - top * stride) // cell * cell
@@ -231,7 +229,7 @@ def count_loss(network: DecoderCounter, tiles: Sequence[LessonTile], truth: floa
     """|count - truth| / (truth + 3) of a picture of which only the count is known."""
     total = tiles[0].compared.new_zeros(())
     for tile in tiles:
-        density = network.decode(tile.compared, tile.shape, tile.first, LEAK)[0, 0]
+        density = network.decode(tile.compared, tile.shape, tile.first)[0, 0]
         for weight in (tile.share, tile.reviewed):
             density = density if weight is None else density * weight
         total = total + density.sum()

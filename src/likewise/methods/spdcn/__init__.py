@@ -221,15 +221,12 @@ class SPDCN(nn.Module):
         size = torch.stack([d.sizes.mean(0) for d in exemplar_features])
         return self._compared(self._features(image, size), exemplar_features)
 
-    def decode(self, compared: Tensor, shape: torch.Size, first: int = 0, leak: float = 0.0) -> Tensor:
-        """The density (B, 1, H, W) of pictures of this shape, of what the decoder's layer ``first`` is given.
-
-        What would be below 0 is 0, or with a ``leak`` that share of it, so that it still has a gradient.
-        """
+    def decode(self, compared: Tensor, shape: torch.Size, first: int = 0) -> Tensor:
+        """The density (B, 1, H, W) of pictures of this shape, of what the decoder's layer ``first`` is given."""
         raw = self.decoder[first:](compared.contiguous(memory_format=torch.channels_last))
         # Summed over a picture, half precision would lose objects.
         objects = raw.to(compared.dtype)
-        cells = (F.leaky_relu(objects, leak) if leak else F.relu(objects)) / self.config.density_factor
+        cells = F.relu(objects) / self.config.density_factor
         side = self.cell
         pixels = cells.repeat_interleave(side, 2).repeat_interleave(side, 3) / side**2 if side > 1 else cells
         return pixels[:, :, : shape[2], : shape[3]]
