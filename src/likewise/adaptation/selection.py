@@ -69,8 +69,13 @@ def choose(candidates: Sequence[LeftOut]) -> int:
 
 def _clearly(own: LeftOut, other: LeftOut) -> bool:
     """Whether a way is better than another by one standard error of the difference and by `CLEAR` of the error."""
-    gain = [theirs - mine for mine, theirs in zip(_bounded(own), _bounded(other), strict=True)]
-    return fmean(gain) > max(_standard_error(gain), CLEAR * fmean(_bounded(other)))
+    kinds = ((own.errors, other.errors), (_bounded(own), _bounded(other)))  # no single picture hides what others show
+    return any(_better(mine, theirs) for mine, theirs in kinds)
+
+
+def _better(mine: Sequence[float], theirs: Sequence[float]) -> bool:
+    gain = [other - own for own, other in zip(mine, theirs, strict=True)]
+    return fmean(gain) > max(_standard_error(gain), CLEAR * fmean(theirs))
 
 
 def _within(own: LeftOut, best: LeftOut) -> bool:
