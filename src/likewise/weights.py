@@ -161,14 +161,13 @@ def save_checkpoint(
         ...     read_checkpoint(path).method
         'spdcn'
     """
-    state = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
     config = json_text(dataclasses.asdict(model.config), what="the config")
     metadata = {**(notes or {}), "method": model.method, "config": config}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     unfinished.touch()
-    mode = unfinished.stat().st_mode & 0o777  # as of any new file: safetensors would let only the owner read it
-    save_file(state, unfinished, metadata=metadata)
+    mode = unfinished.stat().st_mode  # of any new file: safetensors would let only the owner read it
+    save_file({name: _stored(each, half) for name, each in model.state_dict().items()}, unfinished, metadata=metadata)
     unfinished.chmod(mode)
     unfinished.replace(path)
     return path

@@ -144,7 +144,7 @@ def test_a_card_that_does_not_fit_is_refused(card: Path, config: dict, tensors: 
 def test_a_factor_in_a_card_has_to_be_one(card: Path):
     with safe_open(card, framework="pt") as file:
         inference = json.loads(file.metadata()["config"])["inference"]
-    with pytest.raises(LikewiseError, match=r"factor = -1: expected a number above 0"):
+    with pytest.raises(LikewiseError, match=r"factor = -1: expected a number from 0.001 to 1000"):
         lw.load(_edited(card, {"inference": inference | {"factor": -1}}))
 
 
