@@ -129,7 +129,7 @@ def best_factor(counts: Sequence[float], truths: Sequence[float]) -> float:
         >>> best_factor([10, 20], [20, 40])
         2.0
         >>> round(best_factor([10, 20], [30, 20]), 2)
-        1.24
+        1.27
     """
     total, truth = math.fsum(counts), math.fsum(truths)
     if total <= 0 or truth <= 0 or total == truth:
