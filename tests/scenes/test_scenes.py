@@ -14,6 +14,7 @@ from likewise.data.infinite import MixedDataset
 from likewise.errors import LikewiseError
 from likewise.scenes import Scene, SceneConfig, SyntheticScenes, contact_sheet, make_scene, scene_sample, write_scenes
 from likewise.scenes.assets import assets_of
+from likewise.scenes.environments import SETTINGS
 from likewise.scenes.kinds.emoji import find_font
 
 SMALL = SceneConfig(seed=3, side=(200, 260), objects=(1, 60), size=(8.0, 90.0), emoji=False)
@@ -248,3 +249,19 @@ def test_an_unknown_preset_is_told_with_the_nearest():
     assert SceneConfig.preset("assortment").kinds is not None
     assert SceneConfig.preset("crowds").objects[0] > 50
     assert "glow" in SceneConfig.preset("cells").settings
+    assert SceneConfig.preset("receding").settings == ("receding",)
+
+
+def test_the_ground_of_hidden_things_has_their_colours(monkeypatch):
+    config = replace(SceneConfig.hidden(), side=(192, 256), objects=(3, 20), size=(20, 60), emoji=False, seed=3)
+    hidden = np.mean([_ground_like_the_things(make_scene(config, index)) for index in range(6)])
+    monkeypatch.setitem(SETTINGS, "hidden", replace(SETTINGS["hidden"], hidden=False))
+    bare = np.mean([_ground_like_the_things(make_scene(config, index)) for index in range(6)])
+    assert hidden > bare + 0.1
+
+
+def _ground_like_the_things(scene):
+    """Share of the ground that is about as bright and as coloured as the target is on average."""
+    mine = np.isin(scene.owner, [1 + i for i in scene.of_kind(scene.target)])
+    apart = np.abs(scene.image[scene.owner == 0] - scene.image[mine].mean(0)).max(-1)
+    return (apart < 60).mean()

@@ -25,7 +25,16 @@ def synth(
     backgrounds: Annotated[list[Path] | None, Parameter(negative="")] = None,
     workers: int = 1,
     preset: Literal[
-        "default", "wide-scale", "two-kinds", "near-twins", "assortment", "crowds", "cells", "plain"
+        "default",
+        "wide-scale",
+        "two-kinds",
+        "near-twins",
+        "assortment",
+        "crowds",
+        "cells",
+        "hidden",
+        "receding",
+        "plain",
     ] = "default",
     emoji: bool = True,
     masks: Annotated[bool, Parameter(negative="")] = False,
@@ -46,8 +55,9 @@ def synth(
         workers: Processes to share the work.
         preset: wide-scale: sizes vary 4x in every scene. two-kinds: two unlike kinds in every scene. near-twins: the
             same thing in another colour or size beside what is counted. assortment: many kinds, a few of each. crowds:
-            very many small things that touch. cells: what lies under a microscope. plain: two simple shapes on bare
-            ground.
+            very many small things that touch. cells: what lies under a microscope. hidden: things in a ground of their
+            own colours and texture. receding: rows and crowds that go into the distance. plain: two simple shapes on
+            bare ground.
         emoji: Use the sprites of the colour-emoji font, where it is installed.
         masks: Also write every object's mask.
         preview: Also write preview.png, a contact sheet of the first scenes with their labels drawn in.

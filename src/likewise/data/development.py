@@ -50,3 +50,13 @@ def nuclei(data: Path, split: str) -> CountingFolder:
 def blood(data: Path, split: str) -> CountingFolder:
     """Of the blood set's split, the kinds whose boxes are complete."""
     return CountingFolder(data / "blood", split, BLOOD_KINDS, targets="all")
+
+
+def red_cells(data: Path, split: str) -> CountingFolder:
+    """The red cells of a split, a dot each; boxes are estimated."""
+    return CountingFolder(data / "red_cells", split, targets="all")
+
+
+def orchard(data: Path, split: str) -> CountingFolder:
+    """Young apples and green cherries in their trees; fruit of the rows behind has no boxes."""
+    return CountingFolder(data / "orchard", split, targets="all")

@@ -13,12 +13,15 @@ from likewise import registry
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.counting.sample import CountSample
 from likewise.data.counting.transforms import Crop, TrainCrop
-from likewise.data.development import blood, imagenet_trunk, nuclei
+from likewise.data.development import blood, imagenet_trunk, nuclei, orchard, red_cells
 from likewise.data.infinite import MixedDataset, Transform
 from likewise.engine.config import LiteConfig
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
 from likewise.weights import load_strict, save_checkpoint, with_new_inputs
+
+#: Real pictures that weights may be made from, by folder.
+REAL = {"nuclei": nuclei, "blood": blood, "red_cells": red_cells, "orchard": orchard}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +29,17 @@ class SpdcnLite(LiteConfig):
     """Settings of the bundled weights.
 
     Attributes:
-        data: folder with the counting sets ``nuclei`` and ``blood``, and ``weights/mobilenetv2_100.safetensors``.
+        data: folder with the counting sets ``nuclei``, ``blood``, ``red_cells`` and ``orchard``, and
+            ``weights/mobilenetv2_100.safetensors``.
         scenes: rendered training scenes, from ``likewise data synth``; the option may be repeated.
         out: the run's folder.
         weights: of an earlier run, to go on from rather than from ImageNet's.
         earlier: share of those earlier weights in the average with the trained ones that is written in the end: less
             of what they knew is forgotten (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
-        shares: how often scenes, nuclei and blood are drawn.
-        held_out: of "nuclei" and "blood", those that are not trained on, to see what is made of pictures of a new sort;
-            their share goes to the scenes. Render scenes without their cut-outs for it.
+        shares: how often scenes and the real sets are drawn, in the order of `REAL`; a set with a share of 0 need not
+            be there.
+        held_out: those of the real sets that are not trained on, to see what is made of pictures of a new sort; their
+            share goes to the scenes. Render scenes without their cut-outs for it.
         crop_size: side of the training crops.
         negatives: probability that things of other kinds in a crop, if there are any, are shown as negatives; 0 and
             ``ground`` 0: the weights take none.
@@ -48,7 +53,7 @@ class SpdcnLite(LiteConfig):
     out: Path = Path("runs/spdcn-lite")
     weights: Path | None = None
     earlier: float = 0.0
-    shares: tuple[float, float, float] = (0.86, 0.09, 0.05)
+    shares: tuple[float, float, float, float, float] = (0.79, 0.08, 0.05, 0.03, 0.05)
     held_out: tuple[str, ...] = ()
     crop_size: int = 256
     negatives: float = 0.4
@@ -59,7 +64,7 @@ class SpdcnLite(LiteConfig):
 
 
 def spdcn_lite(config: SpdcnLite) -> Path:
-    """Train spdcn-lite on rendered scenes and on the train splits of nuclei and blood.
+    """Train spdcn-lite on rendered scenes and on the train splits of nuclei, blood, red_cells and orchard.
 
     Command:
         likewise data synth -n 4000 -o scenes --seed 1 --workers 2 --backgrounds DATA/grocery
@@ -89,8 +94,7 @@ def spdcn_lite(config: SpdcnLite) -> Path:
         box_growth=config.box_growth,
     )
     data = mixture(config, TrainCrop(crop))
-    val = MixedDataset(_sets(config, "val")[1:], None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)
-    trained = train(model, data, val, config, config.out)
+    trained = train(model, data, _validation(config), config, config.out)
     return (
         trained if config.weights is None or not config.earlier else averaged(trained, config.weights, config.earlier)
     )
@@ -115,18 +119,18 @@ def averaged(trained: Path, earlier: Path, share: float) -> Path:
 
 
 def mixture(config: SpdcnLite, transform: Transform | None = None) -> MixedDataset:
-    """Scenes, nuclei and blood, drawn as often as the settings say, and never what is held out."""
-    unknown = set(config.held_out) - {"nuclei", "blood"}
+    """Scenes and real pictures, drawn as often as the settings say, and never what is held out."""
+    unknown = set(config.held_out) - set(REAL)
     if unknown:
-        raise LikewiseError(f"held_out = {sorted(unknown)}: expected 'nuclei' or 'blood'")
-    others = [
-        0.0 if name in config.held_out else share
-        for name, share in zip(("nuclei", "blood"), config.shares[1:], strict=True)
-    ]
-    shares = (sum(config.shares) - others[0] - others[1], *others)
-    return MixedDataset(_sets(config, "train"), shares, config.seed, transform)
-
-
-def _sets(config: SpdcnLite, split: str) -> list[Dataset[CountSample]]:
+        raise LikewiseError(f"held_out = {sorted(unknown)}: expected any of {', '.join(map(repr, REAL))}")
     scenes: Dataset[CountSample] = ConcatDataset([CountingFolder(path, targets="all") for path in config.scenes])
-    return [scenes, nuclei(config.data, split), blood(config.data, split)]
+    real = {name: share for name, share in zip(REAL, config.shares[1:], strict=True) if name not in config.held_out}
+    drawn = {name: share for name, share in real.items() if share}
+    shares = (sum(config.shares) - sum(drawn.values()), *drawn.values())
+    return MixedDataset([scenes, *(REAL[n](config.data, "train") for n in drawn)], shares, config.seed, transform)
+
+
+def _validation(config: SpdcnLite) -> MixedDataset:
+    """Crops of the val splits of those real sets that there are."""
+    there = [REAL[name](config.data, "val") for name in REAL if (config.data / name).is_dir()]
+    return MixedDataset(there, None, 1, TrainCrop(Crop(size=config.crop_size, look=None)), length=64)

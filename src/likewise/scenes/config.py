@@ -120,6 +120,16 @@ class SceneConfig:
         return cls(objects=(20, 420), size=(8.0, 64.0), settings=("glow", "stained", "thin walls"))
 
     @classmethod
+    def hidden(cls) -> SceneConfig:
+        """Things in a ground of their own colours and texture: fruit in leaves, eggs in gravel, cells in stroma."""
+        return cls(objects=(3, 150), size=(12.0, 90.0), second_share=0.3, settings=("hidden",))
+
+    @classmethod
+    def receding(cls) -> SceneConfig:
+        """Rows and crowds that go into the distance: the far ones are several times smaller than the near ones."""
+        return cls(settings=("receding",))
+
+    @classmethod
     def plain(cls) -> SceneConfig:
         """Two kinds of pure colours and simple shapes on bare ground: what a small network learns in minutes."""
         return cls(
@@ -147,6 +157,8 @@ class SceneConfig:
             "assortment": cls.assortment,
             "crowds": cls.crowds,
             "cells": cls.cells,
+            "hidden": cls.hidden,
+            "receding": cls.receding,
             "plain": cls.plain,
         }
         if name not in presets:

@@ -38,6 +38,7 @@ class Environment:
         photos: share of the grounds that are photographs, where there are any.
         furniture: what things stand on or lie in, a key of `FURNITURE`; "": nothing.
         overgrown: leaves lie over things.
+        hidden: the ground is full of parts in the target's own colours and texture (see `camouflage`).
         variety: how much instances differ, instead of the usual draw.
         clean: nothing lies about, nobody else comes by, and light and camera are perfect.
     """
@@ -55,6 +56,7 @@ class Environment:
     photos: float = 0.6
     furniture: str = ""
     overgrown: bool = False
+    hidden: bool = False
     variety: tuple[float, float] | None = None
     clean: bool = False
 
@@ -299,6 +301,16 @@ SETTINGS: dict[str, Environment] = {
     ),
     # never drawn unless they are named
     "receding": Environment(0.0, {"ground": 0.25, "avenue": 0.25, "stands": 0.25, "crowd": 0.25}, objects=(10, 400)),
+    "hidden": Environment(
+        0.0,
+        {"scatter": 0.5, "clusters": 0.25, "strewn": 0.15, "swarm": 0.1},
+        grounds=("foliage", "pebbled", "clouded", "stained", "grass"),
+        objects=(3, 150),
+        cover=(0.02, 0.35),
+        others=0.15,
+        photos=0.25,
+        hidden=True,
+    ),
     "paper": Environment(
         0.0,
         {"scatter": 0.5, "grid": 0.2, "clusters": 0.3},

@@ -19,6 +19,7 @@ from likewise.scenes.background import (
     strew_lookalikes,
 )
 from likewise.scenes.camera import Camera, draw_camera, photograph
+from likewise.scenes.camouflage import draw_pieces, strew_above, strew_below
 from likewise.scenes.canvas import Canvas
 from likewise.scenes.config import SceneConfig
 from likewise.scenes.environments import TISSUE, draw_setting
@@ -143,10 +144,15 @@ def _attempt(rng: Generator, config: SceneConfig, seed: tuple[int, ...]) -> Scen
         strew_clutter(rng, bank, canvas, field, int(rng.integers(1, 4)))
     if not bare and not config.two_kinds and rng.random() < _LOOKALIKE_SHARE:
         strew_lookalikes(rng, bank, canvas, field, roles[0])
+    pieces = draw_pieces(rng, bank, roles[0]) if setting.hidden else []
+    if pieces:
+        strew_below(rng, canvas, field, pieces)
     if layout == TISSUE:
         roles, owners = fill_with_cells(rng, canvas, bank, roles[0], field)
     else:
         owners = place_roles(rng, config, canvas, setting, roles, LAYOUTS[layout], field, shadow)
+    if pieces:
+        strew_above(rng, canvas, field, pieces)
     if not bare and not config.two_kinds and rng.random() < _OCCLUDER_SHARE:
         strew_clutter(rng, bank, canvas, field, int(rng.integers(1, 3)))
     twins = len({role.kind.name for role in roles}) < len(roles)
