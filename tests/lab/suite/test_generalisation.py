@@ -165,6 +165,13 @@ def test_the_numbers_are_those_of_a_hand_computation():
     assert [s["name"] for s in found.to_dict()["sets"]] == ["first", "second", "mean of the sets", "all pictures"]
 
 
+def test_a_second_mean_leaves_the_later_sets_out(monkeypatch):
+    monkeypatch.setattr(generalisation, "LATER", ("second",))
+    found = run(Says(12, 15, 3), {"first": lambda: blank(10, 20), "second": lambda: blank(2)})
+    means = {score.name: score.relative for score in found.scores}
+    assert means["mean without the later sets"] == means["first"] != means["mean of the sets"]
+
+
 def test_empty_pictures_count_for_the_absolute_error_only():
     (score, *_) = run(Says(3, 4), {"x": lambda: blank(0, 5)}).scores
     assert (score.pictures, score.mae, score.relative) == (2, 2.0, pytest.approx(0.2))
