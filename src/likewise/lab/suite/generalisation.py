@@ -1,7 +1,7 @@
 """How well a counter counts what it was never trained on: one suite of sets, always all of them, and a peer beside it.
 
 Nothing of it is ever trained on: rendered scenes show kinds of the val split on backgrounds that no training scene has;
-of marrow, adipocytes and vgg_cells no picture is trained on, of the other real sets none of the val split. Every picture
+of marrow, adipocytes and vgg_cells no picture is trained on, of other real sets none of the val split. Every picture
 is asked about with the first three of its boxes.
 """
 
