@@ -62,6 +62,8 @@ class InferenceConfig:
         margin: a box is taken to be so many of the caller's pixels wider and higher than its thing: a rim that is a
             large part of a small thing's box (`Prompt.tightened`).
         snap_peaks: a peak whose density lies between these counts as one thing; None: sums as they are.
+        colour_groups: where what is found falls into two groups of colours and all examples are in one, the other is
+            of another kind and not counted (`likewise.predict.colour_groups`).
         factor: the density, peaks snapped, is multiplied by this: what counts of some sort of pictures are off by, as
             corrected ones showed (`likewise.adapt`).
         calibration: how far off the counts of the weights are, where ``likewise calibrate`` has learnt it; None: it is
@@ -80,6 +82,7 @@ class InferenceConfig:
     whole_boxes: bool = False
     margin: float = 0.0
     snap_peaks: tuple[float, float] | None = None
+    colour_groups: bool = False
     factor: float = 1.0
     calibration: Calibration | None = None
     calibration_full: Calibration | None = None

@@ -26,8 +26,8 @@ OPTIONS = {
     "eval": "--both --category --data --exemplars --fold --json --limit --prompts --protocol --seed --shots "
     "--split --suite --sum"
     " --trust MODEL",
-    "calibrate": "--data --exemplars --full --limit --margin --object-size --output --settle --suite --unknown"
-    " -o MODEL",
+    "calibrate": "--colour-groups --data --exemplars --full --limit --margin --no-colour-groups --object-size --output"
+    " --settle --suite --unknown -o MODEL",
     "train": "--list --published OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",

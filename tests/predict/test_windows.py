@@ -279,3 +279,23 @@ def test_the_bundled_counter_gives_what_it_gives_for_the_whole() -> None:
     assert found.interval is not None
     assert whole.interval is not None
     assert found.interval == pytest.approx(whole.interval, rel=0.1)
+
+
+@pytest.mark.parametrize("region", [None, ((30.0, 30.0), (1400.0, 30.0), (1400.0, 800.0), (30.0, 800.0))])
+def test_another_colour_is_left_out_as_in_the_whole(region: Any) -> None:
+    """Groups of colours are those of all windows together, though some windows show one of them alone."""
+    places = centres()
+    red = np.random.default_rng(4).random(len(places)) < 0.4
+    red[0] = False
+    pixels = np.maximum(drawn(places[~red]), drawn(places[red]) * np.array([1, 0, 0], np.uint8))
+    inference = InferenceConfig(Preprocess(tile=256, object_size=24.0), colour_groups=True, snap_peaks=(0.4, 1.5))
+    counter = Counter(LightCounter(), "light", device="cpu", inference=inference)
+    found, whole = (counter.count(each, [box(places[0])], region=region) for each in (Disks(pixels), pixels))
+    inside = np.ones(len(places), bool) if region is None else (places[:, 0] < 1400) & (places[:, 1] < 800)
+    white = (inside & ~red).sum()
+    assert white <= whole.count < white + 0.1 * inside.sum()  # rims of discs lie beyond what belongs to a peak
+    assert found.count == pytest.approx(whole.count, rel=0.01)
+    assert len(found.points) == white
+    nearest = np.linalg.norm(found.points[:, None] - places[None], axis=-1).argmin(1)
+    assert not red[nearest].any()
+    assert found.grid.min() >= 0

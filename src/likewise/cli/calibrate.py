@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -37,6 +37,7 @@ def calibrate(
     settle: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     margin: Annotated[float | None, Parameter(show_default=False)] = None,
     object_size: Annotated[float | None, Parameter(show_default=False)] = None,
+    colour_groups: Annotated[bool | None, Parameter(show_default=False)] = None,
     unknown: Annotated[Sequence[str], Parameter(negative="", metavar="DIR", show_default=False)] = (),
     suite: Literal["calibration"] | None = None,
 ) -> None:
@@ -61,6 +62,7 @@ def calibrate(
         margin: Take boxes to be so many pixels wider and higher than their things; as before, where it is not given.
         object_size: Show the network things so many pixels large: half as large takes a quarter of the time; as before,
             where it is not given.
+        colour_groups: Leave out what is of a group of colours in which no example is; as before, where it is not given.
         suite: All sets of a suite, made of the folders in DATA, 30 pictures of each. calibration: what the bundled
             counters learn from.
         settle: First choose, on the same pictures, which peaks of the density count as one thing each.
@@ -71,12 +73,10 @@ def calibrate(
     from likewise.predict import NamedCounter, Recognizer, Segmenter, load, load_counter
     from likewise.weights import save_checkpoint
 
-    loaded = load(model)
+    loaded, how = load(model), _How(margin, object_size, colour_groups)
     if isinstance(loaded, Recognizer):
-        check_options(
-            {"--full": full, "--settle": settle, "--margin": margin, "--object-size": object_size, "--suite": suite},
-            model,
-        )
+        of_counters: dict[str, object] = {"--full": full, "--settle": settle, "--suite": suite, **_settings(how)}
+        check_options(of_counters, model)
         calibrate_recognizer(loaded, data, unknown, output, limit)
         return
     if unknown:
@@ -86,15 +86,15 @@ def calibrate(
         raise LikewiseError(
             f"{model} takes no exemplars; --settle compares counts of pictures whose examples are boxed"
         )
-    how = None if isinstance(counter, NamedCounter) else _asked(counter, margin, object_size)
+    asked = None if isinstance(counter, NamedCounter) else _asked(counter, how)
     sets = _sets(data, suite, exemplars, by_name=isinstance(counter, NamedCounter))
     _check_enough(sets, limit)
     if not isinstance(counter, NamedCounter):
-        counter = counter.using(how or counter.inference)
+        counter = counter.using(asked or counter.inference)
         if settle:
             counter = counter.using(replace(counter.inference, snap_peaks=_settled(counter, sets, limit, exemplars)))
-    elif settle or margin is not None or object_size is not None:
-        raise LikewiseError(f"{model} counts through another counter; settle, margin and object size are that one's")
+    elif settle or any(setting is not None for setting in how):
+        raise LikewiseError(f"{model} counts through another counter, of which those settings are")
     trust: Literal["fast", "full"] = "full" if full else "fast"
     cases = [case for name, opened in sets for case in _counted(counter, name, opened(), limit, exemplars, trust)]
     inference = _learnt(counter, cases, full=full)
@@ -158,9 +158,23 @@ def _show(name: str, learnt: Calibration, cases: Sequence[Case]) -> None:
             say(f"  left out, {group}: {numbers}, {held['untrusted']:.0%} untrusted")
 
 
-def _asked(counter: Counter, margin: float | None, object_size: float | None) -> InferenceConfig:
+class _How(NamedTuple):
+    """Settings of how weights are used that are to be others."""
+
+    margin: float | None
+    object_size: float | None
+    colour_groups: bool | None
+
+
+def _settings(how: _How) -> dict[str, float | None]:
+    return {f"--{name.replace('_', '-')}": value for name, value in how._asdict().items()}
+
+
+def _asked(counter: Counter, how: _How) -> InferenceConfig:
     """How the weights are to be used."""
+    margin, object_size, colour_groups = how
     asked = counter.inference if margin is None else replace(counter.inference, margin=margin)
+    asked = asked if colour_groups is None else replace(asked, colour_groups=colour_groups)
     if object_size is None:
         return asked
     if counter.preprocess.object_size is None:

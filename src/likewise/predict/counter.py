@@ -104,14 +104,14 @@ class Counter(PromptedCounter):
         return self.inference.preprocess
 
     def summed(self) -> Counter:
-        """The same, but that its counts are plain sums of the density: no peak of about one is snapped to one.
+        """The same, but that its counts are plain sums of the density: of peaks nothing is made.
 
         Example:
             >>> Counter.load("spdcn-lite").summed().inference.snap_peaks is None
             True
         """
-        alone = None if self.by_examples is None else replace(self.by_examples, snap_peaks=None)
-        return self.using(replace(self.inference, snap_peaks=None), alone)
+        alone = None if self.by_examples is None else replace(self.by_examples, snap_peaks=None, colour_groups=False)
+        return self.using(replace(self.inference, snap_peaks=None, colour_groups=False), alone)
 
     def using(self, inference: InferenceConfig, by_examples: InferenceConfig | None = None) -> Counter:
         """The same network, its weights used in another way."""

@@ -26,8 +26,8 @@ from likewise.predict.window_count import WindowCount
 from likewise.sources import Window
 
 #: What the first line says the file is.
-KIND = "likewise windows 1"
-_ARRAYS = ("sums", "points", "scores")
+KIND = "likewise windows 2"
+_ARRAYS = ("sums", "points", "scores", "colours", "held")
 
 
 class WindowJournal:

@@ -89,6 +89,11 @@ class Peaks(NamedTuple):
         """What of a density (h, w) belongs to them."""
         return grid * (self.owner > 0)
 
+    def masses(self, grid: Tensor) -> Tensor:
+        """(1 + N,) float64: how much of a density (h, w) belongs to none, and to each."""
+        sums = grid.new_zeros(len(self.points) + 1, dtype=torch.float64)
+        return sums.index_add_(0, self.owner.flatten(), grid.flatten().double())
+
 
 def find_peaks(grid: Tensor, side: float, examples: Tensor) -> Peaks:
     """Every peak of a density (h, w); those in the middle of an example are one, for its box says so.
@@ -121,8 +126,7 @@ def snap_peaks(grid: Tensor, peaks: Peaks, between: tuple[float, float]) -> Tens
         peaks: of it.
         between: what about one is: more than the first, less than the second.
     """
-    mass = grid.new_zeros(len(peaks.points) + 1, dtype=torch.float64)
-    mass.index_add_(0, peaks.owner.flatten(), grid.flatten().double())
+    mass = peaks.masses(grid)
     low, high = between
     shown = torch.cat([peaks.shown.new_zeros(1), peaks.shown])
     left = (mass <= low) & ~shown

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from likewise.boxes import mean_side
 from likewise.inference import InferenceConfig
+from likewise.predict.colour_groups import colours_at, colours_of, of_another_colour
 from likewise.predict.densities import Answer, Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import Found, Peaks, best_points, find_peaks, snap_peaks
 from likewise.predict.prepared_image import PreparedImage
@@ -55,8 +58,7 @@ class Look:
     @property
     def to_pixels(self) -> Tensor:
         """(2,): the picture's pixels that a cell is wide and high."""
-        image = self.scaled.image
-        return torch.tensor([image.width / self.grid.shape[1], image.height / self.grid.shape[0]])
+        return torch.from_numpy(cell_of(self.grid, self.scaled.image))
 
 
 class Reader(Protocol):
@@ -74,18 +76,28 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class PlainReader:
-    """The density as a network gives it, and its peaks."""
+    """The density as a network gives it, and its peaks; without what colours show to be of another kind."""
 
     densities: Densities
 
     def read(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> Reading:
         """The density and its peaks."""
         answer = self.densities.answer(scaled, prompt, references)
-        return Reading(answer, find_peaks(answer.whole, side, scaled.on_grid(prompt.exemplars)))
+        peaks = find_peaks(answer.whole, side, scaled.on_grid(prompt.exemplars))
+        if not (self.densities.inference.colour_groups and prompt.exemplars):
+            return Reading(answer, peaks)
+        pixels, boxes = scaled.image.pixels, prompt.exemplars
+        places = peaks.points.numpy() * cell_of(answer.whole, scaled.image)
+        colours, masses = colours_at(pixels, places, mean_side(boxes)), peaks.masses(answer.whole)[1:].numpy()
+        other = of_another_colour(colours, masses, colours_of(pixels, boxes), peaks.shown.numpy())
+        if not other.any():
+            return Reading(answer, peaks)
+        theirs = peaks.of(torch.from_numpy(other)).part(answer.whole)
+        return Reading(replace(answer, whole=answer.whole - theirs), peaks.of(torch.from_numpy(~other)))
 
     def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
-        """The density's sum, for which no peaks are looked for."""
-        return self.densities.answer(scaled, prompt, references).count
+        """The density's sum."""
+        return self.read(scaled, prompt, references, side).answer.count
 
     def mirrored(self) -> PlainReader:
         """The same: a network reads every picture alike."""
@@ -141,6 +153,11 @@ def look_again(
         "mirror": reader.mirrored().count(turned, mirrored(asked, image.width), references, side),
         "zoom": reader.count(smaller, asked, references, ZOOM * side),
     }
+
+
+def cell_of(grid: Tensor, image: PreparedImage) -> NDArray[np.float32]:
+    """(2,): how many of a picture's pixels a cell of a density over all of it is wide and high."""
+    return np.array([image.width / grid.shape[1], image.height / grid.shape[0]], np.float32)
 
 
 def wanted_scale(inference: InferenceConfig, boxes: Sequence[Box]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ class WindowCount:
         sums: (h, w), the density of each of its blocks.
         points: (N, 2) x y.
         scores: (N,) density round each.
+        colours: (N, 3) of each, or (0, 3) where nobody asks (`likewise.predict.colour_groups`) ...
+        held: ... and (N,) how much of the counted density belongs to it, or (0,).
         peaks: number of peaks of the density, and of clear ones.
         apart: median distance of a clear peak to the nearest other, in object sizes; None: there are not two.
         mass: of the density in the boxes of those examples whose middle lies in the core.
@@ -33,6 +35,8 @@ class WindowCount:
     sums: Floats
     points: Floats
     scores: Floats
+    colours: Floats = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    held: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
     peaks: tuple[int, int] = (0, 0)
     apart: float | None = None
     mass: tuple[float, ...] = ()

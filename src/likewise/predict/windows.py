@@ -25,12 +25,13 @@ from scipy.spatial import cKDTree
 from likewise.boxes import mean_side, mean_width_height
 from likewise.errors import LikewiseError
 from likewise.ops.polygon import polygon_coverage
+from likewise.predict.colour_groups import colours_at, colours_of, of_another_colour
 from likewise.predict.densities import Densities, ReferenceExemplars
 from likewise.predict.journal import WindowJournal, digest
-from likewise.predict.localize import PEAK_RADIUS
+from likewise.predict.localize import BASIN, PEAK_RADIUS
 from likewise.predict.prepared_image import PreparedImage
 from likewise.predict.prompts import Effort, in_order
-from likewise.predict.reading import PlainReader, look, look_again, wanted_scale, with_interval
+from likewise.predict.reading import Look, PlainReader, look, look_again, wanted_scale, with_interval
 from likewise.predict.uncertainty import CountDiagnostics, box_sum
 from likewise.predict.window_count import Floats, WindowCount
 from likewise.preprocess.scaled_view import network_scale
@@ -69,6 +70,7 @@ class WindowPlan:
         core: blocks along the side of a core.
         rim: pixels round a core that are seen with it.
         thumbnail: (h, w, 3) of the picture.
+        colours: (K, 3) of the examples; None: nobody asks (`likewise.predict.colour_groups`).
     """
 
     densities: Densities
@@ -81,6 +83,7 @@ class WindowPlan:
     core: int
     rim: int
     thumbnail: NDArray[np.uint8]
+    colours: Floats | None = None
 
     @classmethod
     @torch.inference_mode()
@@ -111,7 +114,9 @@ class WindowPlan:
         core = max(1, round(CORE / scale / block))
         level = source.level_for(scale)
         rim = math.ceil(RIM / scale)
-        planned = cls(densities, source, prompt, known, trust, level, blocks, core, rim, whole.preview())
+        in_groups = densities.inference.colour_groups and asked.exemplars
+        colours = colours_of(whole.pixels, asked.exemplars) if in_groups else None
+        planned = cls(densities, source, prompt, known, trust, level, blocks, core, rim, whole.preview(), colours)
         if prompt.region is not None and not any(map(planned._is_asked, planned.windows())):
             size = f"{source.width} x {source.height}"
             raise LikewiseError(f"region {prompt.region} lies outside the picture, which is {size} pixels")
@@ -184,7 +189,7 @@ class WindowPlan:
         if self.trust == "full":
             again = look_again(self.densities, part.image, part.prompt, part.references, seen.side, reader)
         apart = seen.found.apart
-        return WindowCount(
+        found = WindowCount(
             window=window,
             sums=part.block_sums(seen.grid.numpy()),
             points=points[mine].astype(np.float32),
@@ -195,6 +200,9 @@ class WindowPlan:
             raw=float(whole.sum(dtype=torch.float64)),
             again=tuple(again.items()),
         )
+        if self.colours is None:
+            return found
+        return replace(found, colours=part.colours(seen)[mine], held=_held(seen)[mine])
 
     def result(self, counts: Iterable[WindowCount]) -> CountResult:
         """What the counts of all windows make together."""
@@ -202,7 +210,11 @@ class WindowPlan:
         for each in found:
             x0, y0, x1, y1 = each.window
             grid[y0:y1, x0:x1] = each.sums
-        points, scores = self._points(found)
+        points, scores, kept = self._points(found)
+        other = self._of_another_colour(found, kept)
+        if other.any():
+            self._take_out(grid, points[other], np.concatenate([each.held for each in found])[kept][other])
+            points, scores = points[~other], scores[~other]
         best = np.argsort(-scores, kind="stable")[: round(float(grid.sum(dtype=np.float64)))]
         boxes = self.prompt.exemplars or self.references.exemplars
         result = CountResult(
@@ -217,24 +229,40 @@ class WindowPlan:
             source=self.source.name or None,
             object_size=mean_width_height(boxes) if boxes else None,
         )
-        return with_interval(result, self._diagnostics(result, found), self.densities.inference)
+        diagnostics = self._diagnostics(result, found, int(other.sum()))
+        return with_interval(result, diagnostics, self.densities.inference)
 
-    def _points(self, found: Sequence[WindowCount]) -> tuple[Floats, Floats]:
-        """All points and their scores; of what two windows saw on their seam, the better one."""
+    def _of_another_colour(self, found: Sequence[WindowCount], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the points that are kept are of another kind by their colours, all windows together."""
+        if self.colours is None:
+            return np.zeros(int(kept.sum()), bool)
+        colours, held = (np.concatenate([getattr(each, name) for each in found])[kept] for name in ("colours", "held"))
+        return of_another_colour(colours, held, self.colours, np.zeros(len(held), bool))
+
+    def _take_out(self, grid: Floats, points: Floats, held: Floats) -> None:
+        """Take things out of the blocks round them, as much of each as there is in it."""
+        cell = np.array([self.source.width, self.source.height]) / self.blocks[::-1]
+        reach = np.ceil(BASIN * mean_side(self.references.exemplars) / cell).astype(int)
+        for (x, y), mass in zip((points / cell).astype(int).tolist(), held.tolist(), strict=True):
+            near = grid[max(0, y - reach[1]) : y + reach[1] + 1, max(0, x - reach[0]) : x + reach[0] + 1]
+            near *= 1 - min(1.0, mass / max(float(near.sum()), 1e-9))
+
+    def _points(self, found: Sequence[WindowCount]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Points and their scores, and which of all they are; of what two windows saw on their seam, the better one."""
         points = np.concatenate([each.points for each in found])
         scores = np.concatenate([each.scores for each in found])
         owner = np.repeat(np.arange(len(found)), [len(each.points) for each in found])
+        kept = np.ones(len(points), bool)
         if not len(points):
-            return points, scores
+            return points, scores, kept
         near = PEAK_RADIUS * mean_side(self.references.exemplars)
         pairs = cKDTree(points).query_pairs(near, output_type="ndarray")
         pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
         worse = np.where(scores[pairs[:, 0]] < scores[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
-        kept = np.ones(len(points), bool)
         kept[worse] = False
-        return points[kept], scores[kept]
+        return points[kept], scores[kept], kept
 
-    def _diagnostics(self, result: CountResult, found: Sequence[WindowCount]) -> CountDiagnostics:
+    def _diagnostics(self, result: CountResult, found: Sequence[WindowCount], other: int) -> CountDiagnostics:
         boxes = self.references.exemplars
         distances = [each.apart for each in found if each.apart is not None]
         raw = sum(each.raw for each in found)
@@ -251,8 +279,8 @@ class WindowPlan:
             exemplars=(),
             sides=tuple(mean_side([box]) for box in self.prompt.exemplars or boxes),
             scores=result.scores,
-            peaks=sum(each.peaks[0] for each in found),
-            clear=sum(each.peaks[1] for each in found),
+            peaks=max(0, sum(each.peaks[0] for each in found) - other),
+            clear=max(0, sum(each.peaks[1] for each in found) - other),
             apart=float(np.median(distances)) if distances else None,
             mean_cosine=type(self.references.features[0]).merge(self.references.features).mean_cosine(),
             scale=network_scale(
@@ -311,6 +339,11 @@ class _Part:
         """What turns points on a density of such cells into pixels of the picture."""
         return lambda points: (points.astype(np.float64) * cell + self._low) * self._factor
 
+    def colours(self, seen: Look) -> Floats:
+        """(N, 3): of what was found in it."""
+        places = (seen.found.points * seen.to_pixels).numpy()
+        return colours_at(self.image.pixels, places, mean_side(self.references.exemplars))
+
     def block_sums(self, grid: Floats) -> Floats:
         """Sums of a density over the core's blocks; cells that a block's edge cuts count in part."""
         sides, place = [], self._plan.place(self._window)
@@ -341,6 +374,13 @@ class _Part:
 def _scaled(box: Box, factor: NDArray[np.float64]) -> Box:
     x0, y0, x1, y1 = (np.array(box).reshape(2, 2) / factor).ravel().tolist()
     return x0, y0, x1, y1
+
+
+def _held(seen: Look) -> Floats:
+    """(N,): how much of the counted density belongs to each point."""
+    x, y = seen.found.points.long().unbind(1)
+    peaks = seen.reading.peaks  # with a region there are more of them than points
+    return peaks.masses(seen.grid)[peaks.owner[y, x]].numpy().astype(np.float32)
 
 
 def _share(number: int, mine: NDArray[np.bool_]) -> int:

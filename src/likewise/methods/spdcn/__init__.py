@@ -370,7 +370,9 @@ SPDCN_LITE = Preset(
         block_weight=0.5,
         vector_decay=True,
         inference=InferenceConfig(
-            Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024), snap_peaks=(0.4, 1.5)
+            Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, object_size=36.0, multiple=16, tile=1024),
+            snap_peaks=(0.4, 1.5),
+            colour_groups=True,
         ),
     ),
     card=SPDCN_LITE_CARD,
