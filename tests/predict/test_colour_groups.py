@@ -80,6 +80,7 @@ def test_grey_discs_are_not_counted_with_the_red_ones():
     with_groups, without = on.count(picture, boxes), off.count(picture, boxes)
     assert without.count > 20, "the density alone takes all discs for one kind"
     assert with_groups.count == pytest.approx(14, abs=0.5)
+    assert any("11 things of another colour than the examples left out" in said for said in with_groups.warnings)
     assert len(with_groups.points) == 14
     near = np.linalg.norm(with_groups.points[:, None] - middles[None], axis=-1).argmin(1)
     assert set(near.tolist()) == set(range(14))
@@ -92,6 +93,7 @@ def test_nothing_changes_where_all_are_of_one_colour():
     on, off = counters()
     with_groups, without = on.count(picture, boxes), off.count(picture, boxes)
     assert with_groups.count == without.count
+    assert with_groups.warnings == without.warnings
     assert np.array_equal(with_groups.points, without.points)
 
 

@@ -217,6 +217,7 @@ class Counter(PromptedCounter):
             again=look_again(self.densities, image, asked, references, seen.side, reader) if trust == "full" else {},
             alike_count=seen.reading.alike_count,
             factor=calibrated.factor,
+            other_colours=seen.reading.other_colours,
         )
         return with_interval(result, diagnostics, calibrated)
 

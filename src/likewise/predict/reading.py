@@ -13,6 +13,7 @@ from torch import Tensor
 
 from likewise.boxes import mean_side
 from likewise.inference import InferenceConfig
+from likewise.predict.colour_groups import CLEAR as CLEAR_COLOUR
 from likewise.predict.colour_groups import colours_at, colours_of, of_another_colour
 from likewise.predict.densities import Answer, Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.localize import Found, Peaks, best_points, find_peaks, snap_peaks
@@ -29,12 +30,14 @@ USUAL_SIZE = 32.0
 class Reading(NamedTuple):
     """A picture's answer and the peaks of its density.
 
-    ``alike_count`` is what the density summed to before what goes by other names was taken out, where there is a name.
+    ``alike_count`` is what the density summed to before what goes by other names was taken out, where there is a name;
+    ``other_colours`` is how many things were left out for their colour.
     """
 
     answer: Answer
     peaks: Peaks
     alike_count: float | None = None
+    other_colours: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,9 @@ class PlainReader:
         if not other.any():
             return Reading(answer, peaks)
         theirs = peaks.of(torch.from_numpy(other)).part(answer.whole)
-        return Reading(replace(answer, whole=answer.whole - theirs), peaks.of(torch.from_numpy(~other)))
+        left_out = int((other & (masses > CLEAR_COLOUR)).sum())
+        kept = peaks.of(torch.from_numpy(~other))
+        return Reading(replace(answer, whole=answer.whole - theirs), kept, other_colours=left_out)
 
     def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
         """The density's sum."""

@@ -76,6 +76,7 @@ class CountDiagnostics:
         alike_count: where a name found the examples, the density's sum before what goes by other names was taken out.
         known_mass: mean density in the examples' boxes, where the grid is too coarse to tell it.
         factor: what densities are multiplied by to be counts; those above are as the network gave them.
+        other_colours: number of things that were left out for their colour (`likewise.predict.colour_groups`).
     """
 
     count: float
@@ -94,6 +95,7 @@ class CountDiagnostics:
     alike_count: float | None = None
     known_mass: float | None = None
     factor: float = 1.0
+    other_colours: int = 0
 
     @property
     def total(self) -> float:
@@ -140,6 +142,11 @@ def warnings_of(
         said = [f"{fact} {advice}" for fact, advice in odd]
     else:
         said = [*_of_name(diagnostics, signs), *(fact for fact, _ in odd)]
+    if diagnostics.other_colours:
+        things, box = ("things", "one of them") if diagnostics.other_colours > 1 else ("thing", "it")
+        said.append(
+            f"{diagnostics.other_colours} {things} of another colour than the examples left out; box {box} too to count such."
+        )
     if trust is not None and (likely := _likely(diagnostics.count, signs, trust)):
         said.append(f"The count may be far off: {likely}. Count a part of the picture by hand and compare.")
     if said and diagnostics.alike_count is not None:

@@ -289,6 +289,7 @@ class WindowPlan:
             wanted=wanted_scale(self.densities.inference, boxes),
             again=again,
             known_mass=float(np.mean(masses)) if masses else None,
+            other_colours=other,
         )
 
     def _is_asked(self, window: Window) -> bool:
