@@ -142,11 +142,9 @@ def warnings_of(
         said = [f"{fact} {advice}" for fact, advice in odd]
     else:
         said = [*_of_name(diagnostics, signs), *(fact for fact, _ in odd)]
-    if diagnostics.other_colours:
-        things, box = ("things", "one of them") if diagnostics.other_colours > 1 else ("thing", "it")
-        said.append(
-            f"{diagnostics.other_colours} {things} of another colour than the examples left out; box {box} too to count such."
-        )
+    if others := diagnostics.other_colours:
+        things, box = ("things", "one of them") if others > 1 else ("thing", "it")
+        said.append(f"{others} {things} of another colour than the examples left out; box {box} too to count such.")
     if trust is not None and (likely := _likely(diagnostics.count, signs, trust)):
         said.append(f"The count may be far off: {likely}. Count a part of the picture by hand and compare.")
     if said and diagnostics.alike_count is not None:
