@@ -1,8 +1,8 @@
 """What the bundled counters learn from how far off they may be: many sorts of pictures, none of them the suite's.
 
 Rendered scenes show kinds of the val split, or, to be asked for by name, of the train split, whose names are known; on
-other backgrounds and of other seeds than those of `likewise.lab.suite.generalisation`. Of nuclei and of blood's white
-cells and platelets the train splits are taken, which the weights have seen, and that of red cells, which they have not.
+other backgrounds and of other seeds than those of `likewise.lab.suite.generalisation`. Of nuclei, red cells and blood's
+white cells and platelets the train splits are taken, which the weights have seen.
 Left out are sets whose truth is not whole (orchard, blood's red cells) and, by example, scenes of forty kinds.
 """
 
@@ -36,6 +36,7 @@ BY_EXAMPLE = {
     "everyday": (3009, SceneConfig(objects=(1, 30), size=(20.0, 240.0))),
     "heaps": (3011, SceneConfig(objects=(30, 400), settings=("heap", "stack", "crowd", "stands", "lot", "sky"))),
     "plain": (3012, SceneConfig.plain()),
+    "hidden": (3014, SceneConfig.hidden()),
     "slides": (3013, SceneConfig(objects=(10, 300), settings=("slide",))),
 }
 #: ... and of the train split, to be counted by name.
