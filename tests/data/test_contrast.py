@@ -35,7 +35,14 @@ def test_what_is_no_choice_is_refused_with_the_forms(text: str) -> None:
         Contrast.parse(text)
 
 
-@pytest.mark.parametrize(("text", "message"), [("9,9", "lower one first"), ("99%,1%", "lower"), ("-1%,50%", "from 0")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("9,9", "contrast 9,9: expected two numbers, the lower one first"),
+        ("99%,1%", "contrast 99%,1%: expected two numbers, the lower"),
+        ("-1%,50%", "contrast -1%,50%: expected percentages from 0"),
+    ],
+)
 def test_ends_in_the_wrong_order_or_range_are_refused(text: str, message: str) -> None:
     with pytest.raises(LikewiseError, match=message):
         Contrast.parse(text)

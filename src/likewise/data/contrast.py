@@ -40,9 +40,9 @@ class Contrast:
     def __post_init__(self) -> None:
         """Check the ends."""
         if not (isfinite(self.low) and isfinite(self.high) and self.low < self.high):
-            raise LikewiseError(f"contrast {self.low:g},{self.high:g}: expected two numbers, the lower one first")
+            raise LikewiseError(f"contrast {self._ends()}: expected two numbers, the lower one first")
         if self.unit != "value" and not (self.low >= 0 and self.high <= 100):
-            raise LikewiseError(f"contrast {self.low:g}%,{self.high:g}%: expected percentages from 0 to 100")
+            raise LikewiseError(f"contrast {self._ends()}: expected percentages from 0 to 100")
 
     @classmethod
     def parse(cls, text: str) -> Contrast:
@@ -66,9 +66,11 @@ class Contrast:
 
     def __str__(self) -> str:
         """As `parse` reads it."""
-        sign = "%" if self.unit == "percent" else ""
-        ends = (repr(end).removesuffix(".0") + sign for end in (self.low, self.high))
-        return "auto" if self.unit == "auto" else ",".join(ends)
+        return "auto" if self.unit == "auto" else self._ends()
+
+    def _ends(self) -> str:
+        sign = "" if self.unit == "value" else "%"
+        return ",".join(repr(end).removesuffix(".0") + sign for end in (self.low, self.high))
 
 
 #: What is done where nothing is said.
