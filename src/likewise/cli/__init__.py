@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError
 
 from likewise.cli.terminal import tell
 from likewise.errors import LikewiseError
+from likewise.plain_text import printable
 
 HELP = "Show it one, it finds the rest: count by example, offline."
 EPILOGUE = "likewise VERB --help explains a verb. --debug, anywhere, shows where an error came from."
@@ -99,6 +100,8 @@ def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, (LikewiseError, CycloptsError)):
         return text
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{printable(error.filename)} cannot be read or written: {error.strerror}"
     return f"unexpected {type(error).__name__}: {text} (--debug shows where)"
 
 

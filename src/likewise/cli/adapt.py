@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from likewise.cli.taught import print_candidates, taught_values
 from likewise.cli.terminal import say, tell
+from likewise.cli.writable import check_file
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 
@@ -58,6 +59,7 @@ def adapt(
         raise LikewiseError(f"--limit {limit}: expected at least 1")
     if output.suffix != ".safetensors":
         raise LikewiseError(f"-o {output}: expected a name that ends in .safetensors, such as mine.safetensors")
+    check_file("-o", output)
     counter = load_counter(model)
     corrections, notes = read_corrections(data, split, category, limit)
     for note in notes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from likewise.cli.terminal import say, tell
+from likewise.cli.writable import check_file
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def calibrate(
     from likewise.predict import NamedCounter, Recognizer, Segmenter, load, load_counter
     from likewise.weights import save_checkpoint
 
+    check_file("-o", output)
     loaded, how = load(model), _How(margin, object_size, colour_groups)
     if isinstance(loaded, Recognizer):
         of_counters: dict[str, object] = {"--full": full, "--settle": settle, "--suite": suite, **_settings(how)}

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from likewise.cli.terminal import say, tell
+from likewise.cli.writable import check_file
 
 
 def convert(
@@ -26,4 +27,5 @@ def convert(
     """
     from likewise.convert import convert as write
 
+    check_file("-o", output)
     say(write(method, checkpoint, output, tell))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from likewise.cli.terminal import say
+from likewise.cli.writable import check_file
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.plain_text import printable
@@ -66,6 +67,9 @@ def estimate(
     if output is not None and output.suffix not in _WRITTEN:
         expected = ", ".join(f"{suffix} ({what})" for suffix, what in _WRITTEN.items())
         raise LikewiseError(f"-o {printable(output)}: expected a name that ends in {expected}")
+    for option, path in (("-o", output), ("--plot", plot)):
+        if path is not None:
+            check_file(option, path)
     found = work_out(
         counts,
         hand,

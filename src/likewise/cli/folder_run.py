@@ -21,6 +21,7 @@ from likewise.cli.lock import locked
 from likewise.cli.progress import progress_bar
 from likewise.cli.terminal import say, tell
 from likewise.cli.workers import alone_if_large, in_turn, wait_quietly, workers_for
+from likewise.cli.writable import check_folder
 from likewise.drawings import DrawingPlan, save_drawing, save_form, spare
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
@@ -209,6 +210,7 @@ def run_through(pictures: Pictures, job: Job, output: Output) -> int:
     output = output.of(pictures, job.table)
     table = output.csv
     if output.folder is not None:
+        check_folder("--output", output.folder)
         spare(job.references(), output.folder, (p.stem + end for p in pictures for end in suffixes))
     with nullcontext() if table is None else locked(table):
         ledger = None if table is None else _ledger(table, job, overwrite=output.overwrite)

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from likewise.cli.terminal import say
+from likewise.cli.writable import check_file
 
 
 def giant(
@@ -26,6 +27,7 @@ def giant(
     """
     from likewise.lab.giant import write_giant
 
+    check_file("FILE", file)
     made = write_giant(file, side, seed)
     boxes = " ".join("--box " + ",".join(f"{number:g}" for number in box) for box in made.exemplars)
     say(f"{made.path}: {made.side} x {made.side} pixels, {made.count} cells")

@@ -19,6 +19,7 @@ from likewise.cli.listing import SortedTexts
 from likewise.cli.lock import locked
 from likewise.cli.shard import shard_in
 from likewise.cli.terminal import say, tell
+from likewise.cli.writable import check_file
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.plain_text import BOM, csv_field, name_cell, name_of_cell, printable
@@ -47,6 +48,7 @@ def merge(
     Returns:
         Exit code: 1 when a shard's table is missing, or lines were not whole; what is there is merged.
     """
+    check_file("-o", output)
     found = [_opened(path) for path in _expand(tables)]
     if output.exists() and not overwrite:
         raise LikewiseError(f"{printable(output)} is there already; name another file, or give --overwrite")

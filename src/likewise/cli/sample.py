@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from likewise.cli.terminal import say
+from likewise.cli.writable import check_file
 from likewise.errors import LikewiseError
 from likewise.plain_text import printable
 
@@ -44,6 +45,7 @@ def sample(
     """
     from likewise.estimation import sample as draw
 
+    check_file("-o", output)
     if output.exists() and not overwrite:
         raise LikewiseError(
             f"{printable(output)} is there already, perhaps with hand counts in it; name another file, or add "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from likewise.cli.terminal import say
+from likewise.cli.writable import check_folder
 
 if TYPE_CHECKING:
     from likewise.scenes import SceneConfig
@@ -67,6 +68,7 @@ def synth(
 
     from likewise.scenes import contact_sheet, make_scene, write_scenes
 
+    check_folder("-o", output)
     config = replace(_config(preset, seed, split, size), emoji=emoji)
     config = replace(config, cutouts=tuple(map(str, cutouts or ())), backgrounds=tuple(map(str, backgrounds or ())))
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
