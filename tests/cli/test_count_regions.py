@@ -37,6 +37,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_checkpoint(path, lite.model(replace(lite.config, negatives=False))))
 
 
+#: A box that lies in the mosaic.
+INSIDE = ("--box", "500005,7999985,500015,7999995")
+
+
 def pixels(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 
@@ -231,9 +235,28 @@ def test_coordinates_are_those_of_the_picture(mosaic, count):
     found = record(count(mosaic, "--unit", "crs", "--box", "500005,7999985,500015,7999995", "--json", "--grid", "6"))
     assert found["count"] == record(count(mosaic, *BOX, "--json"))["count"]
     assert found["regions"][0]["area_m2"] == pytest.approx(found["regions"][0]["area_px"] / 4)
-    code, _, err = count(mosaic, "--unit", "crs", "--box", "400005,7999985,400015,7999995")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--box", "400005,7999985,400015,7999995"), "--box 400005,7999985,400015,7999995: it lies outside mosaic.tif"),
+        (("--box", "500035,7999985,500055,7999995"), "--box 500035,7999985,500055,7999995: it reaches outside mosaic"),
+        ((*INSIDE, "--region", "1,2,3,4,5,6"), "--region 1,2,3,4,5,6: it lies outside mosaic.tif"),
+        (("--like", "mosaic.tif:1,2,3,4"), "--like 1,2,3,4: it lies outside mosaic.tif"),
+    ],
+)
+def test_what_lies_outside_is_told_in_the_numbers_that_were_typed(words, message, mosaic, count):
+    code, _, err = count(mosaic, "--unit", "crs", *words)
     assert code == 2
-    assert "lies outside the picture" in err
+    assert message in err
+    assert "goes from 500000,7999970 to 500040,8000000 in coordinates" in err
+
+
+def test_so_it_is_in_micrometres(slide, count):
+    code, _, err = count(slide, "--unit", "um", "--box", "5,2.5,45,7.5")
+    assert code == 2
+    assert "--box 5,2.5,45,7.5: it reaches outside slide.ome.tif, which goes from 0,0 to 40,15 in micrometres" in err
 
 
 def test_forms_know_where_the_picture_lies(mosaic, count):

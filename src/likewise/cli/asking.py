@@ -71,7 +71,7 @@ class Asker:
         from likewise.sources import GIANT, open_source
 
         with open_source(picture, self.choice) as source:
-            prompt = prompt_in_pixels(self.prompt, picture, source.placement, self.unit)
+            prompt = prompt_in_pixels(self.prompt, source, self.unit)
             self.check(source)
             giant = source.width * source.height > GIANT and counter.preprocess.fit is None
             if giant and isinstance(counter, Counter):
@@ -103,4 +103,4 @@ def examples(like: Sequence[tuple[str, Box]], choice: Choice, unit: Unit) -> lis
     from likewise.sources import open_source
 
     sources = {path: open_source(path, choice) for path in dict.fromkeys(path for path, _ in like)}
-    return [(sources[path], box_in_pixels(box, path, sources[path].placement, unit)) for path, box in like]
+    return [(sources[path], box_in_pixels(box, sources[path], unit)) for path, box in like]

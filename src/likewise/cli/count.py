@@ -15,6 +15,7 @@ from likewise.cli.folder_run import Job, Output
 from likewise.cli.frames import FramesJob, frames_job
 from likewise.cli.inputs import parse_box, parse_grid, parse_like, parse_region
 from likewise.cli.own_pixels import own_pixels
+from likewise.cli.placed import WHAT
 from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
 from likewise.cli.seen import AS_IT_IS, Seen
 from likewise.cli.work import Where, work
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     from likewise.placement import Unit
     from likewise.results import CountResult
-
-#: What boxes are made of in each unit.
-WHAT = {"px": "pixels", "um": "micrometres", "crs": "coordinates"}
 
 
 def _repeated(metavar: str) -> Parameter:

@@ -157,8 +157,7 @@ class FramesJob(Job):
         if self.question.unit == "px":
             return self.question.prompt
         with closing(open_frames(film, self.frames, choice)) as frames:
-            placement = next(frames).source.placement
-        return prompt_in_pixels(self.question.prompt, film, placement, self.question.unit)
+            return prompt_in_pixels(self.question.prompt, next(frames).source, self.question.unit)
 
     @contextmanager
     def _told(self) -> Iterator[Callable[[FrameCount], object] | None]:
