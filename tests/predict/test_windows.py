@@ -77,7 +77,7 @@ class Disks(PictureSource):
         self._levels = (pixels, halves)
         self.sizes = tuple((level.shape[1], level.shape[0]) for level in self._levels)
 
-    def values(self, level: int, window: Window) -> np.ndarray:
+    def stored(self, level: int, window: Window) -> np.ndarray:
         self.read_windows.append((level, window))
         x0, y0, x1, y1 = window
         return self._levels[level][y0:y1, x0:x1]

@@ -22,7 +22,7 @@ class Made(PictureSource):
         self.sizes = tuple((level.shape[1], level.shape[0]) for level in levels)
         self.bits = 8 if levels[0].dtype == np.uint8 else 17
 
-    def values(self, level: int, window: Window) -> np.ndarray:
+    def stored(self, level: int, window: Window) -> np.ndarray:
         self.read_windows.append(window)
         x0, y0, x1, y1 = window
         return self._levels[level][y0:y1, x0:x1]
@@ -94,8 +94,8 @@ def test_masked_values_are_nothing() -> None:
     picture = RNG.integers(100, 120, (30, 30, 3), dtype=np.uint8)
 
     class Masked(Made):
-        def values(self, level: int, window: Window) -> np.ndarray:
-            cut = super().values(level, window)
+        def stored(self, level: int, window: Window) -> np.ndarray:
+            cut = super().stored(level, window)
             return np.ma.MaskedArray(cut, np.broadcast_to((cut == 0).all(-1, keepdims=True), cut.shape))
 
     picture[:, :9] = 0

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from likewise.data.decoders import DamagedError
+
 #: Bytes of rows that are read at once, about.
 STRIP = 1 << 24
 #: Channels of the ways to store a pixel that are read here, by Pillow's names of them.
@@ -46,6 +48,6 @@ def _strips(
         last = offset + (first + rows - 1) * stride + width * len(channels)  # nothing need follow the last pixel
         held = np.fromfile(path, np.uint8, last - offset - first * stride, offset=offset + first * stride)
         if len(held) < last - offset - first * stride:
-            raise OSError("it ends early")
+            raise DamagedError("it ends early")
         held = np.pad(held, (0, rows * stride - len(held))).reshape(rows, stride)[:: 1 if direction > 0 else -1]
         yield held[:, : width * len(channels)].reshape(rows, width, len(channels))[..., channels]

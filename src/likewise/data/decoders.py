@@ -81,6 +81,11 @@ _SIGNATURES: tuple[tuple[bytes, tuple[str, str]], ...] = (
 #: An address rather than a path; a drive's single letter is none.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
+
+class DamagedError(OSError):
+    """What is wrong with a file's data, in words that a person understands: they end early, a checksum is wrong."""
+
+
 _lock = threading.Lock()
 #: How many threads want Pillow's own limit away, and what it was before the first of them.
 _lifted: list[int | None] = []
@@ -160,6 +165,14 @@ def other_kind(path: Path) -> tuple[str, str] | None:
         if re.match(signature, start, re.DOTALL | re.IGNORECASE):
             return kind
     return by_name
+
+
+def begins_as_picture(path: Path) -> bool:
+    """Whether a file begins as those do that one of the decoders reads."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    tests = (Image.OPEN[name][1] for name in _available())
+    return any(test(start) for test in tests if test is not None)
 
 
 def is_address(text: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from likewise.data.decoders import DamagedError
 from likewise.errors import LikewiseError
 
 #: How the description of its channels begins in a JPEG 2000 code stream.
@@ -45,7 +46,7 @@ def _of_ppm(path: Path, image: Image.Image) -> NDArray[np.uint16] | None:
         file.seek(image.tile[0][2])  # type: ignore[attr-defined]
         values = np.fromfile(file, ">u2", image.width * image.height * 3)
     if values.size != image.width * image.height * 3:
-        raise OSError("it ends early")
+        raise DamagedError("it ends early")
     return values.reshape(image.height, image.width, 3).astype(np.uint16)
 
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from likewise.data import jpeg, png
 from likewise.data.bitmaps import plain_rows
@@ -30,6 +30,7 @@ from likewise.data.memory import check_memory, check_whole
 from likewise.data.orientation import orientation_of
 from likewise.data.raster import Piece, Placed, Raster, below, colours, cut, mask
 from likewise.data.tiff import TiffPicture, is_tiff, read_tiff
+from likewise.data.unreadable import unreadable
 from likewise.errors import LikewiseError, nearest
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageSource", "natural", "pixel_bound", "read_image", "read_mask"]
@@ -146,14 +147,8 @@ def _guarded(name: str, path: Path | None, work: Callable[[], NDArray[Any]]) -> 
             return work()
     except LikewiseError:
         raise
-    except MemoryError as error:
-        raise LikewiseError(f"{name} does not fit into the memory; crop or reduce it first") from error
-    except UnidentifiedImageError as error:
-        kind = other_kind(path) if path is not None else None
-        reason = f"it is {kind[0]}; {kind[1]}" if kind else "no picture of a kind that is read"
-        raise LikewiseError(f"{name} cannot be read as a picture: {reason}") from error
     except Exception as error:  # decoders of damaged files raise nearly anything: OSError, SyntaxError, struct.error
-        raise LikewiseError(f"{name} cannot be read as a picture: {error or type(error).__name__}") from error
+        raise unreadable(name, path, error) from error
 
 
 def _read_file(path: Path, most: int, make: _Making) -> NDArray[Any]:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from likewise.data.decoders import keep_byte, open_image
+from likewise.data.decoders import DamagedError, keep_byte, open_image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Bytes of rows a strip has, about.
@@ -35,10 +35,6 @@ _GREY, _COLOUR, _PALETTE, _GREY_ALPHA, _COLOUR_ALPHA = 0, 2, 3, 4, 6
 #: First row and column of each of the seven pictures of an interlaced one, and the steps between them.
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _CHANNELS = {_GREY: 1, _COLOUR: 3, _PALETTE: 1, _GREY_ALPHA: 2, _COLOUR_ALPHA: 4}
-
-
-class DamagedError(OSError):
-    """A PNG's data end early or are not what they should be."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from likewise.data.contrast import AUTO, Contrast
+from likewise.data.decoders import DamagedError
 from likewise.data.intensity import Levels, are_missing, blocks, eight_bits, full_scale, levels_of, sampling_step
 from likewise.data.orientation import as_stored
 
@@ -101,7 +102,7 @@ def _assembled(
         stored[rows, columns] = part
         done += part.shape[0] * part.shape[1]
     if done != raster.height * raster.width:
-        raise OSError(f"it has {done} of {raster.height * raster.width} pixels")
+        raise DamagedError(f"it ends early, with {done} of {raster.height * raster.width} pixels")
     return found
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,20 @@ def count_pages(path: Path, most: int = MOST_PAGES) -> int:
         except (struct.error, OSError, OverflowError, ValueError):
             return 0
     return len(seen)
+
+
+def bytes_missing(path: Path) -> int:
+    """How many bytes of a TIFF's pixels lie beyond its end; 0: none, or its directories cannot be read."""
+    if not 0 < count_pages(path) <= MOST_PAGES:
+        return 0
+    with suppress(Exception), TiffFile(path) as file:  # tifffile raises nearly anything on broken tags
+        ends = [
+            offset + count
+            for page in file.pages
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+        ]
+        return max(0, max(ends) - path.stat().st_size)
+    return 0
 
 
 def only_series(file: TiffFile, path: Path) -> TiffPageSeries:

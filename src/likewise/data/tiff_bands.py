@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tifffile import COMPRESSION, TiffFile, TiffPage
 
-from likewise.data.decoders import keep_byte, open_image
+from likewise.data.decoders import DamagedError, keep_byte, open_image
+from likewise.errors import LikewiseError
 
 #: Bytes of pixels that a band has, about, and at least a row of strips or tiles.
 BAND = 1 << 23
@@ -128,6 +129,8 @@ def _raw(file: TiffFile, page: TiffPage, first: int, last: int) -> NDArray[Any]:
             until = min(last, (y // rows + 1) * rows)
             file.filehandle.seek(page.dataoffsets[_segment(page, plane, y // rows)] + y % rows * length)
             data = file.filehandle.read((until - y) * length)
+            if len(data) < (until - y) * length:
+                raise DamagedError("it ends early")
             values = np.frombuffer(data, dtype).reshape(until - y, page.imagewidth, inner)
             found[y - first : until - first, :, plane * inner : (plane + 1) * inner] = values
             y = until
@@ -158,7 +161,7 @@ def _check_bounded(data: bytes, page: TiffPage) -> None:
     """Refuse deflated parts that hold more than their share of the pixels: a small file must not fill the memory.
 
     Raises:
-        ValueError: they do.
+        DamagedError: they do.
     """
     if page.compression not in DEFLATED:
         return
@@ -167,7 +170,7 @@ def _check_bounded(data: bytes, page: TiffPage) -> None:
         left -= len(inflate.decompress(data, min(1 << 20, left + 1)))
         data = inflate.unconsumed_tail
     if left < 0:
-        raise ValueError("a part of it holds more than its pixels")
+        raise DamagedError("a part of it holds more than its pixels")
 
 
 def _by_pillow(file: TiffFile, page: TiffPage, first: int, last: int, plane: int) -> NDArray[Any]:
@@ -179,9 +182,8 @@ def _by_pillow(file: TiffFile, page: TiffPage, first: int, last: int, plane: int
             return _sixteen_by_pillow(content)
         deep = image.mode.startswith("I") or image.mode == "F" or dtype == np.uint8
         if not deep or dtype.itemsize > 4:
-            raise ValueError(
-                f"{COMPRESSION(page.compression).name}-compressed {dtype} is not read; save it without compression"
-            )
+            kind = f"{COMPRESSION(page.compression).name}-compressed {dtype}"
+            raise LikewiseError(f"{file.filehandle.path} is {kind}, which is not read; save it without compression")
         values = np.asarray(image)
     values = values.reshape(*values.shape[:2], -1)
     return values.view(np.uint32) if dtype == np.uint32 else values

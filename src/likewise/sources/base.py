@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from PIL import Image
 
 from likewise.data.contrast import AUTO
 from likewise.data.intensity import SAMPLED, Levels, eight_bits, levels_of, sampling_step
+from likewise.data.unreadable import unreadable
+from likewise.errors import LikewiseError
 from likewise.placement import Placement
 from likewise.preprocess.scaled_view import Pixels
 from likewise.sources.choice import Axes, Choice
@@ -55,8 +58,21 @@ class PictureSource(ABC):
     bits: int = 8
 
     @abstractmethod
+    def stored(self, level: int, window: Window) -> Values | np.ma.MaskedArray:
+        """What `values` gives; raises nearly anything, of damaged files."""
+
     def values(self, level: int, window: Window) -> Values | np.ma.MaskedArray:
-        """What is stored of a window, one channel or colours: (h, w, C), C is 1 or 3; masked where there is nothing."""
+        """What is stored of a window, one channel or colours: (h, w, C), C is 1 or 3; masked where there is nothing.
+
+        Raises:
+            LikewiseError: the file is damaged, or ends before the window does.
+        """
+        try:
+            return self.stored(level, window)
+        except LikewiseError:
+            raise
+        except Exception as error:  # decoders of damaged files raise nearly anything
+            raise unreadable(self.name or "the picture", Path(self.name) if self.name else None, error) from error
 
     def close(self) -> None:  # noqa: B027  # most have nothing open
         """Let the file go; nothing can be read any more."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.data.decoders import DamagedError
 from likewise.errors import LikewiseError, needs_extra
 from likewise.sources.base import PictureSource, Window
 from likewise.sources.choice import Axes, Choice
@@ -32,7 +33,7 @@ class FilmFrame(PictureSource):
         self._decoded = pixels
         self.sizes = ((pixels.shape[1], pixels.shape[0]),)
 
-    def values(self, level: int, window: Window) -> NDArray[np.uint8]:
+    def stored(self, level: int, window: Window) -> NDArray[np.uint8]:
         """The colours of a window."""
         x0, y0, x1, y1 = window
         return self._decoded[y0:y1, x0:x1]
@@ -53,12 +54,15 @@ def open_frame(path: Path, choice: Choice) -> FilmFrame:
 def count_frames(path: Path) -> int:
     """How many frames a film has: its packets are counted, nothing is decoded."""
     with _opened(path) as film:
-        return sum(packet.size > 0 for packet in film.demux(_stream(film, path)))
+        found = sum(packet.size > 0 for packet in film.demux(_stream(film, path)))
+    if not found:
+        raise DamagedError("it ends before its first frame")
+    return found
 
 
 def decode(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
     """Frames by ascending number, with the second at which each is shown: read once, from the beginning."""
-    wanted, last = set(numbers), max(numbers)
+    wanted, last, number = set(numbers), max(numbers), -1
     with _opened(path) as film:
         stream = _stream(film, path)
         stream.thread_type = "NONE"  # the network has the cores
@@ -67,6 +71,7 @@ def decode(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, float, NDA
                 yield number, float(frame.time or 0.0), _upright(frame)
             if number >= last:
                 return
+    raise DamagedError(f"after frame {number} none can be decoded, though there should be more: it is damaged")
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:

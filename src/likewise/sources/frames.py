@@ -7,6 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from likewise.data.unreadable import unreadable
 from likewise.errors import LikewiseError
 from likewise.sources.base import PictureSource
 from likewise.sources.choice import PLAIN, Choice
@@ -111,4 +112,4 @@ def _film_frames(path: Path, frames: Frames, choice: Choice) -> Generator[Frame]
     except LikewiseError:
         raise
     except Exception as error:  # as `open_source` does: what a decoder raises is no one class
-        raise LikewiseError(f"{path} cannot be read as a film: {error or type(error).__name__}") from error
+        raise unreadable(str(path), path, error, "a film") from error

@@ -48,7 +48,7 @@ class GeoSource(PictureSource):
         known = raster.crs is not None and not raster.transform.is_identity
         self.placement = Placement(crs=str(raster.crs), transform=tuple(raster.transform)[:6]) if known else None
 
-    def values(self, level: int, window: Window) -> Values | np.ma.MaskedArray:
+    def stored(self, level: int, window: Window) -> Values | np.ma.MaskedArray:
         """What is stored of a window, masked where there is nothing."""
         x0, y0, x1, y1 = window
         across, down = self.factor(level)

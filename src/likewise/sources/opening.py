@@ -11,6 +11,7 @@ from tifffile import TiffFile
 from likewise.data.decoders import SLIDE_SUFFIXES
 from likewise.data.images import LARGE, ImageSource
 from likewise.data.tiff import are_colours, count_pages, is_tiff, only_series
+from likewise.data.unreadable import unreadable
 from likewise.errors import LikewiseError
 from likewise.sources.base import PictureSource
 from likewise.sources.choice import PLAIN, Choice
@@ -50,7 +51,7 @@ def open_source(picture: ImageSource | PictureSource, choice: Choice = PLAIN) ->
     except LikewiseError:
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything
-        raise LikewiseError(f"{path} cannot be read as a picture: {error or type(error).__name__}") from error
+        raise unreadable(str(path), path, error) from error
 
 
 def _opened(path: Path, choice: Choice) -> PictureSource:

@@ -38,14 +38,14 @@ class PlainSource(PictureSource):
     def _as_is(self) -> bool:
         return True
 
-    def values(self, level: int, window: Window) -> NDArray[np.uint8]:  # there is one level
+    def stored(self, level: int, window: Window) -> NDArray[np.uint8]:  # there is one level
         """The colours of a window."""
         x0, y0, x1, y1 = window
         return self._pixels[y0:y1, x0:x1]
 
     def colours(self, level: int, window: Window) -> NDArray[np.uint8]:
         """The colours of a window: a view, not a copy."""
-        return self.values(level, window)
+        return self.stored(level, window)
 
     def whole(self) -> tuple[NDArray[np.uint8], None]:
         """The picture itself."""

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.data.decoders import DamagedError
+from likewise.data.tiff import bytes_missing, is_tiff
 from likewise.errors import needs_extra
 from likewise.placement import Placement
 from likewise.sources.base import PictureSource, Window
@@ -29,6 +31,9 @@ class SlideSource(PictureSource):
             import large_image
         self.name, self.choice = str(path), choice
         choice.index(self.axes, self.name)
+        missing = bytes_missing(path) if is_tiff(path) else 0
+        if missing:  # some readers of slides take what is not there for black
+            raise DamagedError(f"it ends early: {missing} bytes of its pixels are missing; copy it again")
         self._numpy = large_image.constants.TILE_FORMAT_NUMPY
         self._slide = large_image.open(str(path))
         told = self._slide.getMetadata()
@@ -38,7 +43,7 @@ class SlideSource(PictureSource):
         sides = told.get("mm_x"), told.get("mm_y")
         self.placement = Placement(micrometres=(sides[0] * 1e3, sides[1] * 1e3)) if all(sides) else None
 
-    def values(self, level: int, window: Window) -> NDArray[np.uint8]:
+    def stored(self, level: int, window: Window) -> NDArray[np.uint8]:
         """The colours of a window, on white where the scanner saw nothing."""
         x0, y0, x1, y1 = window
         across, down = self.factor(level)

@@ -66,7 +66,7 @@ class TiffSource(PictureSource):
             self._file.close()
             raise
 
-    def values(self, level: int, window: Window) -> Values | np.ma.MaskedArray:
+    def stored(self, level: int, window: Window) -> Values | np.ma.MaskedArray:
         """What is stored of a window; a transparent pixel is nothing."""
         if self._z in ("max", "mean"):
             planes = [np.ma.getdata(self._plane(level, window, z)) for z in range(self.axes.planes)]

@@ -63,7 +63,7 @@ class ZarrSource(PictureSource):
         self.bits = 8 if first.dtype == np.uint8 else 8 * first.dtype.itemsize + 1
         self.placement = _placement(scales)
 
-    def values(self, level: int, window: Window) -> Values:
+    def stored(self, level: int, window: Window) -> Values:
         """What is stored of a window."""
         if self._z in ("max", "mean"):
             return projected([self._plane(level, window, z) for z in range(self.axes.planes)], self._z)
