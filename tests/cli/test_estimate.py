@@ -77,10 +77,19 @@ def test_more_pictures_are_drawn_beside_those_that_are_counted(folder: Path, cap
     run("sample", "counts.csv", "-n", "8", "-o", "sample.csv")
     fill_in(folder / "sample.csv")
     assert run("sample", "counts.csv", "-n", "5", "-o", "more.csv", "--after", "sample.csv") == 0
-    assert "8 of its 13 are counted already" in capsys.readouterr().out
+    assert "more.csv: 5 pictures to count by hand" in (said := capsys.readouterr().out)
+    assert "8 of its 13 are counted already" in said
     fill_in(folder / "more.csv")
     assert run("estimate", "counts.csv", "--hand", "more.csv") == 0
     assert "13 by hand" in capsys.readouterr().out
+
+
+def test_what_is_not_counted_yet_is_said_where_more_is_drawn(folder: Path, capsys: pytest.CaptureFixture[str]):
+    run("sample", "counts.csv", "-n", "8", "-o", "sample.csv")
+    assert run("sample", "counts.csv", "-n", "5", "-o", "more.csv", "--after", "sample.csv") == 0
+    said = capsys.readouterr().out
+    assert "more.csv: 13 pictures to count by hand" in said
+    assert "8 of sample.csv are not counted yet, and are among them" in said
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,8 @@ def test_what_an_estimate_tells(tmp_path: Path):
     assert path.name == "total_estimate.png"
     with Image.open(path) as plot:
         assert plot.size == (1280, 600)
+        corner = np.asarray(plot.convert("L"))[92:112, 595:617]  # where both counts are the same: a thin line
+        assert len(np.unique(corner)) > 8  # without steps
     assert json.loads(path.with_suffix(".json").read_text())["groups"][0]["group"] == "plate0"
     for words in (f"likewise {lw.__version__}", "seed 9", "12 of the pictures", "DISCount", "Särndal", "95 % interval"):
         assert words in found.methods()

@@ -53,6 +53,9 @@ def sample(
         )
     drawn = draw(counts, number, design, seed, by=by, after=after)
     drawn.save(output)
+    left = len(drawn) - len(drawn.hand)
     known = f"; {len(drawn.hand)} of its {len(drawn)} are counted already" if drawn.hand else ""
-    say(f"{output}: {number} pictures to count by hand ({design} design, seed {seed}){known}")
+    if left > number:
+        known += f"; {left - number} of {after} are not counted yet, and are among them"
+    say(f"{output}: {left} pictures to count by hand ({design} design, seed {seed}){known}")
     say(f"Fill in its column 'hand', then: likewise estimate {counts} --hand {output}")

@@ -90,3 +90,8 @@ class Known:
     def by_hand(self) -> int:
         """How many pictures have a hand count."""
         return int(np.isfinite(self.truth).sum())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture was counted by hand: then the total is known, and nothing is estimated."""
+        return self.by_hand == len(self.names)

@@ -45,6 +45,12 @@ _ESTIMATORS = {
 def methods_text(found: Known) -> str:
     """The paragraph, and a line of what to cite."""
     made = found.made
+    if found.complete:
+        return (
+            f"Objects were counted automatically in all {len(found.names)} pictures{_model(found)}, and all of these "
+            f"were counted by hand. The total is the sum of the hand counts, {told(found.total.value)}, without any "
+            f"sampling error; the automatic counts add up to {told(found.counted)}."
+        )
     seeds = f" (seed {', '.join(map(str, made.seeds))})" if made.seeds else ""
     estimator = _ESTIMATORS[made.estimator].format(slope=made.slope)
     text = (

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from likewise.estimation.groups import Comparison, GroupTotal
-from likewise.estimation.intervals import told
+from likewise.estimation.intervals import Interval, told
 from likewise.estimation.known import Known
 from likewise.estimation.methods_text import methods_text
 from likewise.estimation.planning import Plan
@@ -77,9 +77,10 @@ class Estimate(Known):
         sure = f"{100 * self.level:g} %"
         width = self.total.relative
         about = "" if width is None else f", +-{100 * width:.1f} %"
+        total = f"{self.total!r}, {sure} interval{about}"
         lines = [
-            f"total  {self.total!r}, {sure} interval{about}",
-            f"mean   {self.mean!r} a picture",
+            f"total  {_exact(self.total) if self.complete else total}",
+            f"mean   {told(self.mean.value) if self.complete else repr(self.mean)} a picture",
             f"from   {len(self.names)} pictures counted by the model ({told(self.counted)} in all), {self.by_hand} by "
             "hand",
             f"how    {self.made.design} design, {self.made.estimator} estimator",
@@ -106,7 +107,13 @@ class Estimate(Known):
         ]
 
 
+def _exact(total: Interval) -> str:
+    return f"{told(total.value)}, exact: every picture was counted by hand"
+
+
 def _group_line(group: GroupTotal) -> str:
+    if group.by_hand == group.pictures:
+        return f"{group.name}: {_exact(group.total)}, {group.pictures} pictures, mean {told(group.mean.value)}"
     few = "" if group.spread is not None else f" (fewer than 3 of its {group.pictures} pictures were counted by hand)"
     return (
         f"{group.name}: {group.total!r}{few}, {group.pictures} pictures, mean {group.mean!r}, {group.by_hand} by hand"

@@ -155,6 +155,8 @@ def _doubtful_hands(joined: Joined, sampled: NDArray[np.int64]) -> list[str]:
 
 def _notes(joined: Joined, by_hand: int, plan: Plan | None) -> tuple[str, ...]:
     """What a reader has to know of this estimate."""
+    if by_hand == len(joined.table):
+        return ("Every picture was counted by hand: the total is exact, without any sampling error.",)
     notes = []
     sampled = np.concatenate([each.sample for each in joined.rounds])
     if len(joined.taught):
@@ -181,7 +183,7 @@ def _notes(joined: Joined, by_hand: int, plan: Plan | None) -> tuple[str, ...]:
             "examples, or teach it, and count again: the hand counts stay good."
         )
     off = np.abs(joined.truth[sampled] - np.rint(joined.table.counts[sampled]))
-    if (off == 0).all() and by_hand < len(joined.table):
+    if (off == 0).all():
         rare = 1 - 0.05 ** (1 / len(sampled))
         notes.append(
             "Every hand count agrees with the model's. Mistakes that are rare are not in the interval: up to "
