@@ -65,8 +65,8 @@ def test_pairtally_asks_for_each_kind(folder, capsys):
     assert found["intra"]["mae"] is None
     _, table, _ = run(capsys, "--data", folder, "--protocol", "pairtally")
     assert "1 pictures that show several kinds" in table
-    assert "beside things of other sorts" in table
-    assert "another colour" not in table
+    assert "beside kinds of other names" in table
+    assert "adjectives" not in table
 
 
 def test_praco_asks_for_what_is_not_there(folder, capsys):

@@ -30,8 +30,8 @@ def measure_pairtally(
     found = pair_tally(counter, open_kinds(data, split, prompts=prompts), limit, progress=progress)
     captions = {
         None: f"PairTally: {found.pictures} pictures that show several kinds, asked for each of them",
-        "inter": "beside things of other sorts",
-        "intra": "beside the same thing in another colour or size",
+        "inter": "beside kinds of other names",
+        "intra": "beside a kind whose name differs only in adjectives, such as another colour, size or sort",
     }
     tables = [(captions[pair], _pair_rows(found, pair)) for pair in (None, *PAIRS) if found.of(pair)["prompts"]]
     return Measured(found.to_dict(), tuple(tables), found.errors)

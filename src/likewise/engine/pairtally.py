@@ -29,8 +29,9 @@ class PairTally:
     Attributes:
         pictures: how many pictures with several named kinds were asked about.
         counted: a question each.
-        pairs: of each question, whether the kinds beside it are of other sorts ("inter") or one of them is the same
-            thing in another colour or size ("intra").
+        pairs: of each question, whether the kinds beside it have other names ("inter") or the name of one of them is
+            the same but for its adjectives ("intra"): red and blue buttons, but red and white blood cells, too, which
+            are two sorts of cells. More than names is not known here of what is alike.
         errors: (picture, reason) of what could not be counted.
     """
 
