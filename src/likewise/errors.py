@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=str)
 
 
 class LikewiseError(ValueError):
@@ -33,6 +36,29 @@ def nearest(name: str, valid: Iterable[str], *, listed: int = 8) -> str:
         return f"; did you mean {close[0]!r}?"
     shown = ", ".join(names[:listed]) + (", ..." if len(names) > listed else "")
     return f"; there are {shown}" if names else ""
+
+
+def one_of(what: str, name: str, valid: Sequence[Name]) -> Name:
+    """The valid name that a text is, so that its type is known.
+
+    Args:
+        what: the name is of, for the message.
+        name: what was asked for.
+        valid: what could have been asked for.
+
+    Raises:
+        LikewiseError: it is none of them.
+
+    Example:
+        >>> one_of("colour", "grean", ("red", "green"))
+        Traceback (most recent call last):
+            ...
+        likewise.errors.LikewiseError: no colour 'grean'; did you mean 'green'?
+    """
+    for each in valid:
+        if each == name:
+            return each
+    raise LikewiseError(f"no {what} {name!r}{nearest(name, valid)}")
 
 
 @contextmanager

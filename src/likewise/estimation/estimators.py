@@ -26,7 +26,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import LikewiseError, nearest
+from likewise.errors import LikewiseError, one_of
 from likewise.estimation.variance import Spread, design_variance, with_doubt
 
 Array = NDArray[np.float64]
@@ -90,10 +90,7 @@ def check_estimator(name: str) -> Estimator:
     Raises:
         LikewiseError: there is no such estimator.
     """
-    for estimator in ESTIMATORS:
-        if estimator == name:
-            return estimator
-    raise LikewiseError(f"no estimator {name!r}{nearest(name, ESTIMATORS)}")
+    return one_of("estimator", name, ESTIMATORS)
 
 
 def estimate_total(part: Part, estimator: Estimator) -> Total:

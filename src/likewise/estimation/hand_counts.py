@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from likewise.errors import LikewiseError, nearest
+from likewise.errors import LikewiseError, one_of
 from likewise.estimation.csv_file import MOST, CsvFile, number_in, write_rows
 from likewise.estimation.table import name_column, unit_name
 from likewise.plain_text import name_cell, printable
@@ -38,10 +38,7 @@ def check_design(name: str) -> Design:
     Raises:
         LikewiseError: there is no such design.
     """
-    for design in DESIGNS:
-        if design == name:
-            return design
-    raise LikewiseError(f"no design {name!r}{nearest(name, DESIGNS)}")
+    return one_of("design", name, DESIGNS)
 
 
 @dataclass(frozen=True, eq=False)
