@@ -34,7 +34,8 @@ _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _ALPHA = (1, 2)
 #: A file with more pages is refused before all of them are looked at; a page with more tags is damaged.
 MOST_PAGES, MOST_TAGS = 1000, 1000
-_DNG_VERSION, _ORIENTATION, _GDAL_NODATA = 50706, 274, 42113
+#: Tags, by TIFF's, Adobe's and GDAL's numbers.
+ORIENTATION, DNG_VERSION, GDAL_NODATA = 274, 50706, 42113
 
 # it reports what it makes of odd tags; whether the picture can be read is all that matters here
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -93,7 +94,7 @@ def read_tiff(path: Path) -> TiffPicture | None:
         if not pages:
             return None
         with TiffFile(path) as file:
-            if _DNG_VERSION in file.pages.first.tags:
+            if DNG_VERSION in file.pages.first.tags:
                 raise LikewiseError(f"{path} is a camera's raw data (DNG); develop it to TIFF or JPEG")
             series = only_series(file, path)
             _refuse_several(file, series, path)
@@ -208,9 +209,9 @@ def _described(path: Path, series: TiffPageSeries) -> TiffPicture:
     usual = page.photometric not in (_MIN_IS_WHITE, _MIN_IS_BLACK) or samples == 1
     alike = (page.photometric, samples) in ((_RGB, 3), (_MIN_IS_BLACK, 1)) and page.bitspersample == 8
     dtype = np.dtype(page.dtype or np.uint8)
-    orientation = page.tags.valueof(_ORIENTATION, 1)
+    orientation = page.tags.valueof(ORIENTATION, 1)
     selection = page.photometric == _RGB and samples == 4 and page.extrasamples[-1:] not in ((1,), (2,))
-    nodata = page.tags.valueof(_GDAL_NODATA)
+    nodata = page.tags.valueof(GDAL_NODATA)
     return TiffPicture(
         width=int(page.imagewidth),
         height=int(page.imagelength),

@@ -329,8 +329,9 @@ class _Part:
         high = np.minimum(np.ceil((np.array([x1, y1]) + plan.rim) / self._factor).astype(int), far)
         self._low = low
         seen = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-        self.image = PreparedImage(plan.source.colours(plan.level, seen))
-        self.image.valid = plan.source.valid(plan.level, seen)
+        colours, valid = plan.source.part(plan.level, seen)
+        self.image = PreparedImage(colours)
+        self.image.valid = valid
         region = plan.prompt.region
         self.prompt = Prompt(region=None if region is None else tuple(map(self._to_part, region)))
         sizes = tuple(_scaled(box, self._factor) for box in plan.references.exemplars)

@@ -4,7 +4,7 @@ Convention
 ----------
 Windows are half-open (x0, y0, x1, y1) in whole pixels. A file may hold the same picture several times, each smaller
 than the one before: its levels, of which the first is the picture itself. Where nothing was recorded (nodata, NaN) the
-colours are the picture's usual ones, so that nothing is seen there, and `PictureSource.valid` says so.
+colours are the picture's usual ones, so that nothing is seen there, and `PictureSource.part` says so.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ THUMBNAIL = 1600
 GIANT = 1 << 26
 #: ... so many along each side, of this many pixels a side.
 PROBES, PROBE = 12, 512
+
+
+def bits_of(dtype: np.dtype[np.generic]) -> int:
+    """The `PictureSource.bits` of stored values: 8 of what is taken as it is, else more."""
+    return 8 if dtype == np.uint8 else 8 * dtype.itemsize + 1
 
 
 class PictureSource(ABC):
@@ -109,8 +114,7 @@ class PictureSource(ABC):
 
     def whole(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """All of the picture, (H, W, 3) uint8, and where it holds anything, (H, W); None: everywhere."""
-        values = self.values(0, (0, 0, self.width, self.height))
-        return self._colours(values), _valid(values)
+        return self.part(0, (0, 0, self.width, self.height))
 
     def thumbnail(self, longest: int = THUMBNAIL) -> NDArray[np.uint8]:
         """The whole picture with at most so many pixels along its longer side: (h, w, 3) uint8."""
@@ -133,14 +137,15 @@ class PictureSource(ABC):
         width, height = self.sizes[level]
         return self.width / width, self.height / height
 
+    def part(self, level: int, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """A window of a level as (h, w, 3) uint8, and where it holds anything, (h, w); None: everywhere."""
+        values = self.values(level, window)
+        nothing = _nothing(values)
+        return self._colours(values), None if nothing is None else np.logical_not(nothing)
+
     def colours(self, level: int, window: Window) -> NDArray[np.uint8]:
         """A window of a level as (h, w, 3) uint8."""
-        values = self.values(level, window)
-        return self._colours(values)
-
-    def valid(self, level: int, window: Window) -> NDArray[np.bool_] | None:
-        """Where a window of a level holds anything, (h, w); None: everywhere."""
-        return _valid(self.values(level, window))
+        return self._colours(self.values(level, window))
 
     def _colours(self, values: Values | np.ma.MaskedArray) -> NDArray[np.uint8]:
         raw, nothing = np.ma.getdata(values), _nothing(values)
@@ -236,8 +241,3 @@ def _nothing(values: Values | np.ma.MaskedArray) -> NDArray[np.bool_] | None:
         odd = np.asarray(~np.isfinite(raw.astype(np.float64, copy=False)).any(-1))
         gone = odd if gone is None else gone | odd
     return np.asarray(gone) if gone is not None and gone.any() else None
-
-
-def _valid(values: Values | np.ma.MaskedArray) -> NDArray[np.bool_] | None:
-    nothing = _nothing(values)
-    return None if nothing is None else np.logical_not(nothing)

@@ -9,7 +9,7 @@ import numpy as np
 
 from likewise.errors import needs_extra
 from likewise.placement import Placement
-from likewise.sources.base import PictureSource, Values, Window
+from likewise.sources.base import PictureSource, Values, Window, bits_of
 from likewise.sources.choice import Axes, Choice
 
 
@@ -44,7 +44,7 @@ class GeoSource(PictureSource):
         self._bands = bands if channel is None else [bands[channel]]
         self.sizes = tuple((-(-raster.width // by), -(-raster.height // by)) for by in (1, *raster.overviews(1)))
         dtype = np.dtype(raster.dtypes[self._bands[0] - 1])
-        self.bits = 8 if dtype == np.uint8 else 8 * dtype.itemsize + 1
+        self.bits = bits_of(dtype)
         known = raster.crs is not None and not raster.transform.is_identity
         self.placement = Placement(crs=str(raster.crs), transform=tuple(raster.transform)[:6]) if known else None
 

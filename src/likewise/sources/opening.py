@@ -10,7 +10,15 @@ from tifffile import TiffFile
 
 from likewise.data.decoders import SLIDE_SUFFIXES
 from likewise.data.images import LARGE, ImageSource
-from likewise.data.tiff import are_colours, count_pages, is_tiff, only_series
+from likewise.data.tiff import (
+    DNG_VERSION,
+    GDAL_NODATA,
+    ORIENTATION,
+    are_colours,
+    count_pages,
+    is_tiff,
+    only_series,
+)
 from likewise.data.unreadable import unreadable
 from likewise.errors import LikewiseError
 from likewise.sources.base import PictureSource
@@ -19,7 +27,6 @@ from likewise.sources.plain import PlainSource
 
 #: Stacks of more pages than this are not opened: tifffile would read the tags of each.
 MOST_PAGES = 100_000
-_ORIENTATION = 274
 _GEO_TAGS = (33550, 34264, 34735)  # pixel scale, transformation, keys
 
 
@@ -73,14 +80,14 @@ def _opened(path: Path, choice: Choice) -> PictureSource:
 def _tiff(path: Path, choice: Choice) -> PictureSource | None:
     """A TIFF whose tags tell what it is; None: they cannot be read, or only Pillow reads it."""
     from likewise.sources.geo import GeoSource, reads_geo
-    from likewise.sources.tiff import GDAL_NODATA, TiffSource, decodes, placement_in
+    from likewise.sources.tiff import TiffSource, decodes, placement_in
 
     if not 0 < count_pages(path, MOST_PAGES) <= MOST_PAGES:
         return None
     try:
         with TiffFile(path) as file:
             page = file.pages.first
-            if 50706 in page.tags:  # a camera's raw data
+            if DNG_VERSION in page.tags:  # a camera's raw data
                 return None
             if any(tag in page.tags for tag in _GEO_TAGS) and reads_geo():
                 return GeoSource(path, choice)
@@ -88,7 +95,7 @@ def _tiff(path: Path, choice: Choice) -> PictureSource | None:
             several = any(n > 1 for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
             several |= not are_colours(page, dict(zip(series.axes, series.shape, strict=True)).get("S", 1))
             asked = several or choice.is_made()
-            if not asked and (page.tags.valueof(_ORIENTATION, 1) != 1 or not decodes(page)):
+            if not asked and (page.tags.valueof(ORIENTATION, 1) != 1 or not decodes(page)):
                 return None
             gaps = series.dtype.kind == "f" or GDAL_NODATA in page.tags
             large = page.imagewidth * page.imagelength > LARGE and find_spec("zarr") is not None

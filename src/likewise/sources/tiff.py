@@ -12,20 +12,19 @@ import numpy as np
 from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from likewise.data.intensity import nodata_value
-from likewise.data.tiff import are_colours, channel_names, only_series
+from likewise.data.tiff import GDAL_NODATA, are_colours, channel_names, only_series
 from likewise.data.tiff_bands import DEFLATED, STORED, as_bright
 from likewise.errors import needs_extra
 from likewise.placement import Placement
-from likewise.sources.base import PictureSource, Values, Window
-from likewise.sources.choice import Axes, Choice, projected
+from likewise.sources.base import Values, Window, bits_of
+from likewise.sources.choice import Axes, Choice
+from likewise.sources.stack import MICROMETRES, StackSource
 
 #: Without zarr a stack of more bytes than this is not read: it would have to be decoded whole.
 WHOLE = 1 << 30
 #: tifffile's letters for time and depth; what else there is several of are channels.
 TIME, DEPTH = "T", "Z"
-_MICROMETRES = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "\\u00B5m": 1.0, "nm": 1e-3, "mm": 1e3}
 _ALPHA = (1, 2)
-GDAL_NODATA = 42113
 
 
 def decodes(page: TiffPage) -> bool:
@@ -33,7 +32,7 @@ def decodes(page: TiffPage) -> bool:
     return page.compression in (*STORED, *DEFLATED) or find_spec("imagecodecs") is not None
 
 
-class TiffSource(PictureSource):
+class TiffSource(StackSource):
     """A TIFF, of any number of planes, channels and frames, and its smaller copies.
 
     Args:
@@ -58,7 +57,7 @@ class TiffSource(PictureSource):
             self._arrays: dict[int, Any] = {}
             self.sizes = tuple(map(_size, self._levels))
             dtype = np.dtype(series.dtype)
-            self.bits = 8 if dtype == np.uint8 else 8 * dtype.itemsize + 1
+            self.bits = bits_of(dtype)
             nodata = self._page.tags.valueof(GDAL_NODATA)
             self._nodata = nodata_value(nodata, dtype) if isinstance(nodata, str) else None
             self.placement = placement_in(self._file)
@@ -66,19 +65,13 @@ class TiffSource(PictureSource):
             self._file.close()
             raise
 
-    def stored(self, level: int, window: Window) -> Values | np.ma.MaskedArray:
-        """What is stored of a window; a transparent pixel is nothing."""
-        if self._z in ("max", "mean"):
-            planes = [np.ma.getdata(self._plane(level, window, z)) for z in range(self.axes.planes)]
-            return projected(planes, self._z)
-        return self._plane(level, window, self._z)  # type: ignore[arg-type]  # a number
-
     def close(self) -> None:
         """Let the file go."""
         self._arrays.clear()
         self._file.close()
 
-    def _plane(self, level: int, window: Window, z: int) -> Values | np.ma.MaskedArray:
+    def plane(self, level: int, window: Window, z: int) -> Values | np.ma.MaskedArray:
+        """What is stored of a window; a transparent pixel is nothing."""
         x0, y0, x1, y1 = window
         chosen: dict[str, int | slice] = {"Y": slice(y0, y1), "X": slice(x0, x1), TIME: self._frame, DEPTH: z}
         axes = self._levels[level].axes
@@ -155,7 +148,7 @@ def _of_ome(text: str) -> tuple[float, float] | None:
     for axis in "XY":
         size = re.search(rf'PhysicalSize{axis}="([^"]+)"', text)
         unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', text)
-        factor = _MICROMETRES.get(unit.group(1) if unit else "um")
+        factor = MICROMETRES.get(unit.group(1) if unit else "um")
         if size is None or factor is None:
             return None
         sides.append(float(size.group(1)) * factor)
@@ -163,7 +156,7 @@ def _of_ome(text: str) -> tuple[float, float] | None:
 
 
 def _of_imagej(file: TiffFile) -> tuple[float, float] | None:
-    factor = _MICROMETRES.get(str((file.imagej_metadata or {}).get("unit")))
+    factor = MICROMETRES.get(str((file.imagej_metadata or {}).get("unit")))
     tags = file.pages.first.tags
     across, down = tags.valueof("XResolution"), tags.valueof("YResolution")
     if factor is None or not across or not down:

@@ -10,10 +10,9 @@ import numpy as np
 
 from likewise.errors import LikewiseError, needs_extra
 from likewise.placement import Placement
-from likewise.sources.base import PictureSource, Values, Window
-from likewise.sources.choice import Axes, Choice, projected
-
-_MICROMETRES = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3}
+from likewise.sources.base import Values, Window, bits_of
+from likewise.sources.choice import Axes, Choice
+from likewise.sources.stack import MICROMETRES, StackSource
 
 
 def is_zarr(path: Path) -> bool:
@@ -23,17 +22,17 @@ def is_zarr(path: Path) -> bool:
 
 def plate_fields(path: Path) -> list[Path]:
     """The pictures of a plate, well by well; nothing where it is no plate."""
-    plate = _metadata(path).get("plate")
+    plate = _metadata(_open(path)).get("plate")
     if plate is None:
         return []
     fields = []
     for well in plate["wells"]:
-        images = _metadata(path / well["path"])["well"]["images"]
+        images = _metadata(_open(path / well["path"]))["well"]["images"]
         fields += [path / well["path"] / image["path"] for image in images]
     return fields
 
 
-class ZarrSource(PictureSource):
+class ZarrSource(StackSource):
     """An OME-Zarr picture with its levels, or a plain Zarr array of two or three axes.
 
     Args:
@@ -46,8 +45,9 @@ class ZarrSource(PictureSource):
 
     def __init__(self, path: Path, choice: Choice) -> None:
         self.name, self.choice = str(path), choice
-        scales = _multiscales(path)
         group = _open(path)
+        metadata = _metadata(group)
+        scales = _multiscales(path, group, metadata)
         names = [each["path"] for each in scales["datasets"]] if scales else [""]
         self._arrays = [group[name] if name else group for name in names]
         first = self._arrays[0]
@@ -55,21 +55,18 @@ class ZarrSource(PictureSource):
         if first.dtype.kind not in "buif":
             raise LikewiseError(f"{path} has values of type {first.dtype}; expected integers or floats")
         lengths = dict(zip(self._axes, first.shape, strict=True))
-        self.axes = Axes(_channel_names(path, lengths.get("c", 1)), int(lengths.get("z", 1)), int(lengths.get("t", 1)))
+        self.axes = Axes(
+            _channel_names(metadata, lengths.get("c", 1)), int(lengths.get("z", 1)), int(lengths.get("t", 1))
+        )
         self._channel, self._z, self._frame = choice.index(self.axes, self.name)
         self.sizes = tuple(
             (each.shape[self._axes.index("x")], each.shape[self._axes.index("y")]) for each in self._arrays
         )
-        self.bits = 8 if first.dtype == np.uint8 else 8 * first.dtype.itemsize + 1
+        self.bits = bits_of(first.dtype)
         self.placement = _placement(scales)
 
-    def stored(self, level: int, window: Window) -> Values:
+    def plane(self, level: int, window: Window, z: int) -> Values:
         """What is stored of a window."""
-        if self._z in ("max", "mean"):
-            return projected([self._plane(level, window, z) for z in range(self.axes.planes)], self._z)
-        return self._plane(level, window, self._z)  # type: ignore[arg-type]  # a number
-
-    def _plane(self, level: int, window: Window, z: int) -> Values:
         x0, y0, x1, y1 = window
         chosen = {"y": slice(y0, y1), "x": slice(x0, x1), "z": z, "t": self._frame, "c": self._channel or 0}
         values = np.asarray(self._arrays[level][tuple(chosen[axis] for axis in self._axes)])
@@ -83,15 +80,14 @@ def _open(path: Path) -> Any:
     return zarr.open(str(path), mode="r")
 
 
-def _metadata(path: Path) -> Mapping[str, Any]:
+def _metadata(group: Any) -> Mapping[str, Any]:
     """What OME says of a group: at its top in 0.4, under a name of its own in 0.5."""
-    attributes = dict(_open(path).attrs)
+    attributes = dict(group.attrs)
     return attributes.get("ome", attributes)
 
 
-def _multiscales(path: Path) -> Mapping[str, Any]:
-    """The picture's levels; nothing where it is a plain array."""
-    found = _metadata(path)
+def _multiscales(path: Path, group: Any, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The picture's levels, as a group's metadata tell them; nothing where it is a plain array."""
     if "plate" in found or "well" in found:
         fields = plate_fields(path) if "plate" in found else [path / each["path"] for each in found["well"]["images"]]
         raise LikewiseError(
@@ -99,7 +95,7 @@ def _multiscales(path: Path) -> Mapping[str, Any]:
         )
     if "multiscales" in found:
         return found["multiscales"][0]
-    if not hasattr(_open(path), "shape"):
+    if not hasattr(group, "shape"):
         inside = sorted(child.name for child in path.iterdir() if is_zarr(child))
         more = f"; it holds {', '.join(inside[:8])}" if inside else ""
         raise LikewiseError(f"{path} is a Zarr group without a picture (multiscales){more}")
@@ -119,10 +115,10 @@ def _axis_names(scales: Mapping[str, Any], dimensions: int, name: str) -> list[s
     return names
 
 
-def _channel_names(path: Path, number: int) -> tuple[str, ...]:
+def _channel_names(metadata: Mapping[str, Any], number: int) -> tuple[str, ...]:
     if number == 1:
         return ()
-    told = [str(each.get("label", "")) for each in _metadata(path).get("omero", {}).get("channels", [])]
+    told = [str(each.get("label", "")) for each in metadata.get("omero", {}).get("channels", [])]
     return tuple(told) if len(told) == number and all(told) else tuple(map(str, range(number)))
 
 
@@ -131,7 +127,7 @@ def _placement(scales: Mapping[str, Any]) -> Placement | None:
     axes = {each["name"]: each for each in scales.get("axes", []) if isinstance(each, Mapping)}
     changes = (scales.get("datasets") or [{}])[0].get("coordinateTransformations", [])
     factors = next((each["scale"] for each in changes if each.get("type") == "scale"), None)
-    units = [_MICROMETRES.get(axes.get(axis, {}).get("unit", "")) for axis in "xy"]
+    units = [MICROMETRES.get(axes.get(axis, {}).get("unit", "")) for axis in "xy"]
     if factors is None or None in units:
         return None
     places = [list(axes).index(axis) for axis in "xy"]
