@@ -21,7 +21,6 @@ import pytest
 import torch
 from PIL import Image
 
-from likewise import cli
 from likewise.cli.inputs import find_pictures, parse_box, parse_like, parse_region
 from likewise.errors import LikewiseError
 from likewise.predict import Counter, load
@@ -32,14 +31,6 @@ from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")
 KEYS = ["image", "model", "count", "low", "high", "untrusted", "points", "found", "warnings", "seconds"]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    lite = preset("spdcn-lite")
-    return str(save_checkpoint(path, lite.model(replace(lite.config, negatives=False))))
 
 
 @pytest.fixture
@@ -55,28 +46,6 @@ def dishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "dish3.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "notes.txt").write_text("not a picture")
     return folder
-
-
-class Shown:
-    """What a run printed, and its exit code."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def records(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-@pytest.fixture
-def count(model: str, capsys: pytest.CaptureFixture[str]):
-    def run(*words: object) -> Shown:
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(["count", *map(str, words), *([] if "--model" in words else ["--model", model])])
-        captured = capsys.readouterr()
-        return Shown(int(stopped.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 def rows(path: Path) -> list[dict[str, str]]:

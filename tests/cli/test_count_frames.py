@@ -8,42 +8,19 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-import torch
 from PIL import Image
 
-from likewise import cli
 from likewise.predict import Counter, load
 from likewise.predict import frames as predict_frames
-from likewise.registry import preset
 from likewise.results import film
-from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")
 Count = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    lite = preset("spdcn-lite")
-    return str(save_checkpoint(path, lite.model(replace(lite.config, negatives=False))))
-
-
-@pytest.fixture
-def count(model: str, capsys: pytest.CaptureFixture[str]) -> Count:
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(["count", *map(str, words), "--model", model])
-        return int(stopped.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 def stack(name: str, frames: int = 4, seed: int = 0) -> np.ndarray:

@@ -8,33 +8,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-import torch
 from PIL import Image
 
-from likewise import cli
 from likewise.cli.inputs import parse_grid
 from likewise.cli.regions import gather
 from likewise.errors import LikewiseError
 from likewise.placement import Placement
-from likewise.registry import preset
 from likewise.sources import open_source
-from likewise.weights import save_checkpoint
 
 BOX = ("--box", "10,10,30,30")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    lite = preset("spdcn-lite")
-    return str(save_checkpoint(path, lite.model(replace(lite.config, negatives=False))))
 
 
 #: A box that lies in the mosaic.
@@ -73,17 +60,6 @@ def slide(tmp_path, monkeypatch):
     sizes = {"PhysicalSizeX": 500, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.25, "PhysicalSizeYUnit": "µm"}
     tifffile.imwrite("slide.ome.tif", pixels(), photometric="rgb", metadata={"axes": "YXS", **sizes})
     return Path("slide.ome.tif")
-
-
-@pytest.fixture
-def count(model, capsys):
-    def run(*words):
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(["count", *map(str, words), "--model", model])
-        shown = capsys.readouterr()
-        return int(stopped.value.code or 0), shown.out, shown.err
-
-    return run
 
 
 def record(shown):
