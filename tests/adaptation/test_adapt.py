@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from likewise.adaptation.corrections import Correction
 from likewise.adaptation.ways import Way
 from likewise.errors import LikewiseError
 from likewise.predict import Counter
+from likewise.predict.taught import Taught
 
 from .made_up_counters import DotCounter, LearningDotCounter, dots, scattered
 
@@ -36,6 +39,11 @@ def corrections(counts=COUNTS, *, points: bool = True, seed: int = 0) -> list[Co
         truth = {"points": [(x + 0.5, y + 0.5) for x, y in places]} if points else {"count": count}
         found.append(Correction(dots(places), [BOX], name=f"{index}.png", **truth))
     return found
+
+
+def counted(pairs: Iterable[tuple[int, float]]) -> list[Correction]:
+    """Pictures of so many dots, for each of which a count is told."""
+    return [Correction(dots(scattered(n, i)), [BOX], count=t, name=f"{i}") for i, (n, t) in enumerate(pairs)]
 
 
 @pytest.mark.parametrize("mass", [0.5, 0.8, 2.0])
@@ -101,7 +109,7 @@ def test_each_way_to_ask_has_a_factor_of_its_own(monkeypatch: pytest.MonkeyPatch
 def test_a_plain_bias_is_mended_however_much_pictures_differ(pictures: int):
     """All counts are too low, some by a tenth and some by a third."""
     off = (0.9, 0.7, 0.85, 0.67, 0.8)[:pictures]
-    told = [Correction(dots(scattered(40, i)), [BOX], count=40 / each, name=f"{i}") for i, each in enumerate(off)]
+    told = counted((40, 40 / each) for each in off)
     assert adapt(Counter(DotCounter(1.0), "dots"), told).taught.chosen == "a factor"
 
 
@@ -114,7 +122,7 @@ def test_the_decoder_is_left_alone_where_a_factor_is_good_enough():
 def test_a_factor_that_helps_by_chance_is_not_kept():
     """Half of the pictures are counted too high, half too low: no factor helps what was left out."""
     counts = (10, 20, 10, 20, 10, 20)
-    told = [Correction(dots(scattered(15, i)), [BOX], count=n, name=f"{i}") for i, n in enumerate(counts)]
+    told = counted((15, n) for n in counts)
     assert adapt(Counter(DotCounter(1.0), "dots"), told).taught.chosen == "nothing"
 
 
@@ -229,7 +237,7 @@ def test_a_picture_is_asked_by_its_own_boxes_and_without_them_by_those_of_the_ot
 
 def test_intervals_narrow_to_what_the_pictures_showed():
     counts = [(20, 21), (30, 29), (25, 26), (16, 15), (40, 42)]
-    told = [Correction(dots(scattered(n, i)), [BOX], count=t, name=f"{i}") for i, (n, t) in enumerate(counts)]
+    told = counted(counts)
     adapted = adapt(Counter(DotCounter(1.0), "dots"), told)
     low, high = adapted.count(dots(scattered(30, 9))).interval
     assert 24 < low < 29
@@ -258,6 +266,30 @@ def test_when_the_time_is_over_the_best_so_far_is_kept():
     assert adapted.taught.chosen == "a factor"
     assert adapted.by_examples is None
     assert adapted.count(dots(scattered(30, 77))).count == pytest.approx(30, rel=0.05)
+
+
+@pytest.mark.usefixtures("quick_ways")
+def test_what_there_is_no_time_for_is_not_begun_in_vain(monkeypatch: pytest.MonkeyPatch):
+    """The time goes by a second a step; a way has 6 parts of 30 steps and more."""
+    monkeypatch.setattr(module, "GOOD_ENOUGH", -1.0)
+    steps: list[str] = []
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(len(steps))))
+
+    def taught(seconds: float) -> Taught:
+        steps.clear()
+        told = corrections()
+        return adapt(
+            Counter(LearningDotCounter(0.5), "dots"), told, seconds=seconds, progress=lambda what, _: steps.append(what)
+        ).taught
+
+    assert taught(1e9).stopped == ""
+    whole = steps.count("trying the last layers")
+    looked = steps.index("trying the last layers")
+    found = taught(looked + whole / 2)
+    assert found.stopped.startswith("the time was over")
+    assert len(found.candidates) == 2
+    assert len(steps) < looked + whole / 4 + 2
+    assert len(taught(looked + 1.1 * whole).candidates) == 4
 
 
 def _black(image):

@@ -44,6 +44,8 @@ FACTOR = "a factor"
 #: Where nothing, or a factor, leaves no more than this error, the decoder is not tried: few pictures could not show
 #: that it does better.
 GOOD_ENOUGH = 0.15
+#: What would take so many times as long as there is time for is ended at once: it would come to nothing.
+HOPELESS = 1.5
 #: Looking at the pictures is taken to be this share of all the work.
 LOOKS = 0.2
 
@@ -182,7 +184,7 @@ class _Course:
             if decoder is not None and plain > GOOD_ENOUGH:
                 self._learn(decoder, found)
         except OutOfTimeError:
-            return found, f"the time was over after {self.clock.seconds:g} s"
+            return found, f"the time was over: {self.clock.seconds:g} s are too few for more"
         except KeyboardInterrupt:
             return found, "stopped by hand"
         return found, ""
@@ -365,7 +367,7 @@ class _Clock:
     def __init__(self, seconds: float, progress: Progress) -> None:
         self.seconds, self._progress = seconds, progress
         self._end = time.monotonic() + seconds
-        self._what, self._first, self._share = "", 0.0, 1.0
+        self._what, self._first, self._share, self._began = "", 0.0, 1.0, 0.0
 
     def tell(self, what: str, share: float) -> None:
         """Say what is being done."""
@@ -373,14 +375,21 @@ class _Clock:
 
     def span(self, what: str, first: float, share: float) -> None:
         """What comes now is this share of all, from there on."""
-        self._what, self._first, self._share = what, first, share
+        self._what, self._first, self._share, self._began = what, first, share, time.monotonic()
 
     def look(self, done: float) -> None:
         """Say how far the span is; it is not to be ended."""
         self._progress(self._what, self._first + self._share * done)
 
     def part(self, index: int, count: int) -> Callable[[float], None]:
-        """Tells how far one of so many equal parts of the span is, and ends it where the time is over."""
+        """Tells how far one of so many equal parts of the span is, and ends it where the time is over.
+
+        Raises:
+            OutOfTimeError: by how long the parts before took there is no time for all, and some are worth nothing.
+        """
+        now = time.monotonic()
+        if index and (now - self._began) / index * (count - index) > HOPELESS * (self._end - now):
+            raise OutOfTimeError
 
         def go_on(done: float) -> None:
             if time.monotonic() > self._end:

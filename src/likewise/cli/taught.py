@@ -70,7 +70,7 @@ def card_rows(path: Path) -> list[tuple[str, str]]:
         ("task", "count"),
         ("taught to", f"{taught.base}, tensors with the hash {taught.sha256}"),
         ("weights", f"in {path}, {path.stat().st_size / 1e3:.0f} kB, to be used with those of {taught.base}"),
-        ("kept", verdict(taught)),
+        ("outcome", verdict(taught)),
         (
             "factor",
             f"{card.inference.factor:.4g} with boxes, {(card.by_examples or card.inference).factor:.4g} without",
