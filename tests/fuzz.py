@@ -1,4 +1,4 @@
-"""Damaged files, prompts, tables, projects and requests by the thousand: each is read, or refused in so many words.
+"""Damaged files, prompts, tables, regions, cards, projects and requests: each is read, or refused in so many words.
 
 ``make fuzz`` runs it for ten minutes, ``python tests/fuzz.py --seconds 60 --seed 3`` as long and with as much luck as
 is asked for. What is neither read nor refused is kept in the folder ``fuzz`` beside the seed that made it, and the
@@ -22,17 +22,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 import torch
 from fastapi.testclient import TestClient
 from PIL import Image
-from safetensors.torch import save
+from safetensors import safe_open
+from safetensors.torch import load, save
 
 from likewise.app.limits import Limits
 from likewise.app.server import build_app
 from likewise.cli.ledger import Ledger
 from likewise.data.counting.folder import CountingFolder
 from likewise.data.images import read_image
+from likewise.data.regions import read_regions
 from likewise.errors import LikewiseError
+from likewise.estimation import estimate, read_sample, sample
+from likewise.placement import Placement
+from likewise.predict.adaptation_card import read_card, save_card
+from likewise.predict.densities import NO_EXEMPLARS
+from likewise.predict.taught import CandidateError, Taught, TaughtPicture
+from likewise.registry import preset
+from likewise.sources import Choice, open_source
 from likewise.types import Prompt
 from likewise.weights import read_checkpoint, read_foreign
 
@@ -45,8 +55,10 @@ WORDS = ("", "coins", "coins, apples", "everything except", "\x00", "../..", "=1
 KEYS = (
     "picture", "pictures", "exemplars", "negatives", "text", "region", "like", "model", "task", "support", "strokes",
     "points", "width", "name", "count", "images", "annotations", "id", "image_id", "bbox", "point", "file_name",
-    "segmentation", "size", "counts", "version", "prompt",
+    "segmentation", "size", "counts", "version", "prompt", "type", "properties", "geometry", "coordinates", "features",
 )  # fmt: skip
+#: Counts of pictures, of which some are counted by hand.
+COUNTED = {f"plate{number % 2}/{number}.png": 3.0 + number for number in range(12)}
 #: The corners of a region.
 FIELD = [[0, 0], [30, 0], [30, 20]]
 ROUTES = (
@@ -120,6 +132,15 @@ def project(rng: Rng) -> dict[str, Any]:
     return {"format": 1, "pictures": [spoilt(rng, picture | held, 0.03)]}
 
 
+def feature(rng: Rng) -> dict[str, Any]:
+    """A region of GeoJSON, each part spoilt now and then."""
+    ring = [[2, 2], [28, 2], [28, 20], [2, 20], [2, 2]]
+    if rng.random() < 0.2:
+        ring[int(rng.integers(5))] = value(rng, 3)
+    geometry = spoilt(rng, {"type": "Polygon", "coordinates": [ring]}, 0.03)
+    return spoilt(rng, {"type": "Feature", "properties": {"name": "left"}, "geometry": geometry}, 0.03)
+
+
 class Attacks:
     """What is attacked, in a folder of its own."""
 
@@ -131,6 +152,12 @@ class Attacks:
         Image.fromarray(pixels).save(folder / "pics" / "a.png")
         Ledger(folder / "good.csv", ("count",), "s1").add(folder / "pics" / "a.png", (7,), _Result)
         self.table = (folder / "good.csv").read_bytes()
+        self.sources = [_tiff(pixels[..., 0].astype(kind), tile) for kind in "BHf" for tile in (None, (16, 16))]
+        self.regions = _region_files(pixels)
+        self.sample = _saved(folder / "sample.csv", lambda path: sample(COUNTED, 5).filled(COUNTED).save(path))
+        counts = "".join(f"{name},{count},{count - 1},{count + 2}\n" for name, count in COUNTED.items())
+        self.counts = f"image,count,low,high\n{counts}".encode()
+        self.card = _card(folder / "card.safetensors")
         self.checkpoints = (_pickled(), save({"a": torch.ones(2)}, {"method": "spdcn", "config": "{}"}))
         self.client = TestClient(
             build_app(folder / "pics", limits=Limits(uploads=8)),
@@ -147,6 +174,52 @@ class Attacks:
         pixels = read_image(file)
         assert pixels.dtype == np.uint8
         assert pixels.ndim == 3
+        return READ
+
+    def source(self, rng: Rng) -> str:
+        """A picture of an instrument, damaged, and read in parts."""
+        file = self.folder / "x.tif"
+        file.write_bytes(damaged(rng, self.sources[int(rng.integers(len(self.sources)))]))
+        with open_source(file, Choice(z=0) if rng.random() < 0.1 else Choice()) as source:
+            assert source.whole()[0].shape == (source.height, source.width, 3)
+        return READ
+
+    def region_file(self, rng: Rng) -> str:
+        """Regions that something else wrote, damaged, or GeoJSON with anything in it."""
+        suffix, content = self.regions[int(rng.integers(len(self.regions)))]
+        file = self.folder / f"regions{suffix}"
+        if suffix == ".geojson" and rng.random() < 0.8:
+            held = {"type": "FeatureCollection", "features": [feature(rng) for _ in range(3)]}
+            file.write_text(json.dumps(spoilt(rng, held, 0.03)))
+        else:
+            file.write_bytes(damaged(rng, content))
+        unit = (None, "px", "um", "crs")[int(rng.integers(4))]
+        found = read_regions(file, Placement(micrometres=(0.5, 0.5)), size=(32, 24), unit=unit)
+        assert all(np.isfinite(each.box).all() for each in found)
+        return READ
+
+    def card_of_adapt(self, rng: Rng) -> str:
+        """What `likewise adapt` wrote, its bytes or its words damaged."""
+        file = self.folder / "spoilt.safetensors"
+        if rng.random() < 0.4:
+            file.write_bytes(damaged(rng, self.card[0]))
+        else:
+            config = spoilt(rng, self.card[1], 0.05)
+            words = {"method": "adaptation", "config": json.dumps(config)}
+            file.write_bytes(save(load(self.card[0]), self.card[2] | words))
+        read_card(file).change(_Network())
+        return READ
+
+    def hand_counts(self, rng: Rng) -> str:
+        """A table of counts and a sample that people filled in, one of them damaged."""
+        counts, hand = self.folder / "counts.csv", self.folder / "hand.csv"
+        first = rng.random() < 0.5
+        counts.write_bytes(damaged(rng, self.counts) if first else self.counts)
+        hand.write_bytes(self.sample if first else damaged(rng, self.sample))
+        read_sample(hand)
+        found = estimate(counts, hand, by="folder" if rng.random() < 0.5 else None)
+        assert np.isfinite(found.total.value)
+        json.dumps(found.to_dict())
         return READ
 
     def prompt(self, rng: Rng) -> str:
@@ -205,6 +278,48 @@ class Attacks:
 
 class _Result:
     seconds, model = 1.0, "fuzz"
+
+
+class _Network(torch.nn.Module):
+    """What a card changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = torch.nn.Linear(2, 1)
+
+
+def _saved(path: Path, write: Callable[[Path], object]) -> bytes:
+    write(path)
+    return path.read_bytes()
+
+
+def _tiff(values: np.ndarray, tile: tuple[int, int] | None) -> bytes:
+    held = io.BytesIO()
+    tifffile.imwrite(held, values, tile=tile, compression="zlib" if tile else None)
+    return held.getvalue()
+
+
+def _region_files(pixels: np.ndarray) -> list[tuple[str, bytes]]:
+    """Endings and contents; ImageJ's where the other side's library is there to write them."""
+    labels = (pixels[..., 0] // 64).astype(np.uint8)
+    found = [(".geojson", json.dumps(feature(np.random.default_rng(1))).encode()), (".png", _encoded(labels, "PNG"))]
+    try:
+        from roifile import ImagejRoi
+    except ImportError:
+        return found
+    roi = ImagejRoi.frompoints(np.array([[2.0, 2.0], [20.0, 3.0], [9.0, 18.0]]))
+    return [*found, (".roi", roi.tobytes())]
+
+
+def _card(path: Path) -> tuple[bytes, dict[str, Any], dict[str, str]]:
+    """A card, the words in it, and what else its file says of itself."""
+    errors = (CandidateError("nothing", 0.2, 0.01), CandidateError("a factor", 0.1, 0.01))
+    pictures = (TaughtPicture("a.jpg", 24, 20.5, 23.5, "points"),) * 3
+    taught = Taught("spdcn-lite", "0" * 64, "a factor", errors, pictures, errors, ("decoder.weight",), 7, "1")
+    save_card(path, _Network(), (preset("spdcn-lite").config.inference, None), taught, NO_EXEMPLARS)
+    with safe_open(path, framework="pt") as file:
+        words = file.metadata()
+    return path.read_bytes(), json.loads(words["config"]), words
 
 
 def _encoded(pixels: np.ndarray, form: str) -> bytes:
