@@ -154,3 +154,13 @@ def test_what_may_not_be_opened_is_not_called_damaged(tmp_path: Path, monkeypatc
     monkeypatch.setattr("likewise.data.images.open_image", refused)
     with pytest.raises(LikewiseError, match=r"a.png cannot be read as a picture: Permission denied$"):
         read_image(tmp_path / "a.png")
+
+
+def test_what_begins_as_a_tiff_and_is_a_cameras_raw_data_is_called_that(tmp_path: Path) -> None:
+    for content in (b"II*\0\x10\0\0\0CR\x02\0" + bytes(40), b"II"):
+        (tmp_path / "a.cr2").write_bytes(content)
+        with pytest.raises(LikewiseError, match="it is a camera's raw data; develop it"):
+            read_image(tmp_path / "a.cr2")
+    (tmp_path / "a.tif").write_bytes(b"II")
+    with pytest.raises(LikewiseError, match="no picture of a kind that is read"):
+        read_image(tmp_path / "a.tif")

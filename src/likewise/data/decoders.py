@@ -170,7 +170,7 @@ def other_kind(path: Path) -> tuple[str, str] | None:
 def begins_as_picture(path: Path) -> bool:
     """Whether a file begins as those do that one of the decoders reads."""
     with path.open("rb") as file:
-        start = file.read(16)
+        start = file.read(16).ljust(16, b"\0")
     tests = (Image.OPEN[name][1] for name in _available())
     return any(test(start) for test in tests if test is not None)
 

@@ -38,9 +38,12 @@ def _reason(path: Path | None, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in errno.errorcode and error.strerror:
         return error.strerror  # of the system: not permitted, a disk that fails
     file = path if path is not None and path.is_file() else None
-    if isinstance(error, UnidentifiedImageError) and not (file and begins_as_picture(file)):
+    if isinstance(error, UnidentifiedImageError):
         kind = other_kind(file) if file else None
-        return f"it is {kind[0]}; {kind[1]}" if kind else "no picture of a kind that is read"
+        if kind:
+            return f"it is {kind[0]}; {kind[1]}"
+        if not (file and begins_as_picture(file)):
+            return "no picture of a kind that is read"
     missing = bytes_missing(file) if file and is_tiff(file) else 0
     if missing:
         return f"it ends early: {missing} bytes of its pixels are missing; copy it again"
