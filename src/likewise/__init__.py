@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from likewise.predict import Counter, NamedCounter, Recognizer, Segmenter, Session, load
     from likewise.predict.frames import count_frames
     from likewise.regions import Region
-    from likewise.results import CountResult, RecognizeResult, SegmentResult
+    from likewise.results import CountResult, KindsResult, RecognizeResult, SegmentResult
     from likewise.sources import Choice, open_source
     from likewise.types import Prompt
 
@@ -39,6 +39,7 @@ _PUBLIC = {
     "CountResult": "likewise.results",
     "Counter": "likewise.predict",
     "Estimate": "likewise.estimation",
+    "KindsResult": "likewise.results",
     "LikewiseError": "likewise.errors",
     "NamedCounter": "likewise.predict",
     "Placement": "likewise.placement",
@@ -65,6 +66,7 @@ __all__ = [
     "CountResult",
     "Counter",
     "Estimate",
+    "KindsResult",
     "LikewiseError",
     "NamedCounter",
     "Placement",

@@ -65,6 +65,8 @@ _ENDINGS = (
 #: Between the items of a list: commas and their like, but not within a number; "/", "&" and "+" where words are apart.
 _LISTED = re.compile(r"(?<!\d),|,(?!\d)|[;|\u3001\uff0c\uff1b]|(?<=[^\W\d])/(?=[^\W\d])|\s[/&+]\s")
 _JOINED = re.compile(r"\s(?:and|or)\s", re.IGNORECASE)
+#: The last item of a list may begin with it.
+_AND = re.compile(r"^(?:and|or)\s+", re.IGNORECASE)
 #: What leaves something out of what was named.
 _LEFT_OUT = re.compile(
     r"\b(?:except(?:ing)?|excluding|exclude|all but|(?:every|any)thing but|but not|but no|other than|apart from"
@@ -159,17 +161,36 @@ def check_question(text: str) -> None:
     if left_out:
         raise LikewiseError(
             f"text = {text!r}: {left_out.group().lower()!r} is not understood, and what follows it would be counted "
-            "too; expected the name of one thing, such as 'coins'. To leave look-alikes out, show an example with a "
-            "box, and boxes round them as negatives"
+            "too; expected the name of one thing, such as 'coins'. To leave look-alikes out, name them too, as kinds "
+            "of their own: text=['coins', 'buttons'], --text 'coins, buttons'; or show an example with a box, and boxes "
+            "round them as negatives"
         )
-    items = [item for item in map(str.strip, _LISTED.split(text)) if re.search(r"\w", item)]
-    if len(items) < 2:
-        items = next((list(pair) for pair in _pairs(text) if _is_plural(pair[0])), items)
+    items = listed(text)
     if len(items) > 1:
         raise LikewiseError(
-            f"text = {text!r} is a list; expected one kind of thing at a time, such as {items[0]!r}: "
-            "ask once for each, and add the counts up"
+            f"text = {text!r} is a list; expected one kind of thing, such as {items[0]!r}, or the names of several "
+            f"kinds: text={list(items)}"
         )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The kinds that a text names: the items of a list, and of those what plurals before an "and" name.
+
+    Example:
+        >>> listed("apples, oranges and pears"), listed("salt and pepper shakers")
+        (('apples', 'oranges', 'pears'), ('salt and pepper shakers',))
+    """
+    items = [item for item in map(str.strip, _LISTED.split(text)) if re.search(r"\w", item)]
+    parts = [_AND.sub("", part).strip() for item in items for part in _split(item)]
+    return tuple(parts) if len(parts) > 1 else (text,)
+
+
+def _split(text: str) -> list[str]:
+    """What stands before and behind each "and" or "or" that joins things by themselves."""
+    for before, behind in _pairs(text):
+        if _is_plural(before):
+            return [before, *_split(behind)]
+    return [text]
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from likewise.cli.asking import NOTHING_SHOWN
 from likewise.cli.folder_run import Job, Output
 from likewise.cli.frames import FramesJob, frames_job
-from likewise.cli.inputs import parse_box, parse_grid, parse_like, parse_region
+from likewise.cli.inputs import parse_box, parse_grid, parse_region
+from likewise.cli.kinds import KindsJob, parse_shown
 from likewise.cli.own_pixels import own_pixels
 from likewise.cli.placed import WHAT
 from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
@@ -35,10 +36,10 @@ def _repeated(metavar: str) -> Parameter:
 
 def count(
     *images: str,
-    box: Annotated[Sequence[str], _repeated("X0,Y0,X1,Y1")] = (),
-    like: Annotated[Sequence[str], _repeated("REF.jpg:X0,Y0,X1,Y1")] = (),
+    box: Annotated[Sequence[str], _repeated("[KIND=]X0,Y0,X1,Y1")] = (),
+    like: Annotated[Sequence[str], _repeated("[KIND=]REF.jpg:X0,Y0,X1,Y1")] = (),
     negative: Annotated[Sequence[str], _repeated("X0,Y0,X1,Y1")] = (),
-    text: str | None = None,
+    text: Annotated[Sequence[str], _repeated("NAME")] = (),
     region: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="X,Y,X,Y,X,Y...")] = None,
     unit: Literal["px", "um", "crs"] | None = None,
     regions: Annotated[Path | None, Parameter(metavar="FILE")] = None,
@@ -66,10 +67,12 @@ def count(
 
     Args:
         images: Pictures, folders of pictures, or globs.
-        box: An example, in pixels or in another --unit. Repeat for more. The same boxes apply to every picture.
-        like: An example in another picture. Repeat for more.
-        negative: A look-alike that is not to be counted. Repeat for more.
+        box: An example, in pixels or in another --unit. Repeat for more. The same boxes apply to every picture. With
+            names, as red=81,39,120,74 and white=10,10,30,28, each kind is counted, and each place as one of them.
+        like: An example in another picture. Repeat for more. The same for kinds: red=ref.jpg:81,39,120,74.
+        negative: A look-alike that is not to be counted, of whatever kind. Repeat for more.
         text: The name of the thing, for models that take one; without --box and --like, the bundled one that does.
+            Several names, or a list such as "apples, oranges", are kinds.
         region: Count only inside this polygon, given by its corners.
         unit: What boxes and corners are given in: pixels, micrometres (um), or coordinates of the picture's reference
             system (crs), where the picture tells those; and GeoJSON that names no reference system, where crs means
@@ -103,15 +106,16 @@ def count(
         Exit code: 1 when a picture among several could not be counted.
     """
 
-    def job() -> CountJob | FramesJob:
+    def job() -> CountJob | FramesJob | KindsJob:
+        kinds = parse_shown(box, like, text)
         question = CountJob(
             prompt=Prompt(
-                tuple(parse_box(each) for each in box),
+                tuple(each for shown in kinds.values() for each in shown.boxes),
                 tuple(parse_box(each, "--negative") for each in negative),
-                text,
+                next(iter(kinds.values())).text,
                 None if region is None else tuple(parse_region(region)),
             ),
-            like=tuple(parse_like(each) for each in like),
+            like=tuple(pair for shown in kinds.values() for pair in shown.like),
             trust=trust,
             model=model or ("spdcn-lite" if box or like else "countx-lite"),
             formats=tuple(formats),
@@ -120,7 +124,11 @@ def count(
             seen=Seen(channel, z, contrast),
             journals=output,
         )
-        return question if frames is None else frames_job(question, frames)
+        if "" in kinds:
+            return question if frames is None else frames_job(question, frames)
+        if frames is not None:
+            raise LikewiseError("--frames counts one kind of thing; run it for each, with the others as --negative")
+        return KindsJob(question, kinds)
 
     results = Output(as_json, csv, output, overwrite, workers)
     return work(images, "count", job, results, Where(shard, engine, address))

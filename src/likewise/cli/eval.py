@@ -27,7 +27,10 @@ MEASURES = {
     "segment": ("likewise.cli.eval_segment:measure", ("shots", "fold", "seed")),
 }
 #: What measures a suite of sets, instead of one set.
-SUITE = ("likewise.cli.eval_suite:measure", ("suite", "trust", "sum"))
+SUITES = {
+    "generalisation": ("likewise.cli.eval_suite:measure", ("suite", "trust", "sum")),
+    "kinds": ("likewise.cli.eval_kinds:measure", ("suite", "sum")),
+}
 #: Protocols that ask pictures for several things each, of any counter; other protocols are a model's own.
 TESTS = {
     "pairtally": ("likewise.cli.eval_prompts:measure_pairtally", ("prompts", "sum", "protocol")),
@@ -49,7 +52,7 @@ def evaluate(
     trust: Literal["fast", "full"] | None = None,
     plain: Annotated[bool, Parameter(name="--sum", negative="", show_default=False)] = False,
     protocol: Annotated[Sequence[str], Parameter(negative="", metavar="NAME", show_default=False)] = (),
-    suite: Literal["generalisation"] | None = None,
+    suite: Literal["generalisation", "kinds"] | None = None,
     shots: int | None = None,
     fold: int | None = None,
     seed: int | None = None,
@@ -75,7 +78,7 @@ def evaluate(
             where they did. pairtally, praco: does the count follow the prompt? Pictures are asked for each kind that
             they show, or for what they do not show. Repeat to combine. [default: the model's own]
         suite: Counting: all sets of a suite, in the folders of DATA; limit is of each. generalisation: what was never
-            trained on, with template matching beside it.
+            trained on, with template matching beside it. kinds: several kinds at once, each place as one of them.
         shots: Segmenting: examples an episode. [default: 1]
         fold: Segmenting: only the novel classes of this fold. [default: all folds, and their mean]
         seed: Segmenting: of the episodes that are drawn. [default: 0]
@@ -122,7 +125,7 @@ def _measure(task: str, model: str, suite: str | None, protocol: Sequence[str]) 
     if task != "count" or not (suite or tests):
         return *MEASURES[task], f"a model that is there to {task}, as {model} is"
     if suite:
-        return *SUITE, f"the suite {suite!r}"
+        return *SUITES[suite], f"the suite {suite!r}"
     if len(tests) > 1:
         raise LikewiseError(f"--protocol {' and '.join(tests)}: expected one of them, which is a test of its own")
     return *TESTS[tests[0]], f"the protocol {tests[0]!r}"

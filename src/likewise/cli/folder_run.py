@@ -61,9 +61,9 @@ class Job(ABC):
     doing: ClassVar[str]
     done: ClassVar[str]
     table: ClassVar[str]
-    columns: ClassVar[tuple[str, ...]]
     suffixes: ClassVar[tuple[str, ...]]
     task: ClassVar[Task]
+    columns: tuple[str, ...]
     model: str
     formats: tuple[str, ...] = ()
 

@@ -33,7 +33,7 @@ def pyarrow() -> Any:
 def schema(columns: Sequence[str]) -> Any:
     """Of a table with these columns."""
     arrow = pyarrow()
-    return arrow.schema([(name, getattr(arrow, _NUMBERS.get(name, "string"))()) for name in columns])
+    return arrow.schema([(name, getattr(arrow, _type(name) or "string")()) for name in columns])
 
 
 def as_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Any:
@@ -72,8 +72,13 @@ def write_rows(path: Path, rows: Iterable[Sequence[str]], columns: Sequence[str]
             file.write_table(as_table(held, columns))
 
 
+def _type(name: str) -> str | None:
+    """That of a column of numbers, such as count, or count_red of one kind of several; None: it holds text."""
+    return _NUMBERS.get(name) or _NUMBERS.get(name.partition("_")[0])
+
+
 def _value(name: str, value: object) -> object:
-    kind = _NUMBERS.get(name)
+    kind = _type(name)
     if kind is None:
         return value if value is None else str(value)
     if value in ("", None):

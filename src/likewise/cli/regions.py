@@ -72,7 +72,7 @@ class RegionsAsked:
         """A picture's table as a CSV file."""
         from likewise.results.by_region import regions_table
 
-        return regions_table((result.source or "", each) for each in self.counted(result)).encode()
+        return regions_table([(result.source or "", each) for each in self.counted(result)]).encode()
 
     def settings(self) -> dict[str, Any]:
         """What the tables depend on, as JSON values."""

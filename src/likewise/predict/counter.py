@@ -10,7 +10,7 @@ points are the caller's on both sides of `Counter.count`; network pixels are see
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
 from likewise.predict.adaptation_card import save_card
 from likewise.predict.densities import NO_EXEMPLARS, Densities, ReferenceExemplars
+from likewise.predict.kind_prompts import KindPrompts, KindReferences
+from likewise.predict.kinds import KindQuestion, count_kinds
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt, exemplars_inside, in_order
 from likewise.predict.protocols import ExemplarCounter, TextCounter
@@ -30,7 +32,7 @@ from likewise.predict.uncertainty import CountDiagnostics
 from likewise.predict.windows import WindowPlan
 from likewise.preprocess.rules import Preprocess
 from likewise.registry import load_model
-from likewise.results import CountResult
+from likewise.results import CountResult, KindsResult
 from likewise.sources import PictureSource
 from likewise.types import Box, Prompt
 
@@ -157,6 +159,27 @@ class Counter(PromptedCounter):
         shown = self._shown(prompt, references)
         return self.count_prepared(image, prompt, shown, trust, PlainReader(self.densities), self._used(shown))
 
+    def answer_kinds(
+        self, image: PreparedImage, asked: KindPrompts, references: KindReferences, trust: Effort
+    ) -> KindsResult:
+        """What the densities of several kinds say together."""
+        reader, told = PlainReader(self.densities), "negatives" in self.prompts
+        questions = {
+            name: (
+                KindQuestion(prompt, references.of(name), reader),
+                KindQuestion(asked.against(name) if told else prompt, references.of(name, against=told), reader),
+            )
+            for name, prompt in asked.prompts.items()
+        }
+
+        def finish(question: KindQuestion, reader: Reader) -> CountResult:
+            return self.count_prepared(image, question.prompt, question.references, trust, reader, self.inference)
+
+        results, confusions = count_kinds(self.densities, image, questions, finish)
+        return KindsResult(
+            {name: replace(each, prompt=asked.prompts[name]) for name, each in results.items()}, confusions
+        )
+
     def _shown(self, prompt: Prompt, references: ReferenceExemplars) -> ReferenceExemplars:
         """Exemplars in other pictures: those that are shown or, where nothing is, those that the counter was taught."""
         shown = prompt.exemplars or prompt.text or references.features
@@ -222,13 +245,16 @@ class Counter(PromptedCounter):
         return with_interval(result, diagnostics, calibrated)
 
     @torch.inference_mode()
-    def encode_exemplars(self, like: Sequence[tuple[Picture, Box]]) -> ReferenceExemplars:
+    def encode_exemplars(
+        self, like: Sequence[tuple[Picture, Box]], negatives: Sequence[tuple[Picture, Box]] = ()
+    ) -> ReferenceExemplars:
         """Look at exemplars in other pictures once, to count in many: pass the result as ``like``.
 
         Each picture is rescaled by the size of its own exemplars.
 
         Args:
             like: (picture, box) pairs; a picture may come more than once.
+            negatives: the same of look-alikes that are not to be counted, in the same pictures or in others.
 
         Raises:
             LikewiseError: no pairs, an unreadable picture, or a box that does not fit its picture.
@@ -243,14 +269,17 @@ class Counter(PromptedCounter):
         """
         if len(like) == 0:
             raise LikewiseError("nothing to go by; expected like=[(picture, (x0, y0, x1, y1)), ...]")
+        own, others = _by_picture(like), _by_picture(negatives)
         shown: list[tuple[PreparedImage, Prompt]] = []
-        for picture, boxes in _by_picture(like):
+        for key, (picture, _) in (own | {k: v for k, v in others.items() if k not in own}).items():
             image = PreparedImage(picture)
+            boxes, against = (held[key][1] if key in held else () for held in (own, others))
             try:
-                shown.append((image, Prompt(boxes).inside(image.width, image.height)))
+                shown.append((image, Prompt(boxes, against).inside(image.width, image.height)))
             except LikewiseError as error:
                 raise LikewiseError(f"like: {image.source or 'picture'}: {error}") from error
-        parts = [self.encode_prompt(image, prompt) for image, prompt in shown]
+        sized_by = [box for _, prompt in shown for box in prompt.exemplars]
+        parts = [self.encode_prompt(image, prompt, sized_by) for image, prompt in shown]
         features = tuple(each for part in parts for each in part.features)
         return ReferenceExemplars(features, tuple(box for part in parts for box in part.exemplars))
 
@@ -274,6 +303,23 @@ class Counter(PromptedCounter):
             return like
         return self.encode_exemplars(like) if len(like) else ReferenceExemplars()
 
+    @torch.inference_mode()
+    def kind_references(self, like: Mapping[str, Like]) -> KindReferences:
+        """Look at exemplars of several kinds in other pictures once, to count in many: pass the result as ``like``.
+
+        Args:
+            like: (picture, box) pairs of each kind, or what was made of them, which then are no look-alikes of others.
+
+        Raises:
+            LikewiseError: as `encode_exemplars` does.
+        """
+        alone = {name: self.references(shown) for name, shown in like.items()}
+        pairs = {name: () if isinstance(shown, ReferenceExemplars) else shown for name, shown in like.items()}
+        told = "negatives" in self.prompts and len(like) > 1
+        others = {name: [pair for each in pairs if each != name for pair in pairs[each]] for name in pairs}
+        against = {name: self.encode_exemplars(pairs[name], others[name]) for name in pairs if told and pairs[name]}
+        return KindReferences(alone, alone | against)
+
     def check(self, prompt: Prompt, references: ReferenceExemplars) -> None:
         """See that the model takes what it is given, and that it is told what to count.
 
@@ -293,10 +339,10 @@ def device_of(device: str | torch.device | None) -> torch.device:
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _by_picture(like: Sequence[tuple[Picture, Box]]) -> list[tuple[Picture, tuple[Box, ...]]]:
+def _by_picture(like: Sequence[tuple[Picture, Box]]) -> dict[Hashable, tuple[Picture, tuple[Box, ...]]]:
     """The pairs joined by picture: the same path or the same object is the same picture."""
     groups: dict[Hashable, tuple[Picture, tuple[Box, ...]]] = {}
     for picture, box in like:
         key = str(picture) if isinstance(picture, (str, os.PathLike)) else id(picture)
         groups[key] = (picture, (*groups.get(key, (picture, ()))[1], box))
-    return list(groups.values())
+    return groups

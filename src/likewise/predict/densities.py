@@ -230,7 +230,7 @@ class Densities:
             by_text = cast(TextCounter, self.model)  # `Counter.check` has seen that it is one
             text = by_text.encode((prompt.text or "",))
             return TileQuery(lambda tile: by_text.count(tile, text), [])
-        if self._is_whole(scaled.view) and not references.exemplars:
+        if self._is_whole(scaled.view) and not references.features:
             [(_, in_view)] = self._windows(scaled.view, prompt)
             return self._whole_query(in_view)
         found = (*self.encode_exemplars(scaled, prompt, boxes), *references.features)

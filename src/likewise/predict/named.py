@@ -7,6 +7,7 @@ look-alikes, and of all that it finds those count that the name fits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,15 +22,17 @@ from likewise.inference import InferenceConfig
 from likewise.predict.adaptation_card import save_card
 from likewise.predict.counter import Counter
 from likewise.predict.densities import NO_EXEMPLARS, Densities, ReferenceExemplars, ScaledImage
+from likewise.predict.kind_prompts import KindPrompts, KindReferences
+from likewise.predict.kinds import KindQuestion, count_kinds
 from likewise.predict.localize import CLEAR, find_peaks
 from likewise.predict.prepared_image import KEPT_BYTES, PreparedImage
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt
 from likewise.predict.protocols import TextFinder
-from likewise.predict.reading import Reading
+from likewise.predict.reading import Reader, Reading
 from likewise.predict.taught import Taught
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View
-from likewise.results import CountResult
+from likewise.results import CountResult, KindsResult
 from likewise.sources import PictureSource
 from likewise.types import Box, Prompt
 
@@ -139,6 +142,37 @@ class NamedCounter(PromptedCounter):
         """What ``like`` gives: boxes, for `check` to refuse by name."""
         return like if isinstance(like, ReferenceExemplars) else ReferenceExemplars((), tuple(box for _, box in like))
 
+    def kind_references(self, like: Mapping[str, Like]) -> KindReferences:
+        """What ``like`` gives: boxes, for `check` to refuse by name."""
+        return KindReferences({name: self.references(shown) for name, shown in like.items()})
+
+    def answer_kinds(
+        self, image: PreparedImage, asked: KindPrompts, references: KindReferences, trust: Effort
+    ) -> KindsResult:
+        """What goes by each of several names, told apart by the examples that they find."""
+        matches = {
+            name: propose_exemplars(self._densities, self.model, image, prompt.text or "")
+            for name, prompt in asked.prompts.items()
+        }
+        boxes = {name: own_boxes(name, matches, image.size) for name in matches}
+        questions: dict[str, tuple[KindQuestion, KindQuestion]] = {}
+        for name, prompt in asked.prompts.items():
+            others = {box for other in boxes if other != name for box in boxes[other]} - set(boxes[name])
+            alone = replace(prompt, exemplars=boxes[name], text=None)
+            told = replace(alone, negatives=tuple(others)) if "negatives" in self.counter.prompts else alone
+            reader = NamedReader(self.counter, matches[name])
+            questions[name] = (KindQuestion(alone, NO_EXEMPLARS, reader), KindQuestion(told, NO_EXEMPLARS, reader))
+
+        def finish(question: KindQuestion, reader: Reader) -> CountResult:
+            return self.counter.count_prepared(image, question.prompt, NO_EXEMPLARS, trust, reader, self.inference)
+
+        results, confusions = count_kinds(self.counter.densities, image, questions, finish)
+        named = {
+            name: replace(each, prompt=asked.prompts[name], model=self.name, found=boxes[name])
+            for name, each in results.items()
+        }
+        return KindsResult(named, confusions)
+
     def check(self, prompt: Prompt, references: ReferenceExemplars) -> None:
         """See that it is told a name that it knows, and nothing else.
 
@@ -216,7 +250,8 @@ class NamedReader:
         others = matches.others(peaks.points, peaks.scores, grid, (scaled.image.width, scaled.image.height))
         if others and "negatives" in self.counter.prompts:
             against = Prompt((), others).tightened(self.counter.inference.margin).negatives
-            answer = densities.answer(scaled, replace(prompt, negatives=against), references)
+            told = replace(prompt, negatives=(*prompt.negatives, *against))
+            answer = densities.answer(scaled, told, references)
             peaks = find_peaks(answer.whole, side, examples)
         fitting = peaks.of(matches.at(peaks.points, grid) >= SURE)
         return Reading(replace(answer, whole=fitting.part(answer.whole)), fitting, mean_cosine)
@@ -243,6 +278,21 @@ def propose_exemplars(densities: Densities, finder: TextFinder, image: PreparedI
     shown = inside[0][:, None] & inside[1]
     boxes = best_boxes(logits[shown], _clipped(places.boxes[0].float().cpu()[shown], view))
     return TextMatches(boxes, logits.sigmoid(), reach)
+
+
+def own_boxes(name: str, matches: Mapping[str, TextMatches], size: tuple[int, int]) -> tuple[Box, ...]:
+    """The examples of a name that no other name fits better; all of them where there is none.
+
+    Args:
+        name: one of the names.
+        matches: of each name.
+        size: (width, height) of the picture.
+    """
+    boxes = matches[name].boxes
+    middles, grid = torch.tensor(boxes).view(-1, 2, 2).mean(1), (size[1], size[0])
+    fit = {each: found.at(middles, grid) for each, found in matches.items()}
+    best = torch.stack([fit[name] >= fit[each] for each in matches]).all(0).tolist()
+    return tuple(box for box, mine in zip(boxes, best, strict=True) if mine) or boxes
 
 
 def best_boxes(logits: Tensor, boxes: Tensor) -> tuple[Box, ...]:

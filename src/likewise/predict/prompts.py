@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, overload
 
 import torch
 
 from likewise.errors import LikewiseError
 from likewise.ops.polygon import inside_polygon
 from likewise.predict.densities import ReferenceExemplars
+from likewise.predict.kind_prompts import KindPrompts, KindReferences
 from likewise.predict.prepared_image import Picture, PreparedImage
-from likewise.results import CountResult
+from likewise.results import CountResult, KindsResult
 from likewise.sources import GIANT, PictureSource, open_source
 from likewise.types import Box, Point, Prompt, Task
 from likewise.vocabulary import check_question
@@ -41,6 +42,15 @@ class PromptWords(TypedDict, total=False):
     text: str | None
     region: Sequence[Point] | None
     like: Like
+    trust: Effort
+
+
+class KindWords(TypedDict, total=False):
+    """The words of a question about several kinds beside their exemplars: see `PromptedCounter.count`."""
+
+    negatives: Sequence[Box]
+    region: Sequence[Point] | None
+    like: Mapping[str, Like] | KindReferences
     trust: Effort
 
 
@@ -74,6 +84,10 @@ class PromptedCounter(ABC):
         """
 
     @abstractmethod
+    def kind_references(self, like: Mapping[str, Like]) -> KindReferences:
+        """What ``like`` gives of several kinds, looked at where it was not."""
+
+    @abstractmethod
     def answer(
         self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
     ) -> CountResult:
@@ -89,7 +103,13 @@ class PromptedCounter(ABC):
             LikewiseError: it cannot be answered for so large a picture.
         """
 
-    @torch.inference_mode()
+    @abstractmethod
+    def answer_kinds(
+        self, image: PreparedImage, asked: KindPrompts, references: KindReferences, trust: Effort
+    ) -> KindsResult:
+        """The results of several kinds, two at least, whose prompts were checked."""
+
+    @overload
     def count(
         self,
         image: Picture | PreparedImage,
@@ -100,7 +120,53 @@ class PromptedCounter(ABC):
         region: Sequence[Point] | None = None,
         like: Like = (),
         trust: Effort = "fast",
-    ) -> CountResult:
+    ) -> CountResult: ...
+
+    @overload
+    def count(
+        self,
+        image: Picture | PreparedImage,
+        exemplars: Mapping[str, Sequence[Box]] | KindPrompts,
+        *,
+        negatives: Sequence[Box] = (),
+        region: Sequence[Point] | None = None,
+        like: Mapping[str, Like] | KindReferences = ...,
+        trust: Effort = "fast",
+    ) -> KindsResult: ...
+
+    @overload
+    def count(
+        self,
+        image: Picture | PreparedImage,
+        *,
+        negatives: Sequence[Box] = (),
+        region: Sequence[Point] | None = None,
+        like: Mapping[str, Like] | KindReferences,
+        trust: Effort = "fast",
+    ) -> KindsResult: ...
+
+    @overload
+    def count(
+        self,
+        image: Picture | PreparedImage,
+        *,
+        text: list[str] | tuple[str, ...],
+        region: Sequence[Point] | None = None,
+        trust: Effort = "fast",
+    ) -> KindsResult: ...
+
+    @torch.inference_mode()
+    def count(
+        self,
+        image: Picture | PreparedImage,
+        exemplars: Sequence[Box] | Prompt | Mapping[str, Sequence[Box]] | KindPrompts = (),
+        *,
+        negatives: Sequence[Box] = (),
+        text: str | Sequence[str] | None = None,
+        region: Sequence[Point] | None = None,
+        like: Like | Mapping[str, Like] | KindReferences = (),
+        trust: Effort = "fast",
+    ) -> CountResult | KindsResult:
         """Count the objects that look like the exemplars.
 
         ``points`` are as many as the count rounds to, or fewer: the peaks of the density, blurred by 0.12 object
@@ -108,18 +174,25 @@ class PromptedCounter(ABC):
         middle of an exemplar is one. The same input gives the same result, and the order of the exemplars does not
         matter.
 
+        Several kinds are told apart where exemplars or ``like`` are given by name, or ``text`` is a list: each place
+        belongs to the kind that answers most strongly there, and kinds that claim the same places see each other's
+        exemplars as look-alikes. The order of the kinds does not matter.
+
         Args:
             image: a path, a Pillow picture, an array (H, W), (H, W, 3) or (H, W, 4), a tensor (3, H, W), a source of
                 `likewise.open_source`, or one prepared. Large ones are counted window by window, in the memory of one.
             exemplars: boxes (x0, y0, x1, y1) round examples, in pixels of ``image``; or a whole prompt, in which case
-                ``negatives``, ``text`` and ``region`` are its.
-            negatives: boxes round look-alikes that are not to be counted.
-            text: name of the thing.
+                ``negatives``, ``text`` and ``region`` are its; or the boxes of several kinds, by their names.
+            negatives: boxes round look-alikes that are not to be counted, of whatever kind.
+            text: name of the thing, or a list of names of several kinds.
             region: polygon of (x, y) corners; only what lies inside is counted.
-            like: (other picture, box) pairs: examples elsewhere. Where ``image`` has no exemplars of its own, its
-                objects are taken to be as large, in pixels, as those.
+            like: (other picture, box) pairs: examples elsewhere; or those of several kinds, by their names. Where
+                ``image`` has no exemplars of its own, its objects are taken to be as large, in pixels, as those.
             trust: "fast": the interval and the warnings come from what counting works out anyway. "full": the picture
                 is also counted mirrored and at another scale, which takes about three times as long.
+
+        Returns:
+            The result; of several kinds a `KindsResult`, a mapping from their names to results.
 
         Raises:
             LikewiseError: an unreadable picture; a box outside it, of zero area or with swapped corners; a kind
@@ -132,10 +205,17 @@ class PromptedCounter(ABC):
             >>> result = lw.load("spdcn-lite").count(data.coins(), boxes)
             >>> round(result.count)
             24
+            >>> kinds = lw.load("spdcn-lite").count(data.coins(), {"coins": boxes})
+            >>> kinds["coins"].count == result.count
+            True
         """
         start = time.perf_counter()
         if trust not in ("fast", "full"):
             raise LikewiseError(f"trust = {trust!r}: expected 'fast' or 'full'")
+        kinds = kinds_of(exemplars, negatives, text, region, like)
+        if kinds is not None:
+            found = self._count_kinds(image, *kinds, trust)
+            return replace(found, seconds=time.perf_counter() - start)
         asked = prompt_of(exemplars, negatives, text, region)
         with _opened(image, self.kept_bytes) as picture:
             prompt = asked.inside(picture.width, picture.height)
@@ -147,6 +227,31 @@ class PromptedCounter(ABC):
                 result = self.answer(picture, prompt, references, trust)
             placement = picture.placement
         return replace(result, seconds=time.perf_counter() - start, placement=placement)
+
+    def _count_kinds(
+        self,
+        image: Picture | PreparedImage,
+        asked: KindPrompts,
+        like: Mapping[str, Like] | KindReferences,
+        trust: Effort,
+    ) -> KindsResult:
+        with _opened(image, self.kept_bytes) as picture:
+            kinds = asked.inside(picture.width, picture.height)
+            references = like if isinstance(like, KindReferences) else self.kind_references(like)
+            for name, prompt in kinds.prompts.items():
+                self.check(prompt, references.of(name))
+            if isinstance(picture, PictureSource):
+                raise LikewiseError(
+                    f"{picture.name} is {picture.width} x {picture.height} pixels, too large to tell kinds apart; "
+                    "count each kind by itself, with the examples of the others as negatives, or a part of it"
+                )
+            if len(kinds.prompts) == 1:
+                [(name, prompt)] = kinds.prompts.items()
+                result = KindsResult({name: self.answer(picture, prompt, references.of(name), trust)})
+            else:
+                result = self.answer_kinds(picture, kinds, references, trust)
+            placement = picture.placement
+        return replace(result, results={name: replace(each, placement=placement) for name, each in result.items()})
 
 
 @contextmanager
@@ -183,6 +288,48 @@ def prompt_of(
     if len(negatives) or text is not None or region is not None:
         raise LikewiseError("a Prompt says it all; expected no negatives, text or region beside it: put them into it")
     return exemplars
+
+
+def kinds_of(
+    exemplars: Sequence[Box] | Prompt | Mapping[str, Sequence[Box]] | KindPrompts,
+    negatives: Sequence[Box],
+    text: str | Sequence[str] | None,
+    region: Sequence[Point] | None,
+    like: Like | Mapping[str, Like] | KindReferences,
+) -> tuple[KindPrompts, Mapping[str, Like] | KindReferences] | None:
+    """The question about several kinds that keywords ask, and their examples elsewhere; None: they ask about one.
+
+    Raises:
+        LikewiseError: a part of the examples has no name; names and examples at once; or as `KindPrompts` does.
+    """
+    kinds = (Mapping, KindPrompts, KindReferences)
+    if isinstance(text, str) or (text is None and not isinstance(exemplars, kinds) and not isinstance(like, kinds)):
+        if isinstance(exemplars, kinds) or isinstance(like, kinds):
+            raise LikewiseError(
+                f"text = {text!r} beside examples by name; expected one of them, or text=[{text!r}, ...]"
+            )
+        return None
+    if text is not None:
+        if _is_given(exemplars) or _is_given(like):
+            raise LikewiseError("text is a list of kinds; expected no exemplars and no like beside it")
+        return KindPrompts.named(text, negatives=negatives, region=region), {}
+    if any(_is_given(given) and not isinstance(given, kinds) for given in (exemplars, like)):
+        raise LikewiseError(
+            "some examples have no name; expected {'red': [...], 'white': [...]} for exemplars and like"
+        )
+    named = like if isinstance(like, (Mapping, KindReferences)) else {}
+    if isinstance(exemplars, KindPrompts):
+        if len(negatives) or region is not None:
+            raise LikewiseError("KindPrompts say it all; expected no negatives and no region beside them")
+        return exemplars, named
+    elsewhere = named.alone if isinstance(named, KindReferences) else named
+    boxes = exemplars if isinstance(exemplars, Mapping) else {}
+    return KindPrompts.of(boxes, names=elsewhere, negatives=negatives, region=region), named
+
+
+def _is_given(examples: object) -> bool:
+    """Whether there are examples, in whatever form."""
+    return not isinstance(examples, Sequence) or len(examples) > 0
 
 
 def check_prompt(name: str, takes: tuple[str, ...], prompt: Prompt, references: ReferenceExemplars) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack, overload
 
+from likewise.predict.kind_prompts import KindPrompts
 from likewise.predict.prepared_image import KEPT_BYTES, Picture, PreparedImage
-from likewise.predict.prompts import PromptedCounter, PromptWords
-from likewise.results import CountResult
+from likewise.predict.prompts import KindWords, PromptedCounter, PromptWords
+from likewise.results import CountResult, KindsResult
 from likewise.types import Box, Prompt
 
 
@@ -47,6 +48,16 @@ class Session:
         """Of the picture, pixels."""
         return self.image.height
 
-    def count(self, exemplars: Sequence[Box] | Prompt = (), **words: Unpack[PromptWords]) -> CountResult:
+    @overload
+    def count(self, exemplars: Sequence[Box] | Prompt = (), **words: Unpack[PromptWords]) -> CountResult: ...
+
+    @overload
+    def count(
+        self, exemplars: Mapping[str, Sequence[Box]] | KindPrompts, **words: Unpack[KindWords]
+    ) -> KindsResult: ...
+
+    def count(
+        self, exemplars: Sequence[Box] | Prompt | Mapping[str, Sequence[Box]] | KindPrompts = (), **words: Any
+    ) -> CountResult | KindsResult:
         """What the counter makes of the picture; words and errors are those of `likewise.predict.Counter.count`."""
         return self.counter.count(self.image, exemplars, **words)

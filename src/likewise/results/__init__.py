@@ -8,7 +8,8 @@ Everything is in the caller's pixels: points are ``(x, y)``, the centre of the t
 from __future__ import annotations
 
 from likewise.results.count import CountResult
+from likewise.results.kinds import KindsResult
 from likewise.results.recognize import RecognizeResult
 from likewise.results.segment import SegmentResult
 
-__all__ = ["CountResult", "RecognizeResult", "SegmentResult"]
+__all__ = ["CountResult", "KindsResult", "RecognizeResult", "SegmentResult"]

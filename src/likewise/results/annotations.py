@@ -8,6 +8,7 @@ Everything is in the picture's own pixels: boxes are xyxy and points x y, the ce
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,7 @@ class PointAnnotations:
         grid: (h, w) float32, the density over the whole picture, in objects per cell; None: there is none.
         negatives: boxes of look-alikes that were not counted.
         region: polygon of (x, y) corners in which was counted; None: everywhere.
+        beside: the other kinds of the same picture, where several were counted at once.
     """
 
     name: str
@@ -55,6 +57,12 @@ class PointAnnotations:
     grid: NDArray[np.float32] | None = None
     negatives: tuple[Box, ...] = ()
     region: tuple[Point, ...] | None = None
+    beside: tuple[PointAnnotations, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[PointAnnotations, ...]:
+        """Each kind that was counted in this picture, this one first."""
+        return (self, *self.beside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +80,8 @@ class MaskAnnotation:
     mask: NDArray[np.bool_]
     box: Box
     by: str | None = None
+
+
+def each_kind(pictures: Iterable[PointAnnotations]) -> Iterator[PointAnnotations]:
+    """Every kind of every picture, those of one picture one after another."""
+    return (kind for picture in pictures for kind in picture.kinds)

@@ -6,7 +6,7 @@ together add up to the whole. What lies in two regions is counted in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,13 +139,19 @@ def _square_metres(placed: Placement, box: Box) -> float | None:
     return around / ((x1 - x0) * (y1 - y0))
 
 
-def regions_table(counts: Iterable[tuple[str, RegionCount]]) -> str:
-    """A table of (picture, count) pairs as text of a CSV file, as spreadsheets open it."""
-    lines = [",".join(COLUMNS)]
-    for picture, each in counts:
+def regions_table(counts: Sequence[tuple[str, RegionCount]], kinds: Sequence[str] = ()) -> str:
+    """A table of (picture, count) pairs as text of a CSV file, as spreadsheets open it.
+
+    Args:
+        counts: the pairs.
+        kinds: of which kind each is, for a column behind the region's name; none: there is no such column.
+    """
+    lines = [",".join((*COLUMNS[:2], *(["kind"] if kinds else ()), *COLUMNS[2:]))]
+    for number, (picture, each) in enumerate(counts):
         told = [each.area_um2, each.per_mm2, each.area_m2, each.per_m2]
         numbers = ["" if value is None else f"{value:.6g}" for value in told]
-        names = csv_field(name_cell(picture)), csv_field(text_cell(each.name))
+        kind = [csv_field(text_cell(kinds[number]))] if kinds else []
+        names = [csv_field(name_cell(picture)), csv_field(text_cell(each.name)), *kind]
         lines.append(",".join([*names, f"{each.count:.4f}", str(each.points), f"{each.area_px:.2f}", *numbers]))
     table = "".join(line + "\r\n" for line in lines)
     return table if table.isascii() else BOM.decode() + table

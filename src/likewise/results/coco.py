@@ -68,15 +68,15 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
 
     Each point is an annotation with a single key point ``centre`` (and, plainly, ``point``), its score, and as its
     ``bbox`` a box of the examples' mean size centred on the point, cut at the picture's edge; without examples the box
-    is one pixel. ``attributes.by`` says who put it there, and ``images[].predicted`` is the model's own count, where
-    somebody asks; ``negatives`` and ``region`` are there where there are any. A folder of pictures with such a file as
+    is one pixel. Of a picture with several kinds each is a category, which its examples name too. ``attributes.by``
+    says who put it there, and ``images[].predicted`` is the model's own count, where somebody asks; ``negatives`` and ``region`` are there where there are any. A folder of pictures with such a file as
     ``annotations.json`` is a counting data set.
     """
     dataset = CocoDataset()
     for picture in pictures:
         image = _image(picture.name, picture.size) | {
-            "count": round(picture.count, 4),
-            "exemplars": [{"bbox": _bbox(box)} for box in picture.exemplars],
+            "count": round(sum(kind.count for kind in picture.kinds), 4),
+            "exemplars": [each for kind in picture.kinds for each in _exemplars(dataset, kind, picture)],
         }
         if picture.negatives:
             image["negatives"] = [{"bbox": _bbox(box)} for box in picture.negatives]
@@ -84,8 +84,9 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
             image["region"] = [[round(v, 2) for v in corner] for corner in picture.region]
         if picture.by is not None:
             image["predicted"] = None if picture.predicted is None else round(picture.predicted, 4)
-        dataset.category(picture.category)
-        dataset.add(image, [(picture.category, note) for note in _point_notes(picture)])
+        for kind in picture.kinds:
+            dataset.category(kind.category)
+        dataset.add(image, [(kind.category, note) for kind in picture.kinds for note in _point_notes(kind)])
     return dataset.to_dict(KEYPOINTS)
 
 
@@ -110,6 +111,12 @@ def masks_dataset(pictures: Iterable[MaskAnnotation], *, compressed: bool = Fals
 
 def _image(name: str, size: tuple[int, int]) -> Record:
     return {"file_name": name, "width": size[0], "height": size[1]}
+
+
+def _exemplars(dataset: CocoDataset, kind: PointAnnotations, picture: PointAnnotations) -> list[Record]:
+    """The boxes of a kind's examples, with its category where the picture has several."""
+    told = {"category_id": dataset.category(kind.category)} if picture.beside else {}
+    return [{"bbox": _bbox(box)} | told for box in kind.exemplars]
 
 
 def _point_notes(picture: PointAnnotations) -> list[Record]:

@@ -18,6 +18,7 @@ from typing import Any
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.results.annotations import PointAnnotations
+from likewise.results.legend import Colour, kind_colours
 
 #: Longitude and latitude of WGS 84, as they are called; these alone need no ``crs``.
 WGS84 = frozenset(("EPSG:4326", "OGC:CRS84"))
@@ -42,7 +43,12 @@ def write_geojson(pictures: Iterable[PointAnnotations], info: Mapping[str, str],
     if others:
         raise LikewiseError("a GeoJSON file holds the points of one picture; write one for each")
     on_map = picture.placement.knows("crs")
-    features = _on_map(picture) if on_map else _in_pixels(picture)
+    colours = kind_colours(len(picture.kinds)) if picture.beside else (COLOUR,)
+    features = (
+        feature
+        for kind, colour in zip(picture.kinds, colours, strict=True)
+        for feature in (_on_map(kind) if on_map else _in_pixels(kind, colour))
+    )
     head: Record = {"type": "FeatureCollection"}
     if on_map and picture.placement.crs and picture.placement.crs not in WGS84:
         head["crs"] = {"type": "name", "properties": {"name": _urn(picture.placement.crs)}}
@@ -59,8 +65,8 @@ def _urn(crs: str) -> str:
     return f"urn:ogc:def:crs:EPSG::{code}" if authority.upper() == "EPSG" and code.isdigit() else crs
 
 
-def _in_pixels(picture: PointAnnotations) -> Iterator[Record]:
-    kind = {"name": picture.category, "color": list(COLOUR)}
+def _in_pixels(picture: PointAnnotations, colour: Colour) -> Iterator[Record]:
+    kind = {"name": picture.category, "color": list(colour)}
     for number, (x0, y0, x1, y1) in enumerate(picture.exemplars, start=1):
         ring = [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
         properties = {"objectType": "annotation", "name": f"example {number}", "classification": kind}

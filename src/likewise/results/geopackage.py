@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from likewise.errors import LikewiseError, needs_extra
 from likewise.placement import Floats
-from likewise.results.annotations import PointAnnotations
+from likewise.results.annotations import PointAnnotations, each_kind
 
 #: A point in well-known binary, little-endian.
 _WKB = np.dtype([("order", "u1"), ("kind", "<u4"), ("place", "<f8", 2)])
@@ -32,7 +32,7 @@ def write_geopackage(pictures: Iterable[PointAnnotations], info: Mapping[str, st
     with needs_extra("a GeoPackage", "geo"):
         from pyogrio import raw
         from pyogrio.errors import CRSError, DataSourceError
-    found = list(pictures)
+    found = list(each_kind(pictures))
     systems = {picture.placement.crs if picture.placement.knows("crs") else None for picture in found}
     if len(systems) != 1 or None in systems:
         raise LikewiseError(

@@ -24,7 +24,7 @@ MIDDLE = 0.5
 
 
 def write_rois(pictures: Iterable[PointAnnotations], info: Mapping[str, str], path: Path) -> None:
-    """Write the points of one picture as one multi-point ROI named by category, and its examples as rectangles.
+    """Write the points of one picture as a multi-point ROI a kind, named by category, and its examples as rectangles.
 
     Args:
         pictures: one.
@@ -39,14 +39,20 @@ def write_rois(pictures: Iterable[PointAnnotations], info: Mapping[str, str], pa
     picture, *others = pictures
     if others:
         raise LikewiseError("an archive of ImageJ's ROIs holds those of one picture; write one for each")
-    rois = [_rectangle(box, f"example-{number}") for number, box in enumerate(picture.exemplars, start=1)]
-    if len(picture.points):
-        points = roifile.ImagejRoi.frompoints(
-            picture.points.astype(np.float32) - np.float32(MIDDLE), name=_in_archive(picture.category)
-        )
-        points.roitype = roifile.ROI_TYPE.POINT
-        rois.insert(0, points)
+    rois = [_points(kind) for kind in picture.kinds if len(kind.points)]
+    for kind in picture.kinds:
+        name = f"{_in_archive(kind.category)}-example" if picture.beside else "example"
+        rois += [_rectangle(box, f"{name}-{number}") for number, box in enumerate(kind.exemplars, start=1)]
     roifile.roiwrite(path, rois, mode="w")
+
+
+def _points(kind: PointAnnotations) -> Any:
+    import roifile
+
+    places = kind.points.astype(np.float32) - np.float32(MIDDLE)
+    points = roifile.ImagejRoi.frompoints(places, name=_in_archive(kind.category))
+    points.roitype = roifile.ROI_TYPE.POINT
+    return points
 
 
 def _rectangle(box: Box, name: str) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from likewise.errors import needs_extra
 from likewise.placement import Unit
 from likewise.plain_text import BOM, csv_field, name_cell, text_cell
-from likewise.results.annotations import PointAnnotations
+from likewise.results.annotations import PointAnnotations, each_kind
 
 #: What places are called in each unit.
 PLACES: Mapping[Unit, tuple[str, str]] = {"px": ("x", "y"), "um": ("x_um", "y_um"), "crs": ("easting", "northing")}
@@ -31,7 +31,7 @@ def write_csv(pictures: Iterable[PointAnnotations], info: Mapping[str, str], pat
         info: is not written.
         path: of the file.
     """
-    found = list(pictures)
+    found = list(each_kind(pictures))
     units: list[Unit] = [unit for unit in PLACES if any(picture.placement.knows(unit) for picture in found)]
     told = [name for name, told in (("by", any(p.by is not None for p in found)), ("crs", "crs" in units)) if told]
     columns = ["picture", "category", *(name for unit in units or ["px"] for name in PLACES[unit]), "score", *told]
@@ -65,7 +65,8 @@ def _digits(picture: PointAnnotations, unit: Unit) -> int:
 
 
 def write_parquet(pictures: Iterable[PointAnnotations], info: Mapping[str, str], path: Path) -> None:
-    """Write a Parquet file with one row group a picture; every file has all columns, empty where nothing is known.
+    """Write a Parquet file with one row group a picture and kind; every file has all columns, empty where
+    nothing is known.
 
     Args:
         pictures: any number, written one after another.
@@ -83,7 +84,7 @@ def write_parquet(pictures: Iterable[PointAnnotations], info: Mapping[str, str],
     types = {"picture": texts["picture"], "category": texts["category"], **numbers, "score": pa.float32(), **texts}
     schema = pa.schema(list(types.items()), metadata={f"likewise.{key}": value for key, value in info.items()})
     with parquet.ParquetWriter(path, schema) as writer:
-        for picture in pictures:
+        for picture in each_kind(pictures):
             columns = _columns(picture)
             arrays = [pa.array(columns[name], kind) for name, kind in types.items()]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))

@@ -98,6 +98,10 @@ def _one(pictures: Iterable[PointAnnotations]) -> tuple[PointAnnotations, NDArra
     picture, *others = pictures
     if others:
         raise LikewiseError("a density is that of one picture; write one for each")
+    if picture.beside:
+        raise LikewiseError(
+            f"a density is of one kind; save that of each by itself, as of result[{picture.category!r}]"
+        )
     if picture.grid is None:
         raise LikewiseError("there is no density of what was counted by hand; write the points")
     return picture, picture.grid
