@@ -44,6 +44,7 @@ PUBLIC = (
     "likewise.Counter.load",
     "likewise.Counter.summed",
     "likewise.Estimate",
+    "likewise.KindsResult",
     "likewise.LikewiseError",
     "likewise.NamedCounter",
     "likewise.NamedCounter.count",

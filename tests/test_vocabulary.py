@@ -16,6 +16,7 @@ from likewise.vocabulary import (
     answers,
     base_name,
     check_question,
+    listed,
     singular,
     spellings,
     unanswered,
@@ -119,14 +120,17 @@ def test_questions_that_do_not_ask_for_a_thing():
 )
 def test_one_kind_of_thing_may_be_asked_for_in_any_words(text: str) -> None:
     check_question(text)
+    assert listed(text) == (text,)
 
 
 @pytest.mark.parametrize("joint", [", ", "; ", ",", " and ", " or ", " & ", " + ", "/", "|", "、", "，", " AND "])
 def test_a_list_is_refused_and_its_first_item_named(joint: str) -> None:
-    with pytest.raises(LikewiseError, match=r"is a list; expected one kind of thing at a time, such as 'coins'"):
+    with pytest.raises(LikewiseError, match=r"is a list; expected one kind of thing, such as 'coins', or the names"):
         check_question(f"coins{joint}apples")
     with pytest.raises(LikewiseError, match="is a list"):
         check_question(f"coins{joint}sheep{joint}red apples")
+    assert listed(f"coins{joint}sheep{joint}red apples") == ("coins", "sheep", "red apples")
+    assert listed(f"coins, sheep, and apples{joint}pears") == ("coins", "sheep", "apples", "pears")
 
 
 @pytest.mark.parametrize(

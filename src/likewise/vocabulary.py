@@ -162,8 +162,8 @@ def check_question(text: str) -> None:
         raise LikewiseError(
             f"text = {text!r}: {left_out.group().lower()!r} is not understood, and what follows it would be counted "
             "too; expected the name of one thing, such as 'coins'. To leave look-alikes out, name them too, as kinds "
-            "of their own: text=['coins', 'buttons'], --text 'coins, buttons'; or show an example with a box, and boxes "
-            "round them as negatives"
+            "of their own: text=['coins', 'buttons'], --text 'coins, buttons'; or show an example with a box, and "
+            "boxes round them as negatives"
         )
     items = listed(text)
     if len(items) > 1:

@@ -326,7 +326,7 @@ def test_overlays_beside_their_pictures_are_not_counted(dishes: Path, count) -> 
         (("dishes", "--like", "dishes/dish1.png:1,1,999,9"), "like: dishes/dish1.png: exemplars[0]"),
         (("dishes", *BOX, "--region", "0,0,1,1"), "expected three or more corners"),
         (("dishes", "--text", "cells"), "tiny takes no text; it takes exemplars"),
-        (("dishes", "--text", "cells, coins"), "is a list; expected one kind of thing at a time"),
+        (("dishes", "--text", "cells, coins"), "tiny takes no text; it takes exemplars"),
         (("dishes", "--text", "everything except coins"), "boxes round them as negatives"),
         (("dishes", *BOX, "--model", "spdcn-light"), "did you mean 'spdcn-lite'"),
         (("dishes", *BOX, "--model", "gone.safetensors"), "gone.safetensors"),

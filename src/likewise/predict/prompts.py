@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Literal, TypedDict, overload
+from typing import Literal, TypedDict, cast, overload
 
 import torch
 
@@ -216,10 +216,11 @@ class PromptedCounter(ABC):
         if kinds is not None:
             found = self._count_kinds(image, *kinds, trust)
             return replace(found, seconds=time.perf_counter() - start)
-        asked = prompt_of(exemplars, negatives, text, region)
+        boxes, name = cast("Sequence[Box] | Prompt", exemplars), cast("str | None", text)  # as `kinds_of` has seen
+        asked = prompt_of(boxes, negatives, name, region)
         with _opened(image, self.kept_bytes) as picture:
             prompt = asked.inside(picture.width, picture.height)
-            references = self.references(like)
+            references = self.references(cast("Like", like))
             self.check(prompt, references)
             if isinstance(picture, PictureSource):
                 result = self.answer_giant(picture, prompt, references, trust)

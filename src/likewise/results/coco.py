@@ -69,7 +69,8 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
     Each point is an annotation with a single key point ``centre`` (and, plainly, ``point``), its score, and as its
     ``bbox`` a box of the examples' mean size centred on the point, cut at the picture's edge; without examples the box
     is one pixel. Of a picture with several kinds each is a category, which its examples name too. ``attributes.by``
-    says who put it there, and ``images[].predicted`` is the model's own count, where somebody asks; ``negatives`` and ``region`` are there where there are any. A folder of pictures with such a file as
+    says who put it there, and ``images[].predicted`` is the model's own count, where somebody asks; ``negatives`` and
+    ``region`` are there where there are any. A folder of pictures with such a file as
     ``annotations.json`` is a counting data set.
     """
     dataset = CocoDataset()

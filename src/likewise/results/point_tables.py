@@ -65,8 +65,7 @@ def _digits(picture: PointAnnotations, unit: Unit) -> int:
 
 
 def write_parquet(pictures: Iterable[PointAnnotations], info: Mapping[str, str], path: Path) -> None:
-    """Write a Parquet file with one row group a picture and kind; every file has all columns, empty where
-    nothing is known.
+    """Write a Parquet file with one row group a picture and kind; all columns, empty where nothing is known.
 
     Args:
         pictures: any number, written one after another.

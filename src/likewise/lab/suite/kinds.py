@@ -27,8 +27,8 @@ from likewise.types import Box
 SCENES, SEED = 40, 2026
 #: A kind has so many exemplars at most, and so many things at least.
 EXEMPLARS, LEAST = 3, 4
-#: Boxes are drawn a little wider than things, by which the reach of `doubled` is less than half of them.
-REACH = 0.9
+#: Two points are of one thing where they are nearer than this share of the size of the smaller examples.
+SAME = 0.4
 FOLDERS = ("blood", "backgrounds", "grocery_iconic", "clothing")
 RENDERED = {
     "rendered, two kinds": SceneConfig.two_kind_scenes(),
@@ -77,7 +77,7 @@ class KindsScore:
         middle: median of the same.
         apart: mean of the same where each kind was counted by itself, the others shown as negatives.
         alone: mean of the same where each was counted by itself.
-        twice: share of the found points that lie within half an object of a point of another kind.
+        twice: share of the found points that are of the same thing as a point of another kind.
         total: mean of the sum of all kinds over the sum of the counts of each kind alone, whatever the truth.
         above: share of the pictures in which the sum is above what all examples count as those of one kind.
         inside: share of the known truths that lie in their interval.
@@ -179,7 +179,7 @@ def _measure(counter: CountsKinds, sample: KindsSample) -> _Measured:
 
 
 def doubled(result: KindsResult) -> int:
-    """How many points lie within half an object, of the smaller kind, of a point of another kind."""
+    """How many points are of the same thing as a point of another kind."""
     return sum(_near(one, [other for other in result.values() if other is not one]) for one in result.values())
 
 
@@ -187,9 +187,9 @@ def _near(one: CountResult, others: Sequence[CountResult]) -> int:
     near = np.zeros(len(one.points), dtype=bool)
     for other in others:
         sizes = [each.object_size or (0.0, 0.0) for each in (one, other)]
-        reach = min(float(np.sqrt(width * height)) for width, height in sizes) / 2
+        reach = SAME * min(float(np.sqrt(width * height)) for width, height in sizes)
         away = np.linalg.norm(one.points[:, None] - other.points[None], axis=2)
-        near |= (away < REACH * reach).any(axis=1)
+        near |= (away < reach).any(axis=1)
     return int(near.sum())
 
 
