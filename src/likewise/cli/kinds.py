@@ -154,9 +154,9 @@ class KindsJob(Job):
         for each in self.kinds.values():
             if each.text is not None:
                 check_question(each.text)
-        for each in question.formats:
-            if format_of("count", each).needs == "density":
-                raise LikewiseError(f"--format {each} holds the density of one kind; count each by itself for it")
+        for form in question.formats:
+            if format_of("count", form).needs == "density":
+                raise LikewiseError(f"--format {form} holds the density of one kind; count each by itself for it")
 
     def asked_kinds(self) -> KindPrompts:
         """The question, in the unit in which it was typed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Protocol
@@ -107,8 +108,8 @@ def sets(data: Path) -> dict[str, Callable[[int | None], Iterator[KindsSample]]]
     if missing:
         raise LikewiseError(f"{data} lacks {', '.join(missing)}; the suite of kinds needs {', '.join(FOLDERS)}")
     return {
-        **{name: lambda limit, c=config: _rendered(c, data, limit) for name, config in RENDERED.items()},
-        **{name: lambda limit, k=kinds: _blood(data, k, limit) for name, kinds in BLOOD.items()},
+        **{name: partial(_rendered, data, config) for name, config in RENDERED.items()},
+        **{name: partial(_blood, data, kinds) for name, kinds in BLOOD.items()},
     }
 
 
@@ -193,7 +194,7 @@ def _near(one: CountResult, others: Sequence[CountResult]) -> int:
     return int(near.sum())
 
 
-def _rendered(config: SceneConfig, data: Path, limit: int | None) -> Iterator[KindsSample]:
+def _rendered(data: Path, config: SceneConfig, limit: int | None) -> Iterator[KindsSample]:
     folders = (str(data / "grocery_iconic"), str(data / "clothing"))
     unseen = replace(config, seed=SEED, split="val", backgrounds=(str(data / "backgrounds"),), cutouts=folders)
     found = index = 0
