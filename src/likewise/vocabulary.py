@@ -66,6 +66,8 @@ _ENDINGS = (
 _LISTED = re.compile(r"(?<!\d),|,(?!\d)|[;|\u3001\uff0c\uff1b]|(?<=[^\W\d])/(?=[^\W\d])|\s[/&+]\s")
 _JOINED = re.compile(r"\s(?:and|or)\s", re.IGNORECASE)
 #: The last item of a list may begin with it.
+#: Plurals that are their own singulars.
+_UNCHANGED = frozenset({"aircraft", "deer", "fish", "sheep", "shrimp", "spacecraft", "squid"})
 _AND = re.compile(r"^(?:and|or)\s+", re.IGNORECASE)
 #: What leaves something out of what was named.
 _LEFT_OUT = re.compile(
@@ -201,7 +203,9 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 def _is_plural(text: str) -> bool:
     """Whether a text is things by itself: its last word is a plural, and nothing before it begins a part of a name."""
     words = re.findall(r"[^\W_]+", text.lower())
-    return bool(words) and singular(words[-1]) != words[-1] and not _WITHIN.intersection(words)
+    if not words or _WITHIN.intersection(words):
+        return False
+    return words[-1] in _UNCHANGED or singular(words[-1]) != words[-1]
 
 
 def answers(name: str, question: str) -> bool:

@@ -223,8 +223,7 @@ class KindsJob(Job):
 
         question, asked = self.question, self.asked_kinds().prompts
         with open_source(picture, question.seen.choice()) as source:
-            placement = source.placement
-            prompts = {name: prompt_in_pixels(each, picture, placement, question.unit) for name, each in asked.items()}
+            prompts = {name: prompt_in_pixels(each, source, question.unit) for name, each in asked.items()}
             question.regions.check(source)
             return counter.count(source, KindPrompts(prompts), like=references, trust=question.trust)
 

@@ -240,4 +240,4 @@ def _without(reading: Reading, scaled: ScaledImage, rivals: Sequence[Claims], si
     kept = peaks.of(~lost)
     gone = (kept.owner == 0) & (theirs | (peaks.owner > 0))
     answer = replace(reading.answer, whole=whole.masked_fill(gone, 0.0))
-    return reading._replace(answer=answer, peaks=kept)
+    return reading._replace(answer=answer, peaks=kept, other_colours=0)  # what is of another colour is of another kind
