@@ -47,6 +47,12 @@ def pytest_report_collectionfinish() -> str:
 
 
 @pytest.fixture(autouse=True)
+def _data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of pictures that are dropped in is this test's own."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(autouse=True)
 def _loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading the weights anew for every test would take longer than the tests."""
     monkeypatch.setattr(models, "_load", _load)

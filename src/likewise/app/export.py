@@ -7,16 +7,16 @@ Points and boxes are in pixels of the upright picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from likewise.app.project import Project, ProjectPicture
+from likewise.app.project import ProjectPicture
 from likewise.app.strokes import check_all_masks, marked
 from likewise.boxes import mask_box
 from likewise.errors import LikewiseError
@@ -43,11 +43,31 @@ SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
 RECOGNIZE_COLUMNS = ("image", "label", "nearest", "probability", "model", "seconds")
 
 
+class AnyProject(Protocol):
+    """A `likewise.app.project.Project`, or what is read like one."""
+
+    @property
+    def likewise(self) -> str:
+        """The version that made it."""
+
+    @property
+    def saved(self) -> str:
+        """When."""
+
+    @property
+    def text(self) -> str | None:
+        """What is counted in it, by name."""
+
+    @property
+    def pictures(self) -> Iterable[ProjectPicture]:
+        """May be walked through more than once."""
+
+
 def _always() -> None:
     """Somebody waits for it."""
 
 
-def to_csv(project: Project, task: str, go_on: Callable[[], None] = _always) -> str:
+def to_csv(project: AnyProject, task: str, go_on: Callable[[], None] = _always) -> str:
     """One row a picture that has an answer: of counts, areas or labels.
 
     ``count`` is what the workbench shows, prediction and corrections together; ``predicted``, ``added`` and
@@ -64,7 +84,7 @@ def to_csv(project: Project, task: str, go_on: Callable[[], None] = _always) -> 
         LikewiseError: masks that do not fit their pictures, or are too many or too large to be drawn.
     """
     if task == "segment":
-        check_all_masks(project)
+        check_all_masks(project.pictures)
     columns, row = {
         "count": (COUNT_COLUMNS, _count_row),
         "segment": (SEGMENT_COLUMNS, _segment_row),
@@ -76,7 +96,7 @@ def to_csv(project: Project, task: str, go_on: Callable[[], None] = _always) -> 
     return table if table.isascii() else BOM.decode() + table
 
 
-def to_format(project: Project, task: Task, form: str, go_on: Callable[[], None] = _always) -> bytes:
+def to_format(project: AnyProject, task: Task, form: str, go_on: Callable[[], None] = _always) -> bytes:
     """What every picture that has an answer shows, in a form that other programs read.
 
     What a person removed is left out, and what was brushed by hand is in. In a COCO file each annotation says in
@@ -97,7 +117,7 @@ def to_format(project: Project, task: Task, form: str, go_on: Callable[[], None]
     if form not in project_forms(task):
         raise LikewiseError(f"a project holds no {written.needs}, which {form} needs; write it with likewise count")
     if task == "segment":
-        check_all_masks(project)
+        check_all_masks(project.pictures)
     annotated = {"count": _points, "segment": _mask}[task]
     done = {"count": "counted", "segment": "segmented"}[task]
     info = {"description": f"{done} with likewise", "version": project.likewise, "date_created": project.saved}
@@ -113,7 +133,7 @@ def project_forms(task: Task) -> dict[str, Format]:
     return {name: form for name, form in FORMATS[task].items() if not form.needs}
 
 
-def _one_by_one(project: Project, go_on: Callable[[], None]) -> Iterator[ProjectPicture]:
+def _one_by_one(project: AnyProject, go_on: Callable[[], None]) -> Iterator[ProjectPicture]:
     for picture in project.pictures:
         go_on()
         yield picture

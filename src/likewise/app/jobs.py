@@ -15,6 +15,7 @@ from likewise.app.limits import RefusedError
 from likewise.app.worker import Worker
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
+from likewise.predict.cancellation import CancelledQuestionError
 
 State = Literal["running", "done", "cancelled", "failed"]
 #: Finished jobs that are remembered.
@@ -38,45 +39,67 @@ class Job:
         steps: one a picture; each gives a record for the page.
         finish: called after the last step; a file to download, or None.
         discard: called instead where the job is cancelled or fails: removes what it has written.
+        brief: names of a record's parts that the table of pictures shows.
         records: what the steps gave, as JSON: a hundredth of what the numbers take as objects.
+        briefs: the same, in brief.
         failed: steps that gave an error.
+        before: pictures that were done when the job went on after it had been stopped.
+        kept: whether what it finds is kept in the project; such a job can be stopped and go on.
     """
 
     task: str
     steps: Sequence[tuple[str, Step]]
     finish: Callable[[], Path | None] = _nothing
     discard: Callable[[], None] = _nothing
+    brief: Sequence[str] = ()
+    before: int = 0
+    kept: bool = False
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = "running"
     records: list[str] = field(default_factory=list)
+    briefs: list[str] = field(default_factory=list)
     failed: int = 0
     error: str | None = None
     file: Path | None = None
 
-    def to_dict(self, after: int = 0) -> dict[str, Any]:
-        """The job as JSON values, with the records from number ``after`` on."""
+    def to_dict(self, after: int = 0, *, brief: bool = False) -> dict[str, Any]:
+        """The job as JSON values, with the records, whole or in brief, from number ``after`` on."""
+        records = self.briefs if brief else self.records
         return {
             "id": self.id,
             "task": self.task,
             "state": self.state,
-            "done": len(self.records),
-            "total": len(self.steps),
+            "done": self.before + len(self.records),
+            "total": self.before + len(self.steps),
             "failed": len(self.steps) if self.state == "failed" else self.failed,
-            "records": [json.loads(record) for record in self.records[after:]],
+            "records": [json.loads(record) for record in records[after:]],
             "error": self.error,
             "file": self.file is not None,
+            "kept": self.kept,
         }
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Take in what a step gave."""
+        self.records.append(json_text(record))
+        kept = ("picture", "image", "error", *self.brief)
+        self.briefs.append(json_text({name: record[name] for name in kept if name in record}))
 
 
 class Jobs:
     """All jobs; their steps are done by the worker, in turns where there are several.
 
     A job always ends: done, with its file; or cancelled or failed, with nothing left of what it wrote.
+
+    Args:
+        worker: does the steps.
+        most: jobs that may be running.
+        tell: told of a job whenever it is further than it was.
     """
 
-    def __init__(self, worker: Worker, most: int) -> None:
+    def __init__(self, worker: Worker, most: int, tell: Callable[[Job], None] = lambda _: None) -> None:
         self._worker = worker
         self._most = most
+        self._tell = tell
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
@@ -95,8 +118,13 @@ class Jobs:
             for old in [each for each in self._jobs.values() if each.state != "running"][:-KEPT]:
                 self._forget(old)
             self._jobs[job.id] = job
+        self._tell(job)
         self._worker.step(lambda: self._go_on(job))
         return job
+
+    def listed(self) -> list[Job]:
+        """Every job that is remembered, in the order they began."""
+        return list(self._jobs.values())
 
     def get(self, job_id: str) -> Job:
         """The job of that id.
@@ -109,10 +137,11 @@ class Jobs:
         return self._jobs[job_id]
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a job after the picture it is at; what it has done stays."""
+        """Stop a job at the next tile; the pictures that are done stay."""
         job = self.get(job_id)
         if job.state == "running":
             job.state = "cancelled"
+            self._tell(job)
         return job
 
     def _go_on(self, job: Job) -> None:
@@ -125,6 +154,7 @@ class Jobs:
                 job.state = "done"
         except BaseException as error:  # noqa: BLE001  # whatever it is, it ends this job and nothing else
             job.error, job.state = _told(error), "failed"
+        self._tell(job)
         if job.state != "done":
             job.discard()
 
@@ -132,14 +162,18 @@ class Jobs:
         """Do the next picture; whether there are more."""
         name, step = job.steps[len(job.records)]
         try:
-            record = json_text({**step(), "picture": name})
+            with self._worker.between_tiles(lambda: job.state != "running"):
+                job.add({**step(), "picture": name})
+        except CancelledQuestionError:
+            job.state = "cancelled"
+            return False
         except Exception as error:  # one picture must not stop the others
             if isinstance(error, OSError) and error.errno in FULL:
                 raise
             told = str(error) if isinstance(error, LikewiseError) else f"unexpected {_kind(error)}"
-            record = json_text({"image": name, "error": told, "picture": name})
+            job.add({"image": name, "error": told, "picture": name})
             job.failed += 1
-        job.records.append(record)
+        self._tell(job)
         return len(job.records) < len(job.steps)
 
     def _forget(self, job: Job) -> None:

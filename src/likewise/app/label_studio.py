@@ -38,8 +38,8 @@ import likewise
 from likewise.app.limits import RefusedError
 from likewise.app.picture_store import Picture
 from likewise.app.requests import Box, CountQuestion
-from likewise.app.routes import asked
 from likewise.app.upload_checks import checked_name
+from likewise.app.waiting import asked
 from likewise.app.workbench import Workbench
 
 #: Label Studio puts eight hexadecimal digits before the name of a file it stores.

@@ -43,6 +43,7 @@ class Limits:
         values: in one body of JSON: its numbers, texts, lists and keys.
         answers: requests being answered, of all kinds.
         silence: seconds that a sender may pause in its headers or its body, or a receiver in taking the answer.
+        told: changed pictures that other pages are told of one by one.
         waiting: connections on which no request has come; the oldest is given up for another.
     """
 
@@ -61,4 +62,5 @@ class Limits:
     values: int = 3_000_000
     answers: int = 512
     silence: float = 20.0
+    told: int = 200
     waiting: int = 128

@@ -57,10 +57,20 @@ class Models:
             self._loaded[name] = _load(name)
         return self._loaded[name]
 
-    def session(self, counter: Counter | NamedCounter, picture: Picture) -> Session:
+    def ready(self, name: str | None, task: str, prompt: str) -> Any:
+        """As `named`, of those that are loaded; None: it is not. From any thread."""
+        fitting = [m["name"] for m in self.listed() if m["task"] == task and prompt in m["prompts"] and m["ready"]]
+        return self._loaded.get(name or next(iter(fitting), ""))
+
+    def session(self, counter: Counter | NamedCounter, picture: Picture, coarse: float = 1.0) -> Session:
         """A picture that a counter was asked about: the next question about it is answered quickly."""
-        found: Session = self._kept(counter.name, picture, lambda pixels: Session(counter, pixels))
+        found: Session = self._kept(f"{counter.name}@{coarse}", picture, lambda pixels: Session(counter, pixels))
+        found.counter = counter  # at a part of the scale, each question's own
         return found
+
+    def has_seen(self, counter: Counter, picture: Picture, coarse: float) -> bool:
+        """Whether there is a session of a picture. From any thread."""
+        return (f"{counter.name}@{coarse}", picture) in self._seen
 
     def encoded(self, segmenter: Segmenter, picture: Picture) -> EncodedImage:
         """A picture as a segmenter sees it, likewise."""

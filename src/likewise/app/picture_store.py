@@ -7,12 +7,13 @@ Sizes and pixels are of the upright picture, as `likewise.data.images.read_image
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,11 @@ class Picture:
     """A picture on the shelf.
 
     Attributes:
-        id: random; what the outside calls it.
+        id: what the outside calls it, the same after a restart, as long as the file is; it tells nothing of the path.
         name: the file's name; no two are alike.
         path: never told outside.
+        key: what its work is kept under: the name in its folder, or the content of an upload.
+        size: of the file, bytes.
         width: upright, pixels; 0 where it cannot be read.
         height: likewise.
         uploaded: whether it lies in the workbench's own folder.
@@ -50,6 +53,8 @@ class Picture:
     id: str
     name: str
     path: Path
+    key: str
+    size: int
     width: int
     height: int
     uploaded: bool
@@ -75,6 +80,7 @@ class PictureStore:
         self._uploads = uploads
         self._limits = limits
         self._pictures: dict[str, Picture] = {}  # copied before it is walked through: other threads add to it
+        self._names: set[str] = set()
         self._stored = 0
         self._arriving = 0
         self._lock = threading.Lock()
@@ -85,8 +91,8 @@ class PictureStore:
         with self._scanning:
             known = {picture.path for picture in list(self._pictures.values())}
             for path in sorted(self._folder.iterdir(), key=lambda path: natural(path.name)) if self._folder else ():
-                if path not in known and is_read(path) and path.is_file():
-                    self._put(_from_folder(path))
+                if path not in known and is_read(path) and path.is_file() and (found := _from_folder(path)):
+                    self._put(found)
 
     def listed(self) -> list[Picture]:
         """Every picture, those of the folder first."""
@@ -104,6 +110,10 @@ class PictureStore:
         if found.problem is not None:
             raise RefusedError(415, found.problem)
         return found
+
+    def known(self, picture_id: str) -> Picture | None:
+        """The picture of that id, whether or not it can be read; None: there is none."""
+        return self._pictures.get(picture_id)
 
     def named(self, name: str) -> Picture | None:
         """The picture of that name, if there is one."""
@@ -164,7 +174,16 @@ class PictureStore:
         except BaseException:
             self._drop(path)
             raise
-        return self._put(Picture(secrets.token_hex(8), name, path, width, height, uploaded=True))
+        key = f"sha256:{_digest(path)}"
+        found = Picture("", name, path, key, path.stat().st_size, width, height, uploaded=True)
+        return self._put(found)
+
+    def spoil(self, picture_id: str, problem: str) -> None:
+        """Remember that a picture turned out not to be readable, and why."""
+        with self._lock:
+            found = self._pictures.get(picture_id)
+            if found is not None:
+                self._pictures[picture_id] = replace(found, problem=problem)
 
     def remove(self, picture_id: str) -> None:
         """Take an upload away; the folder's own pictures stay.
@@ -172,11 +191,12 @@ class PictureStore:
         Raises:
             RefusedError: there is no such picture, or it is the folder's.
         """
-        picture = self.get(picture_id)
+        picture = self._pictures.get(picture_id) or self.get(picture_id)
         if not picture.uploaded:
             raise RefusedError(403, f"{picture.name} lies in your folder; only uploads are put away here")
         with self._lock:
             del self._pictures[picture_id]
+            self._names.discard(picture.name)
         self._drop(picture.path)
 
     def account(self, size: int) -> None:
@@ -203,10 +223,11 @@ class PictureStore:
 
     def _put(self, picture: Picture) -> Picture:
         with self._lock:
-            taken = {each.name for each in self._pictures.values()}
-            picture = Picture(**{**vars(picture), "name": _free(picture.name, taken)})
-            self._pictures[picture.id] = picture
-        return picture
+            name = _free(picture.name, self._names)
+            put = replace(picture, name=name, id=picture.id or _id_of(f"{picture.key}\0{name}"))
+            self._pictures[put.id] = put
+            self._names.add(name)
+        return put
 
 
 class _Tally:
@@ -266,8 +287,8 @@ def _reduced_pixels(picture: Picture) -> NDArray[np.uint8]:
         return pixels_of(picture)
 
 
-def _from_folder(path: Path) -> Picture:
-    """Only the header is read: folders are large."""
+def _from_folder(path: Path) -> Picture | None:
+    """Only the header is read: folders are large. None: it is gone."""
     name, problem, width, height = path.name, None, 0, 0
     try:
         with open_image(path) as image:
@@ -278,7 +299,22 @@ def _from_folder(path: Path) -> Picture:
                 width, height = height, width
     except Exception:  # noqa: BLE001  # decoders raise nearly anything on what is not theirs
         problem = f"{name} cannot be read as a picture"
-    return Picture(secrets.token_hex(8), name, path, width, height, uploaded=False, problem=problem)
+    try:
+        held = path.stat()
+    except OSError:  # gone since it was listed
+        return None
+    place = "\0".join((str(path.resolve()), str(held.st_size), str(held.st_mtime_ns)))
+    return Picture(_id_of(place), name, path, name, held.st_size, width, height, uploaded=False, problem=problem)
+
+
+def _id_of(what: str) -> str:
+    """What a picture is called outside, now and after a restart: another file, or one that changed, has another."""
+    return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _free(name: str, taken: set[str]) -> str:

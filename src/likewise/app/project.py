@@ -80,21 +80,27 @@ class Recognized(Body):
     seconds: Number = 0.0
 
 
-class ProjectPicture(Body):
+class Marks(Body):
+    """What a person has said of a picture, as far as it lies in the picture itself."""
+
+    exemplars: Boxes = ()
+    negatives: Boxes = ()
+    text: Name | None = None
+    region: Region | None = None
+    added: Points = ()
+    removed: Points = ()
+    strokes: Strokes = ()
+    coarse: Annotated[float, Field(ge=0.1, le=1.0)] = 1.0
+
+
+class ProjectPicture(Marks):
     """One picture of a project."""
 
     name: Name
     width: Side
     height: Side
-    exemplars: Boxes = ()
-    negatives: Boxes = ()
-    text: Name | None = None
-    region: Region | None = None
     like: NamedLike | None = None
     prediction: Prediction | None = None
-    added: Points = ()
-    removed: Points = ()
-    strokes: Strokes = ()
     segmented: Segmented | None = None
     recognized: Recognized | None = None
 

@@ -33,6 +33,8 @@ from likewise.results.recognize import MAGNIFIED
 
 #: Longest side of what is laid over the picture.
 LAYER = 1024
+#: The same of what is kept in a project.
+KEPT_LAYER = 512
 #: Colour and opacity of a mask that is laid over the picture.
 MASK_COLOUR = (64, 224, 255, 110)
 #: Width of its opaque edge, pixels of the layer.
@@ -53,6 +55,13 @@ def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[s
     if not heat:
         return answer
     return {**answer, "heat": _png(heat_layer(result.grid, _layer_size(picture), faint=result.even))}
+
+
+def kept_heat(picture: Picture, result: CountResult) -> bytes:
+    """The density as a layer, reduced, as PNG."""
+    encoded = io.BytesIO()
+    heat_layer(result.grid, _layer_size(picture, KEPT_LAYER), faint=result.even).save(encoded, "PNG", compress_level=6)
+    return encoded.getvalue()
 
 
 def segment_answer(picture: Picture, result: SegmentResult, *, layer: bool) -> dict[str, Any]:
@@ -83,12 +92,12 @@ def recognize_answer(picture: Picture, result: RecognizeResult, *, evidence: boo
     return {**answer, "peaks": peaks, "magnified": magnified}
 
 
-def count_overlay(picture: ProjectPicture, result: CountResult, pixels: NDArray[np.uint8]) -> Image.Image:
-    """A counted picture (H, W, 3) with its density, boxes, the points as corrected, and the corrected count."""
-    inner, _ = canvas(result.image, least=1)
+def count_overlay(picture: ProjectPicture, heat: bytes | None, pixels: NDArray[np.uint8]) -> Image.Image:
+    """A counted picture (H, W, 3) with its density where that was kept (PNG), boxes, corrected points and count."""
     side = max(own_side(pixels), 900)
     drawn, _ = canvas(pixels, smallest=side, largest=side, least=1)
-    lay_over(drawn, heat_layer(result.grid, inner.size, faint=result.even))
+    if heat is not None:
+        lay_over(drawn, Image.open(io.BytesIO(heat)).convert("RGBA"))
     scale = np.array([drawn.width / picture.width, drawn.height / picture.height])
     drawn = on_ground(drawn)
     kept = np.array([point for point, _ in picture.kept]).reshape(-1, 2) * scale
@@ -99,7 +108,7 @@ def count_overlay(picture: ProjectPicture, result: CountResult, pixels: NDArray[
     draw_points(drawn, added, ADDED_COLOUR)
     draw_boxes(drawn, [tuple(box) for box in scale_boxes(np.array(picture.exemplars).reshape(-1, 4), scale)])
     by_hand = f", +{len(added)} -{picture.removals} by hand" if len(added) or picture.removals else ""
-    model = picture.prediction.model if picture.prediction else result.model
+    model = picture.prediction.model if picture.prediction else "nobody"
     subtitle = f"{picture.prediction.count if picture.prediction else 0:.2f} by {model}{by_hand}"
     return captioned(drawn, f"{picture.count or 0:.0f}", subtitle)
 
@@ -118,8 +127,8 @@ def mask_overlay(picture: ProjectPicture, found: Marked, pixels: NDArray[np.uint
     return result.plot(pixels)
 
 
-def _layer_size(picture: Picture) -> tuple[int, int]:
-    factor = min(1.0, LAYER / max(picture.width, picture.height))
+def _layer_size(picture: Picture, side: int = LAYER) -> tuple[int, int]:
+    factor = min(1.0, side / max(picture.width, picture.height))
     return max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
 
 

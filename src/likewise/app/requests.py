@@ -32,6 +32,8 @@ Boxes = Annotated[tuple[Box, ...], Field(fail_fast=True, max_length=1000)]
 Points = Annotated[tuple[Point, ...], Field(fail_fast=True, max_length=200_000)]
 Region = Annotated[tuple[Point, ...], Field(fail_fast=True, max_length=MOST_CORNERS)]
 Name = Annotated[str, Field(max_length=300)]
+#: Names a question, under which its answer is kept: what the page makes of its words. Nothing is read from it.
+Question = Annotated[str, Field(pattern="^[0-9a-z]{1,32}$")]
 
 
 class Body(BaseModel):
@@ -64,6 +66,9 @@ class CountRequest(Body):
     region: Region | None = None
     like: Annotated[tuple[Like, ...], Field(fail_fast=True, max_length=100)] = ()
     model: Name | None = None
+    coarse: float = Field(
+        default=1.0, ge=0.1, le=1.0, description="times the usual scale: a coarser look takes the square of it as long"
+    )
 
     def prompt(self) -> Prompt:
         """What of it is about the picture itself.
@@ -79,6 +84,7 @@ class CountQuestion(CountRequest):
 
     picture: PictureId
     heat: bool = Field(default=False, description="also draw the density, as a PNG to lay over the picture")
+    keep: Question | None = Field(default=None, description="keep the answer in the project, as that to this question")
 
 
 class Stroke(Body):
@@ -106,6 +112,7 @@ class SegmentQuestion(Body):
     picture: PictureId
     support: Annotated[tuple[Support, ...], Field(fail_fast=True, min_length=1, max_length=20)]
     model: Name | None = None
+    keep: Question | None = None
 
 
 class RecognizeQuestion(Body):
@@ -113,12 +120,20 @@ class RecognizeQuestion(Body):
 
     picture: PictureId
     model: Name | None = None
+    keep: Question | None = None
 
 
 def _few_entries(given: Any) -> Any:
     if isinstance(given, dict) and len(given) > MOST_PICTURES:
         raise ValueError(f"{len(given)} entries; at most {MOST_PICTURES} are taken")
     return given
+
+
+Keep = Annotated[
+    dict[PictureId, Question],
+    BeforeValidator(_few_entries),
+    Field(description="of each picture whose answer is kept in the project, the question it is to"),
+]
 
 
 class CountJob(CountRequest):
@@ -129,6 +144,7 @@ class CountJob(CountRequest):
     regions: Annotated[dict[PictureId, Region], BeforeValidator(_few_entries)] = Field(
         default={}, description="pictures of the job that are counted in a region of their own instead of `region`"
     )
+    keep: Keep = {}
 
     def about(self, picture: str) -> CountRequest:
         """What is asked about one of the pictures."""
@@ -144,6 +160,7 @@ class SegmentJob(Body):
     pictures: Pictures
     support: Annotated[tuple[Support, ...], Field(fail_fast=True, min_length=1, max_length=20)]
     model: Name | None = None
+    keep: Keep = {}
 
 
 class RecognizeJob(Body):
@@ -152,3 +169,7 @@ class RecognizeJob(Body):
     task: Literal["recognize"]
     pictures: Pictures
     model: Name | None = None
+    keep: Keep = {}
+
+
+Job = Annotated[CountJob | SegmentJob | RecognizeJob, Field(discriminator="task")]

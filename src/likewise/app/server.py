@@ -35,6 +35,8 @@ PAGE = Path(__file__).parent / "page"
 THREADS = ("picture", "pictures", "export")
 #: Connections that the system keeps until they are accepted.
 BACKLOG = 128
+#: Seconds that requests which are being answered have when it stops.
+GRACE = 10
 
 
 def build_app(folder: Path | None = None, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
@@ -97,7 +99,16 @@ def serve(folder: Path | None, host: str, port: int, *, browser: bool) -> None:
             threading.Timer(0.5, webbrowser.open, [address]).start()
         # no log of requests, which would hold the token
         config = server_config(build_app(folder, token=token), Limits())
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
+
+
+class Server(uvicorn.Server):
+    """Ends the streams of events when it is to stop: they would never end by themselves."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self.config.app.state.bench.events.close()  # type: ignore[union-attr]  # `build_app` made it
+        await super().shutdown(sockets)
 
 
 def server_config(app: FastAPI, limits: Limits, **more: Any) -> uvicorn.Config:
@@ -108,6 +119,7 @@ def server_config(app: FastAPI, limits: Limits, **more: Any) -> uvicorn.Config:
         ws="none",
         h11_max_incomplete_event_size=limits.header_bytes,
         backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE,
         log_level="warning",
         access_log=False,
         server_header=False,

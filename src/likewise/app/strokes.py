@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from likewise.app.budget import check_masks
-from likewise.app.project import Project, ProjectPicture
+from likewise.app.project import ProjectPicture
 from likewise.app.requests import Stroke
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
@@ -51,16 +51,16 @@ def marked(picture: ProjectPicture) -> Marked | None:
     return Marked(mask, "model", found.model, found.seconds)
 
 
-def check_all_masks(project: Project) -> None:
+def check_all_masks(pictures: Iterable[ProjectPicture]) -> None:
     """See, before any is drawn, that the masks of a whole project can be.
 
     Raises:
         RefusedError: they cannot.
     """
-    check_masks(_masks(project.pictures))
+    check_masks(_masks(pictures))
 
 
-def _masks(pictures: Sequence[ProjectPicture]) -> Iterator[tuple[str, int, int, Sequence[Stroke]]]:
+def _masks(pictures: Iterable[ProjectPicture]) -> Iterator[tuple[str, int, int, Sequence[Stroke]]]:
     """Name, size and strokes of those that have a mask."""
     for each in pictures:
         if each.brushed or (each.segmented is not None and each.segmented.segmentation is not None):

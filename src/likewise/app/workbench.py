@@ -15,16 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from pydantic import TypeAdapter
 
 from likewise.app.archive import Archive
 from likewise.app.budget import check_examples, check_masks, check_prompt
+from likewise.app.events import Events
+from likewise.app.export import AnyProject
+from likewise.app.forecast import Forecast, Pace, coarser
 from likewise.app.jobs import Job, Jobs
+from likewise.app.kept import BRIEF, Kept
 from likewise.app.limits import Limits, RefusedError
 from likewise.app.models import Models
 from likewise.app.own_folder import OwnFolder
 from likewise.app.picture_store import Picture, PictureStore, pixels_of
-from likewise.app.project import Project, ProjectPicture
-from likewise.app.render import count_answer, count_overlay, mask_overlay, recognize_answer, segment_answer
+from likewise.app.project import ProjectPicture
+from likewise.app.render import (
+    count_answer,
+    count_overlay,
+    kept_heat,
+    mask_overlay,
+    recognize_answer,
+    segment_answer,
+)
 from likewise.app.requests import (
     CountJob,
     CountQuestion,
@@ -36,10 +48,12 @@ from likewise.app.requests import (
     SegmentQuestion,
     Support,
 )
+from likewise.app.requests import Job as JobBody
 from likewise.app.strokes import check_all_masks, marked, mask_of
 from likewise.app.worker import Worker
 from likewise.predict import Counter, NamedCounter, ReferenceExemplars, Segmenter
 from likewise.results import CountResult
+from likewise.types import Task
 
 
 class Workbench:
@@ -56,9 +70,12 @@ class Workbench:
         uploads = self._own.path / "uploads"
         uploads.mkdir()
         self.store = PictureStore(folder, uploads, limits)
+        self.kept = Kept(self.store, folder)
+        self.events = Events()
         self.models = Models(limits.cached_pixels)
+        self.pace = Pace()
         self.worker = Worker(limits.questions)
-        self.jobs = Jobs(self.worker, limits.jobs)
+        self.jobs = Jobs(self.worker, limits.jobs, self._tell_job)
         self._references: dict[str, ReferenceExemplars] = {}
 
     def warm_up(self) -> None:
@@ -72,13 +89,36 @@ class Workbench:
 
     def close(self) -> None:
         """Stop working, and delete everything that was uploaded or written."""
+        self.events.close()
         self.worker.stop()
+        self.kept.close()
         self._own.remove()
+
+    def forecast(self, asked: CountQuestion) -> Forecast | None:
+        """What counting in a picture will take; None: nobody knows, as the model is not loaded, or counts by name."""
+        picture = self.store.get(asked.picture)
+        counter = None if _by_name(asked) else self.models.ready(asked.model, "count", "exemplars")
+        if not isinstance(counter, Counter) or self.models.has_seen(counter, picture, asked.coarse):
+            return None
+        return self.pace.forecast(counter, (picture.width, picture.height), asked)
 
     def count(self, question: CountQuestion) -> dict[str, Any]:
         """Count in one picture."""
-        picture = self.store.get(question.picture)
-        return count_answer(picture, self._counted(picture, question), heat=question.heat)
+        return self._count(self.store.get(question.picture), question, question.keep, heat=question.heat)
+
+    def _count(self, picture: Picture, asked: CountRequest, keep: str | None, *, heat: bool) -> dict[str, Any]:
+        result = self._counted(picture, asked)
+        answer = count_answer(picture, result, heat=heat)
+        if keep is not None:
+            self._keep(picture, "count", keep, answer, kept_heat(picture, result))
+        return answer
+
+    def _keep(self, picture: Picture, task: Task, question: str, answer: dict[str, Any], heat: bytes | None) -> None:
+        """Keep an answer; where that cannot be, it is given all the same, and the pages are told."""
+        try:
+            self.kept.answer(picture, task, question, answer, heat)
+        except RefusedError as error:
+            self.events.tell("problem", "", {"error": str(error)})
 
     def segment(self, question: SegmentQuestion) -> dict[str, Any]:
         """Find in one picture what the support marks."""
@@ -86,28 +126,82 @@ class Workbench:
         self._check_support(question.support)
         segmenter = self.models.named(question.model, "segment")
         support = segmenter.set_support([self._marked(segmenter, each) for each in question.support])
-        return segment_answer(picture, segmenter.segment(self.models.encoded(segmenter, picture), support), layer=True)
+        found = segmenter.segment(self.models.encoded(segmenter, picture), support)
+        answer = segment_answer(picture, found, layer=True)
+        if question.keep is not None:
+            self._keep(picture, "segment", question.keep, answer, None)
+        return answer
 
     def recognize(self, question: RecognizeQuestion) -> dict[str, Any]:
         """Say what one picture shows."""
         picture = self.store.get(question.picture)
         recognizer = self.models.named(question.model, "recognize")
-        return recognize_answer(picture, recognizer.recognize(pixels_of(picture)), evidence=True)
+        answer = recognize_answer(picture, recognizer.recognize(pixels_of(picture)), evidence=True)
+        if question.keep is not None:
+            self._keep(picture, "recognize", question.keep, answer, None)
+        return answer
 
-    def start(self, asked: CountJob | SegmentJob | RecognizeJob) -> Job:
+    def start(self, asked: CountJob | SegmentJob | RecognizeJob, *, job_id: str | None = None) -> Job:
         """Begin to ask the same about many pictures.
+
+        Args:
+            asked: what, and about which.
+            job_id: of the stopped job that goes on; None: it is a new one. Pictures whose answers are kept are done.
 
         Raises:
             LikewiseError: it cannot be asked, or not about these pictures.
         """
-        pictures = [self.store.get(each) for each in asked.pictures]
+        done = set() if job_id is None else self.kept.answered(asked.task, asked.keep)
+        left = [each for each in asked.pictures if each not in done]
+        pictures = [self.store.get(each) for each in left]
         if isinstance(asked, CountJob):
             self._check_job(asked)
         if isinstance(asked, SegmentJob):
             self._check_support(asked.support)
         ask = self._asker(asked)
         steps = [(picture.id, _bound(ask, picture)) for picture in pictures]
-        return self.jobs.start(Job(asked.task, steps))
+        job = Job(asked.task, steps, brief=BRIEF[asked.task], before=len(done), kept=bool(asked.keep))
+        if asked.keep:
+            job.id = job_id or job.id
+            self._put_job(job.id, asked.model_dump_json(exclude_defaults=True))
+        return self.jobs.start(job)
+
+    def resume(self, job_id: str) -> Job:
+        """Go on with a job that was stopped, or whose workbench was.
+
+        Raises:
+            RefusedError: there is none, or it cannot go on.
+        """
+        body = self.kept.jobs().get(job_id)
+        if body is None or any(job.id == job_id and job.state == "running" for job in self.jobs.listed()):
+            raise RefusedError(404, "no such job to go on with; it is done, or at work")
+        return self.start(TypeAdapter(JobBody).validate_json(body), job_id=job_id)
+
+    def stopped(self) -> list[dict[str, Any]]:
+        """Every job that was begun and is not at work, whose pictures are here."""
+        working = {job.id for job in self.jobs.listed() if job.state == "running"}
+        found = []
+        for job_id, body in self.kept.jobs().items():
+            asked = TypeAdapter(JobBody).validate_json(body)
+            if job_id not in working and any(map(self.store.known, asked.pictures)):
+                done = len(self.kept.answered(asked.task, asked.keep))
+                found.append({"id": job_id, "task": asked.task, "done": done, "total": len(asked.pictures)})
+        return found
+
+    def forget_job(self, job_id: str) -> None:
+        """Not to be gone on with any more."""
+        self._put_job(job_id, None)
+
+    def _tell_job(self, job: Job) -> None:
+        if job.kept and job.state in ("done", "failed"):
+            self._put_job(job.id, None)
+        self.events.tell_job(job)
+
+    def _put_job(self, job_id: str, body: str | None) -> None:
+        try:
+            self.kept.put_job(job_id, body)
+        except RefusedError as error:
+            self.events.tell("problem", "", {"error": str(error)})
 
     def _check_job(self, asked: CountJob) -> None:
         """See that each picture's question can be asked."""
@@ -128,7 +222,7 @@ class Workbench:
         check_examples((picture.width, picture.height) for picture, _ in found)
         check_masks((p.name, p.width, p.height, each.strokes) for p, each in found if each.box is None)
 
-    def start_overlays(self, project: Project, task: str) -> Job:
+    def start_overlays(self, project: AnyProject, task: str) -> Job:
         """Begin to draw every picture of a project that was counted, segmented or recognised into an archive.
 
         Raises:
@@ -138,7 +232,7 @@ class Workbench:
         if not drawn:
             raise RefusedError(422, f"there is nothing to draw yet; {task} in a picture first")
         if task == "segment":
-            check_all_masks(project)
+            check_all_masks(project.pictures)
         archive = Archive(self._own.path / f"{secrets.token_hex(8)}.zip")
         stems = collections.Counter(Path(picture.name).stem for picture in drawn)
 
@@ -155,8 +249,9 @@ class Workbench:
         """What the archive holds of a picture, by the endings that the command line writes."""
         picture = self._of_project(drawn.name)
         if task == "count":
-            result = self._counted(picture, self._asked_of(drawn))
-            return [("count", count_overlay(drawn, result, pixels_of(picture)))]
+            kept = self.kept.heat(picture)
+            same = kept is not None and drawn.prediction is not None and kept[0] == drawn.prediction.count
+            return [("count", count_overlay(drawn, kept[1] if kept and same else None, pixels_of(picture)))]
         if task == "recognize":
             model = drawn.recognized.model if drawn.recognized else None
             return [("recognize", self.models.named(model, "recognize").recognize(pixels_of(picture)).plot())]
@@ -167,14 +262,17 @@ class Workbench:
 
     def _counted(self, picture: Picture, asked: CountRequest) -> CountResult:
         check_prompt(asked)
-        counter = self._counter(asked)
-        return self.models.session(counter, picture).count(asked.prompt(), like=self._like(counter, asked.like))
-
-    def _counter(self, asked: CountRequest) -> Counter | NamedCounter:
-        counter: Counter | NamedCounter = self.models.named(
-            asked.model, "count", "text" if asked.text and not (asked.exemplars or asked.like) else "exemplars"
-        )
-        return counter
+        by = "text" if _by_name(asked) else "exemplars"
+        counter: Counter | NamedCounter = self.models.named(asked.model, "count", by)
+        like = self._like(counter, asked.like)
+        if not isinstance(counter, Counter):
+            return self.models.session(counter, picture).count(asked.prompt(), like=like)
+        size, new = (picture.width, picture.height), not self.models.has_seen(counter, picture, asked.coarse)
+        looking = counter if asked.coarse == 1 else coarser(counter, size, asked)
+        result = self.models.session(looking, picture, asked.coarse).count(asked.prompt(), like=like)
+        if new:
+            self.pace.learn(counter, size, asked, result.seconds)
+        return result
 
     def _like(self, counter: Counter | NamedCounter, like: tuple[Like, ...]) -> ReferenceExemplars:
         """What examples in other pictures look like; the last few are remembered, for the pictures of a job."""
@@ -191,10 +289,14 @@ class Workbench:
     def _asker(self, asked: CountJob | SegmentJob | RecognizeJob) -> Callable[[Picture], dict[str, Any]]:
         """What a job does with each picture; models are loaded and support is looked at once, in its first step."""
         if isinstance(asked, CountJob):
-            return lambda picture: count_answer(picture, self._counted(picture, asked.about(picture.id)), heat=False)
+            return lambda picture: self._count(picture, asked.about(picture.id), asked.keep.get(picture.id), heat=False)
         if isinstance(asked, RecognizeJob):
-            return lambda picture: recognize_answer(
-                picture, self.models.named(asked.model, "recognize").recognize(pixels_of(picture)), evidence=False
+            return lambda picture: self._kept_as(
+                asked,
+                picture,
+                recognize_answer(
+                    picture, self.models.named(asked.model, "recognize").recognize(pixels_of(picture)), evidence=False
+                ),
             )
         held: list[Any] = []
 
@@ -202,9 +304,15 @@ class Workbench:
             segmenter = self.models.named(asked.model, "segment")
             if not held:
                 held.append(segmenter.set_support([self._marked(segmenter, each) for each in asked.support]))
-            return segment_answer(picture, segmenter.segment(pixels_of(picture), held[0]), layer=False)
+            found = segmenter.segment(pixels_of(picture), held[0])
+            return self._kept_as(asked, picture, segment_answer(picture, found, layer=False))
 
         return segment
+
+    def _kept_as(self, asked: SegmentJob | RecognizeJob, picture: Picture, answer: dict[str, Any]) -> dict[str, Any]:
+        if picture.id in asked.keep:
+            self._keep(picture, asked.task, asked.keep[picture.id], answer, None)
+        return answer
 
     def _marked(self, segmenter: Segmenter, support: Support) -> tuple[Any, Any]:
         """A picture and the mask drawn in it, as the segmenter takes them."""
@@ -223,17 +331,9 @@ class Workbench:
             raise RefusedError(404, f"{name} is not here; open its folder or drop it in")
         return found
 
-    def _asked_of(self, drawn: ProjectPicture) -> CountRequest:
-        like = drawn.like and Like(picture=self._of_project(drawn.like.picture).id, exemplars=drawn.like.exemplars)
-        asked = CountRequest(
-            exemplars=drawn.exemplars,
-            text=None if drawn.exemplars or like else drawn.text,
-            region=drawn.region,
-            like=(like,) if like and not drawn.exemplars else (),
-            model=drawn.prediction.model if drawn.prediction else None,
-        )
-        takes = bool(drawn.exemplars) and "negatives" in self._counter(asked).prompts
-        return asked.model_copy(update={"negatives": drawn.negatives}) if takes else asked
+
+def _by_name(asked: CountRequest) -> bool:
+    return bool(asked.text) and not (asked.exemplars or asked.like)
 
 
 def _has_answer(picture: ProjectPicture, task: str) -> bool:

@@ -128,6 +128,16 @@ class Counter(PromptedCounter):
             taught=self.taught,
         )
 
+    def at_most(self, scale: float) -> Counter:
+        """The same, but that no picture is rescaled by more than this: a coarser and quicker look at small things."""
+
+        def bounded(inference: InferenceConfig) -> InferenceConfig:
+            low, high = inference.preprocess.scale_range
+            rules = replace(inference.preprocess, scale_range=(min(low, scale), min(high, scale)))
+            return replace(inference, preprocess=rules)
+
+        return self.using(bounded(self.inference), None if self.by_examples is None else bounded(self.by_examples))
+
     def save(self, path: str | Path) -> Path:
         """Write what it was taught as a small file, which is given wherever a model is named.
 

@@ -1,0 +1,52 @@
+"""What the page tells of a project: what changed in which picture, never all of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from likewise.app.project import Marks, Prediction, Recognized, Segmented
+from likewise.app.requests import Body, Like, PictureId, Question
+
+#: Names a page that is open.
+Tab = Annotated[str, Field(pattern="^[0-9a-z]{0,32}$")]
+
+
+class Entry(Marks):
+    """What a person has said of a picture."""
+
+    like: Like | None = None
+
+
+class Found(Body):
+    """Answers that came with a project file."""
+
+    count: Prediction | None = None
+    segment: Segmented | None = None
+    recognize: Recognized | None = None
+
+
+class Change(Body):
+    """One picture, as it is now."""
+
+    picture: PictureId
+    entry: Entry
+    question: Question | None = Field(default=None, description="how many of what; None: nothing is to be counted")
+    found: Found | None = None
+
+
+class Changes(Body):
+    """What changed since the last time."""
+
+    tab: Tab = ""
+    pictures: Annotated[tuple[Change, ...], Field(fail_fast=True, max_length=20_000)] = ()
+    asked: dict[Literal["segment", "recognize"], Question] = Field(
+        default={}, description="what is asked of all pictures"
+    )
+
+
+class TabBody(Body):
+    """Which page it is."""
+
+    tab: Tab
