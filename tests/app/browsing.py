@@ -17,6 +17,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from likewise.app.server import Server
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the [dev] extra")
 expect = sync_api.expect
 
@@ -49,9 +51,10 @@ def opened() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def served(app: FastAPI) -> Iterator[str]:
+def served(app: FastAPI, port: int = 0) -> Iterator[str]:
     """The address at which a workbench is to be found meanwhile."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
+    config = uvicorn.Config(app, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    server = Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

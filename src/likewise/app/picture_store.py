@@ -63,6 +63,8 @@ class Picture:
     def to_dict(self) -> dict[str, object]:
         """What the outside may know."""
         known: dict[str, object] = {"id": self.id, "name": self.name, "width": self.width, "height": self.height}
+        if self.uploaded:
+            known["uploaded"] = True
         return known if self.problem is None else {**known, "error": self.problem}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ class ProjectFile:
             db.executemany("REPLACE INTO pictures VALUES (?, ?, ?, ?)", rows)
             db.executemany("REPLACE INTO asked VALUES (?, ?)", (asked or {}).items())
 
-    def put_answers(self, answers: Iterable[Answered]) -> None:
+    def put_answers(self, answers: Sequence[Answered]) -> None:
         """Keep answers, all or none.
 
         Raises:
@@ -131,6 +131,8 @@ class ProjectFile:
         with self._writing() as db:
             found = ((each.key, each.task, each.question, each.brief, each.whole, each.heat) for each in answers)
             db.executemany("REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", found)
+            first = [(each.task, each.question) for each in answers if each.task != "count"]
+            db.executemany("INSERT OR IGNORE INTO asked VALUES (?, ?)", first)
 
     def put_job(self, job: str, body: str | None) -> None:
         """Keep what a job is to do; None: it is done."""

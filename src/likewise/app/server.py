@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -64,7 +64,7 @@ def build_app(folder: Path | None = None, *, token: str | None = None, limits: L
         version=likewise.__version__,
         summary="Show it one, it finds the rest: count, segment and recognise by example.",
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # those pages load scripts from elsewhere
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere; ours does not
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -73,6 +73,11 @@ def build_app(folder: Path | None = None, *, token: str | None = None, limits: L
     app.include_router(label_studio_routes(bench))
     _add_refusals(app)
     _add_failures(app)
+
+    @app.get("/docs", include_in_schema=False)
+    async def api_page() -> FileResponse:
+        return FileResponse(PAGE / "docs.html", media_type="text/html")
+
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     app.add_middleware(Guard, limits=limits, token=token)
     return app

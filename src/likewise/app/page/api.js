@@ -22,26 +22,43 @@ async function call(path, options) {
 }
 
 const get = async (path) => answer(await call(path));
-const send = (path, body) =>
-  call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-const post = async (path, body) => answer(await send(path, body));
+const send = (path, body, { method = "POST", signal } = {}) =>
+  call(path, { method, signal, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const post = async (path, body, signal) => answer(await send(path, body, { signal }));
+const drop = async (path) => answer(await call(path, { method: "DELETE" }));
 
 export const listPictures = () => get("/pictures");
+export const removePicture = (id) => drop(`/pictures/${id}`);
 export const listModels = () => get("/models");
-export const count = (question) => post("/count", question);
-export const segment = (question) => post("/segment", question);
-export const recognize = (question) => post("/recognize", question);
+export const count = (question, signal) => post("/count", question, signal);
+export const forecast = (question) => post("/forecast", question);
+export const segment = (question, signal) => post("/segment", question, signal);
+export const recognize = (question, signal) => post("/recognize", question, signal);
+export const listJobs = () => get("/jobs");
 export const startJob = (job) => post("/jobs", job);
-export const followJob = (id, after) => get(`/jobs/${id}?after=${after}`);
-export const cancelJob = async (id) => answer(await call(`/jobs/${id}`, { method: "DELETE" }));
+export const resumeJob = (id) => post(`/jobs/${id}/resume`, {});
+export const cancelJob = (id) => drop(`/jobs/${id}`);
+export const forgetJob = (id) => drop(`/jobs/${id}/rest`);
+export const keptProject = () => get("/project");
+export const keptPicture = (id) => get(`/project/pictures/${id}`);
+export const change = async (changes) => answer(await send("/project", changes, { method: "PATCH" }));
+export const takeOver = (tab) => post("/project/writer", { tab });
 export const checkProject = (project) => post("/project/check", project);
-export const startOverlays = (project, task) => post(`/export/overlays?task=${task}`, project);
+export const startOverlays = (task) => post(`/project/overlays?task=${task}`, {});
+export const events = (tab) => new EventSource(`${BASE}/events?tab=${tab}`);
+export const projectFile = `${BASE}/project/file`;
 export const imageUrl = (id) => `${BASE}/pictures/${id}/image`;
 export const thumbnailUrl = (id) => `${BASE}/pictures/${id}/thumbnail`;
 
-/** A project's answers as a file, and the name it should have. */
-export async function exportAs(form, project, task) {
-  const response = await send(`/export/${form}?task=${task}`, project);
+/** Why a picture cannot be shown; null where it can. */
+export async function whyNot(url) {
+  const response = await call(url.slice(BASE.length));
+  return response.status === 415 ? (await response.json()).error : null;
+}
+
+/** The answers to a task as a file, and the name it should have. */
+export async function exportAs(form, task) {
+  const response = await send(`/project/export/${form}?task=${task}`, {});
   if (!response.ok) return answer(response);
   return [await response.blob(), response.headers.get("Content-Disposition").match(/filename="(.+)"/)[1]];
 }

@@ -7,7 +7,7 @@ import { say } from "./notices.js";
 const AT_ONCE = 3;
 const PICTURE = /\.(jpe?g|png|bmp|tiff?|webp|gif|ppm|pgm)$/i;
 
-/** added(picture) is told of every picture that was taken; opened(file) of a project file. */
+/** added(picture, first) is told of every picture that was taken; opened(file) of a project file. */
 export function startArrivals({ added, opened }) {
   const take = (files) => bringIn(files, added, opened);
   for (const id of ["#add-pictures", "#empty-add"]) $(id).addEventListener("click", () => $("#files").click());
@@ -63,7 +63,7 @@ async function bringIn(files, added, opened) {
   const next = async () => {
     for (let file = pictures.shift(); file; file = pictures.shift()) {
       try {
-        added(await api.upload(file), done === 0);
+        await added(await api.upload(file), done === 0);
         done += 1;
         if (notice) notice.firstChild.textContent = `Adding pictures: ${done} done, ${pictures.length} to go`;
       } catch (error) {

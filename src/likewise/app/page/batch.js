@@ -1,58 +1,71 @@
-// Jobs over many pictures: a bar that shows how far they are, and a button that stops them.
+// Jobs over many pictures: a bar that shows how far they are, which goes on without the page, and buttons to stop and go on.
 
 import * as api from "./api.js";
 import { $ } from "./dom.js";
 import { complain, say } from "./notices.js";
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const WORDS = { count: "Counting", segment: "Looking for it", recognize: "Recognising", overlays: "Drawing", learn: "Learning" };
 
 export class Batch {
-  constructor() {
-    this.job = null;
-    $("#batch-cancel").addEventListener("click", () => this.job && api.cancelJob(this.job).catch(complain));
+  /** take(job, record) is told of every picture, in brief; ended(job) of every end. */
+  constructor(take, ended) {
+    Object.assign(this, { take, ended, job: null, stopped: null });
+    const doing = (selector, action) => $(selector).addEventListener("click", () => action().catch(complain));
+    doing("#batch-cancel", () => api.cancelJob(this.job));
+    doing("#batch-resume", async () => {
+      await api.resumeJob(this.stopped.id);
+      this.show(null, null);
+    });
+    doing("#batch-forget", async () => {
+      await api.forgetJob(this.stopped.id);
+      this.show(null, null);
+    });
   }
 
-  /** Follow a job to its end; take(record) is told of every picture. Gives the job, or null where it did not begin. */
-  async run(label, start, take) {
+  /** Begin with a job. */
+  async run(start) {
     if (this.job) {
       say("Something is being worked on already; wait for it, or cancel it.");
-      return null;
+      return;
     }
-    let job = null;
     try {
-      job = await start();
-      this.job = job.id;
-      $("#batch").hidden = false;
-      job = await this.follow(label, job, take);
+      await start();
     } catch (error) {
       complain(error);
-    } finally {
-      this.job = null;
-      $("#batch").hidden = true;
     }
-    return job;
   }
 
-  async follow(label, started, take) {
-    let seen = 0;
-    let wait = 80;
-    for (;;) {
-      const job = await api.followJob(started.id, seen);
-      seen += job.records.length;
-      for (const record of job.records) take(record);
-      $("#batch-bar").max = job.total;
-      $("#batch-bar").value = job.done;
-      $("#batch-label").textContent = `${label}: ${job.done} of ${job.total}`;
-      if (job.state !== "running") return this.report(job);
-      await pause(wait);
-      wait = Math.min(wait * 1.4, 700);
-    }
+  /** The server says how far a job is: one of this page's, or one that goes on since another had it. */
+  heard(job) {
+    for (const record of job.records) this.take(job, record);
+    if (job.state === "running") return this.show(job, null);
+    if (this.job === job.id) this.job = null;
+    this.show(null, job.state === "cancelled" && job.kept && job.done < job.total ? job : null);
+    this.report(job);
+    this.ended(job);
+  }
+
+  /** What was stopped before the page was opened. */
+  async look() {
+    const { jobs, stopped } = await api.listJobs();
+    if (!jobs.length) this.show(null, stopped[0] ?? null);
+  }
+
+  show(job, stopped) {
+    Object.assign(this, { job: job?.id ?? null, stopped });
+    const shown = job ?? stopped;
+    $("#batch").hidden = !shown;
+    $("#batch-cancel").hidden = !job;
+    $("#batch-resume").hidden = $("#batch-forget").hidden = !stopped;
+    if (!shown) return;
+    $("#batch-bar").max = shown.total;
+    $("#batch-bar").value = shown.done;
+    $("#batch-label").textContent = `${WORDS[shown.task]}: ${shown.done} of ${shown.total}${stopped ? ", stopped" : ""}`;
   }
 
   report(job) {
     if (job.state === "cancelled") say(`Stopped after ${job.done} of ${job.total}; what is done stays.`);
     if (job.error) say(job.error, { bad: true });
     if (job.failed) say(`${job.failed} of ${job.total} pictures could not be worked on; the table says which.`, { bad: true });
-    return job;
   }
 }

@@ -6,9 +6,12 @@ import { loadImage } from "./stage.js";
 
 export class Bench {
   constructor(stage, store) {
-    Object.assign(this, { stage, store, pictures: new Map(), selected: null, mode: null, tool: null, models: [], formats: {} });
+    // shows: whether the chosen picture is on the stage, and not only its small copy
+    Object.assign(this, { stage, store, pictures: new Map(), selected: null, shows: false, mode: null, tool: null, models: [], formats: {} });
     this.onselect = () => {};
     this.ontool = () => {};
+    this.onspoilt = () => {};
+    this.settled = async () => {};
   }
 
   entry(id = this.selected) {
@@ -42,22 +45,36 @@ export class Bench {
     this.stage.redraw();
   }
 
+  /** Look at a picture: until it is there, its small copy is shown, and nothing is said of it. */
   async select(id) {
     if (id === this.selected || !this.pictures.has(id)) return;
     this.tool?.cancel?.();
-    this.selected = id;
+    Object.assign(this, { selected: id, shows: false });
     const picture = this.picture();
     this.stage.show(null);
     this.onselect(id);
     if (picture.error) return;
+    loadImage(api.thumbnailUrl(id)).then((small) => this.selected === id && !this.shows && this.stage.show(small, picture.width, picture.height), () => {});
     try {
       const image = await loadImage(api.imageUrl(id));
       if (this.selected !== id) return;
+      this.shows = true;
       this.stage.show(image, picture.width, picture.height);
       this.mode.shown();
     } catch (error) {
-      complain(error);
+      const problem = await api.whyNot(api.imageUrl(id)).catch(() => null);
+      if (problem) this.spoil(id, problem);
+      else complain(error);
     }
+  }
+
+  /** A picture turned out not to be readable. */
+  spoil(id, problem) {
+    const picture = this.pictures.get(id);
+    if (!picture || picture.error) return;
+    picture.error = problem;
+    if (this.selected === id) this.stage.show(null);
+    this.onspoilt(id);
   }
 
   /** Choose the picture so many rows further down. */

@@ -5,6 +5,7 @@ import { CountPanel } from "./count_panel.js";
 import { shown } from "./dom.js";
 import { Mode } from "./mode.js";
 import { COLOURS, paintBox, paintCrosses, paintPoints, paintPolygon } from "./paint.js";
+import { keyOf } from "./question.js";
 import { loadImage } from "./stage.js";
 import { BoxTool, CorrectTool, RegionTool } from "./tools.js";
 
@@ -23,8 +24,8 @@ export class CountMode extends Mode {
 
   /** What is asked about a picture, in the words of the API; null: nothing shows yet what to count. */
   question(id = this.bench.selected) {
-    const { exemplars, negatives, text, region, like } = this.bench.entry(id);
-    const where = { picture: id, ...(region && { region }) };
+    const { exemplars, negatives, text, region, like, coarse } = this.bench.entry(id);
+    const where = { picture: id, ...(region && { region }), ...(coarse < 1 && { coarse }) };
     if (text !== null) return text ? { ...where, text } : null;
     const not = negatives.length && this.takesNegatives() ? { negatives } : {};
     if (exemplars.length) return { ...where, exemplars, ...not };
@@ -37,10 +38,12 @@ export class CountMode extends Mode {
 
   points(id = this.bench.selected) {
     const { added, removed } = this.bench.entry(id);
+    const answer = this.answer(id);
+    if (answer?.brief) return { kept: [], removed, added };
     const gone = new Set(removed.map(String));
     const kept = [];
     const struck = [];
-    for (const point of this.answer(id)?.points ?? []) (gone.has(String(point)) ? struck : kept).push(point);
+    for (const point of answer?.points ?? []) (gone.has(String(point)) ? struck : kept).push(point);
     // the tool compares by identity: give it the stored points
     return { kept, removed: removed.filter((p) => struck.some((s) => String(s) === String(p))), added };
   }
@@ -65,8 +68,8 @@ export class CountMode extends Mode {
     return { text: count === null ? "" : shown(count), sort: count ?? -1, hand, handSort: added.length + removed.length };
   }
 
-  total(ids) {
-    const counts = ids.map((id) => this.count(id)).filter((count) => count !== null);
+  total(values) {
+    const counts = values.map(({ sort }) => sort).filter((count) => count >= 0);
     if (counts.length < 2) return "";
     const sum = counts.reduce((a, b) => a + b, 0);
     return `${shown(sum)} in ${counts.length} pictures, ${shown(sum / counts.length)} on average`;
@@ -85,8 +88,12 @@ export class CountMode extends Mode {
     return true;
   }
 
-  call(question) {
-    return api.count({ ...question, heat: true });
+  call(question, signal) {
+    return api.count({ ...question, heat: true, keep: keyOf(question) }, signal);
+  }
+
+  forecast(question) {
+    return api.forecast(question);
   }
 
   lacks(answer) {
@@ -95,8 +102,8 @@ export class CountMode extends Mode {
 
   /** What a file or a job has said by now stands; only the heat is missing there. */
   keep(question, { picture, image, heat, ...found }) {
-    const told = this.bench.store.answer("count", question) ? {} : found;
-    this.bench.store.answered("count", question, heat === undefined ? told : { ...told, heat });
+    const told = this.bench.store.answer("count", question)?.points ? {} : found;
+    super.keep(question, heat === undefined ? told : { ...told, heat });
   }
 
   async layHeat() {
@@ -143,6 +150,7 @@ export class CountMode extends Mode {
 
   /** The job that asks the same about every other picture; null where nothing is shown yet. */
   job() {
+    if (!this.bench.selected) return null;
     const { exemplars, text, like } = this.bench.entry();
     const from = this.bench.selected;
     const others = [...this.bench.pictures.values()].filter((p) => p.id !== from && !p.error && !this.own(p.id));

@@ -79,18 +79,23 @@ export class CountPanel {
     const { mode, bench } = this;
     const entry = bench.entry();
     const answer = mode.answer();
-    const count = mode.count();
+    const count = bench.shows ? mode.count() : null;
     this.count.textContent = count === null ? "–" : String(Math.round(count));
-    this.parts.textContent = this.describe(answer, mode.points());
+    this.parts.textContent = bench.shows ? this.describe(answer, mode.points()) : this.unseen();
     this.problem.hidden = !mode.problem;
     this.problem.textContent = mode.problem ?? "";
-    const doubts = answer?.warnings ?? [];
+    const doubts = (bench.shows && answer?.warnings) || [];
     this.doubts.hidden = doubts.length === 0;
     this.doubts.replaceChildren(...doubts.map((text) => el("li", { text })));
     this.updatePrompt(entry);
     this.dropRegion.hidden = !entry.region;
     this.drawRegion.textContent = entry.region ? "Draw another region" : "Count inside a region";
     this.updateApply();
+  }
+
+  /** Instead of a number, as long as the chosen picture is not there. */
+  unseen() {
+    return this.bench.picture()?.error ?? (this.bench.selected ? "loading the picture …" : "nothing counted yet");
   }
 
   describe(answer, { added, removed }) {
@@ -144,7 +149,7 @@ export class CountPanel {
     const key = this.bench.selected + JSON.stringify(boxes);
     if (list.dataset.key === key && list.dataset.drawn === "yes") return;
     list.dataset.key = key;
-    list.dataset.drawn = this.bench.stage.picture ? "yes" : "no";
+    list.dataset.drawn = this.bench.shows ? "yes" : "no";
     const word = kind === "exemplars" ? "example" : "counter-example";
     list.hidden = boxes.length === 0;
     list.replaceChildren(...boxes.map((box, i) => {

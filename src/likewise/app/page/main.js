@@ -7,28 +7,31 @@ import { Bench } from "./bench.js";
 import { CountMode } from "./count.js";
 import { $, download, el } from "./dom.js";
 import { Gestures } from "./gestures.js";
+import { Kept } from "./kept.js";
 import { Cross, KEYS, listen } from "./keys.js";
 import { complain, say } from "./notices.js";
-import { openProject, toProject } from "./project.js";
+import { openProject } from "./project.js";
+import { keyOf } from "./question.js";
 import { RecognizeMode } from "./recognize.js";
 import { SegmentMode } from "./segment.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
+import { startListening } from "./tabs.js";
 import { startTheme } from "./theme.js";
+import { Waiting } from "./waiting.js";
 
 const store = new Store();
 const stage = new Stage($("#canvas"));
 const bench = new Bench(stage, store);
 const table = new Table(bench);
-const batch = new Batch();
+const batch = new Batch((job, record) => modes[job.task]?.take(record), ended);
 const busy = (on) => ($("#busy").hidden = !on);
 const modes = { count: new CountMode(bench, busy), segment: new SegmentMode(bench, busy), recognize: new RecognizeMode(bench, busy) };
 const gestures = new Gestures(stage, () => bench.tool);
-let version = "";
-let savedAt = 0;
+const kept = new Kept(bench, modes, told);
+bench.settled = () => kept.flush();
 
-const WORDS = { count: "Counting", segment: "Looking for it", recognize: "Recognising" };
 const actions = { apply, save: (form) => (form === "overlays" ? overlays() : save(form)) };
 
 function useMode(name) {
@@ -51,65 +54,95 @@ function useMode(name) {
 /** Bring to the page what changed about some pictures, or everything. */
 function refresh(ids) {
   table.update(ids);
-  const total = bench.mode.total([...bench.pictures.keys()]);
+  const total = bench.mode.total([...table.values.values()]);
   $("#total").hidden = !total;
   $("#total").textContent = total;
   $("#undo").disabled = store.past.length === 0;
   $("#redo").disabled = store.future.length === 0;
   $("#empty").hidden = bench.pictures.size > 0;
-  if (stage.picture && (!ids || ids.includes(bench.selected) || bench.mode.task === "segment")) bench.mode.update();
+  if (bench.shows && (!ids || ids.includes(bench.selected) || bench.mode.task === "segment")) bench.mode.update();
   else bench.mode.panel.update();
 }
 
-function add(picture, first) {
-  bench.pictures.set(picture.id, picture);
-  table.add(picture);
-  $("#empty").hidden = true;
+function add(pictures) {
+  for (const picture of pictures) bench.pictures.set(picture.id, picture);
+  table.add(pictures);
   refresh([]);
-  if (first && !picture.error) bench.select(picture.id);
+}
+
+/** A picture was brought in; what was done with it another time is found again. */
+async function arrived(picture, first) {
+  add([picture]);
+  await kept.openOne(picture.id).catch(complain);
+  if (first) bench.select(picture.id);
+  bench.ontool(bench.mode.firstTool);
+}
+
+async function remove(id) {
+  try {
+    await api.removePicture(id);
+  } catch (error) {
+    complain(error);
+    return;
+  }
+  const at = table.order.indexOf(id);
+  bench.pictures.delete(id);
+  table.remove(id);
+  if (bench.selected === id) {
+    Object.assign(bench, { selected: null, shows: false });
+    stage.show(null);
+    if (table.order.length) bench.select(table.order[Math.min(at, table.order.length - 1)]);
+  }
+  refresh([]);
 }
 
 async function apply() {
   const job = bench.mode.job();
   if (!job) return;
+  if (store.locked) return say(store.locked);
   if (job.patch) store.changeMany(job.body.pictures.map((id) => [id, job.patch]));
-  const { mode } = bench;
-  const asked = new Map(job.body.pictures.map((id) => [id, mode.question(id)]));
-  const take = (record) => {
-    mode.take(record, asked.get(record.picture));
-    if (record.error) say(`${bench.picture(record.picture)?.name}: ${record.error}`, { bad: true });
-  };
-  await batch.run(WORDS[mode.task], () => api.startJob(job.body), take);
+  const keep = Object.fromEntries(job.body.pictures.map((id) => [id, keyOf(bench.mode.question(id))]));
+  await batch.run(() => api.startJob({ ...job.body, keep }));
 }
-
-const project = (...tasks) => toProject(bench, modes, version, ...tasks);
 
 async function save(form) {
   try {
-    const { task } = bench.mode;
-    download(...(await api.exportAs(form, project([task]), task)));
+    await kept.flush();
+    download(...(await api.exportAs(form, bench.mode.task)));
   } catch (error) {
     complain(error);
   }
 }
 
 async function overlays() {
-  const { task } = bench.mode;
-  const job = await batch.run("Drawing", () => api.startOverlays(project([task]), task), () => {});
-  if (job?.file) download(await api.jobFile(job.id), `likewise-${task}-overlays.zip`);
+  await kept.flush();
+  await batch.run(() => api.startOverlays(bench.mode.task));
 }
 
-function saveProject() {
-  savedAt = store.saved;
-  download(new Blob([JSON.stringify(project(), null, 1)], { type: "application/json" }), "likewise-project.json");
+function ended(job) {
+  if (job.file) api.jobFile(job.id).then((file) => download(file, "likewise-overlays.zip"), complain);
+}
+
+async function saveProject() {
+  await kept.flush();
+  document.body.append(el("a", { href: api.projectFile, download: "likewise-project.json", id: "project-link", hidden: true }));
+  $("#project-link").click();
+  $("#project-link").remove();
+}
+
+/** How it stands with what is kept. */
+function told(state, why) {
+  $("#kept").textContent = { kept: "Saved", keeping: "Saving …", lost: "Not saved" }[state];
+  $("#kept").title = why ?? "";
+  $("#kept").classList.toggle("lost", state === "lost");
+  if (why && why !== told.last) say(why, { bad: true });
+  told.last = why;
 }
 
 async function open(file) {
   try {
     const content = JSON.parse(await file.text());
-    const { missing } = await api.checkProject(content);
-    openProject(bench, modes, content);
-    savedAt = store.saved;
+    const missing = await openProject(bench, modes, kept, content);
     refresh();
     if (missing.length) say(`Not here, and left out: ${missing.slice(0, 8).join(", ")}${missing.length > 8 ? ", …" : ""}.\nAdd these pictures and open the project again.`, { bad: true });
     else say("The project is open.");
@@ -136,7 +169,14 @@ function fit() {
 }
 
 function wire() {
-  store.listeners.push(refresh);
+  store.listeners.push(refresh, (ids) => kept.mark(ids));
+  new Waiting(bench);
+  table.onremove = remove;
+  bench.onspoilt = (id) => {
+    table.redraw(id);
+    if (bench.selected === id) bench.onselect(id);
+    refresh([]);
+  };
   stage.painters.push((context, view) => bench.selected && bench.mode.paint(context, view));
   new Cross(stage, () => bench.tool);
   stage.onview = (view) => ($("#zoom-level").textContent = stage.picture ? `${Math.round(view.scale * 100)} %` : "");
@@ -145,6 +185,10 @@ function wire() {
     const { name, error } = bench.picture(id);
     stage.canvas.setAttribute("aria-label", error ?? name);
     if (error) say(error, { bad: true });
+    sessionStorage.setItem("selected", id);
+    bench.mode.problem = null;
+    busy(bench.mode.asking);
+    bench.mode.panel.update();
   };
   bench.ontool = (name) => {
     for (const button of document.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === name));
@@ -156,7 +200,7 @@ function wire() {
     "#zoom-fit": fit, "#save-project": saveProject, "#help": () => $("#help-dialog").showModal() };
   for (const [selector, action] of Object.entries(clicks)) $(selector).addEventListener("click", action);
   $("#keys").append(...KEYS.map(([key, what]) => el("tr", {}, el("td", {}, el("kbd", { text: key })), el("td", { text: what }))));
-  window.addEventListener("beforeunload", (event) => store.saved > savedAt && event.preventDefault());
+  window.addEventListener("beforeunload", (event) => kept.busy && event.preventDefault());
   listen(shortcuts(), gestures);
 }
 
@@ -184,19 +228,53 @@ function shortcuts() {
   };
 }
 
+/** Bring to the page what is kept, as at first, or anew after others changed it or the server was away. */
+async function openKept() {
+  try {
+    const { missing, replaced } = await kept.open();
+    if (missing.length) say(`Worked on, but not in the folder any more: ${few(missing)}.`, { bad: true });
+    if (replaced.length) say(`Another picture than it was, so its count was dropped: ${few(replaced)}.`, { bad: true });
+  } catch (error) {
+    complain(error);
+  }
+  refresh();
+}
+
+const few = (names) => `${names.slice(0, 8).join(", ")}${names.length > 8 ? ", …" : ""}`;
+
+function listenToServer() {
+  kept.tab = startListening(store, {
+    job: (job) => batch.heard(job),
+    tiles: (told) => {
+      const asked = modes.count.open.get(told.picture);
+      if (asked) asked.tiles = told;
+    },
+    changed: ({ picture }) => (picture ? kept.openOne(picture).catch(complain) : openKept()),
+    writer: openKept,
+    again: () => {
+      kept.mark(bench.pictures.keys());
+      batch.look().catch(complain);
+    },
+  });
+}
+
 async function start() {
   startTheme($("#theme"));
   wire();
   useMode("count");
-  startArrivals({ added: (picture, first) => { add(picture, first); bench.ontool("box"); }, opened: open });
+  startArrivals({ added: arrived, opened: open });
   try {
-    const [{ models, formats, version: running }, { pictures }] = await Promise.all([api.listModels(), api.listPictures()]);
+    const [{ models, formats }, { pictures }] = await Promise.all([api.listModels(), api.listPictures()]);
     Object.assign(bench, { models, formats });
     if (modes.count.takesNegatives()) store.prompt.add("negatives");
-    version = running;
-    const first = pictures.find((picture) => !picture.error);
-    for (const picture of pictures) add(picture, picture === first);
+    add(pictures);
+    await openKept();
+    listenToServer();
+    await batch.look();
     useMode("count");
+    const last = bench.picture(sessionStorage.getItem("selected"));
+    const first = last ?? pictures.find((picture) => !picture.error);
+    if (first) bench.select(first.id);
   } catch (error) {
     complain(error);
   }

@@ -1,10 +1,23 @@
-// What the three modes share: a question about the chosen picture, asked once, and its answer.
+// One question about a picture at a time, asked once, and its answer; it can be given up, and says how long it takes.
 
+import * as api from "./api.js";
 import { complain } from "./notices.js";
+import { keyOf } from "./question.js";
+
+/** Seconds beyond which a question is announced before it is asked. */
+const LONG = 15;
+/** By which a brief answer is known to be that of a whole one. */
+const SAME = { count: "count", segment: "area", recognize: "label" };
 
 export class Mode {
   constructor(bench, busy) {
-    Object.assign(this, { bench, busy, asking: false, problem: null });
+    // open: what is being asked, by picture; held: what waits for a word of the user; agreed, declined: what was said
+    Object.assign(this, { bench, busy, problem: null, open: new Map(), held: new Map(), agreed: new Set(), declined: new Set(), problems: new Map() });
+  }
+
+  /** Whether the chosen picture's answer is awaited. */
+  get asking() {
+    return this.open.has(this.bench.selected);
   }
 
   /** What is known of a picture, as far as it is asked now. A mode says what its question(id) is, null where there is none. */
@@ -12,6 +25,7 @@ export class Mode {
     return this.bench.store.answer(this.task, this.question(id)) ?? null;
   }
 
+  /** A line about all pictures, from their values in the table. */
   total() {
     return "";
   }
@@ -26,43 +40,110 @@ export class Mode {
     this.update();
   }
 
-  /** Ask about the chosen picture what is not known yet; while one answer is awaited, only the last question counts. */
+  /** Ask about the chosen picture what is not known yet; something else that is asked about it is given up. */
   async ask() {
+    const id = this.bench.selected;
     const question = this.question();
-    if (!question || this.asking || !this.ready() || !this.lacks(this.answer())) return;
-    this.asking = true;
-    this.busy(true);
-    this.panel.update();
-    let problem = null;
-    try {
-      this.keep(question, await this.call(question));
-    } catch (error) {
-      problem = error;
-    }
-    this.asking = false;
-    this.busy(false);
-    if (this.bench.mode !== this) return;
-    if (problem) this.failed(question, problem);
-    else {
+    const key = question && JSON.stringify(question);
+    if (this.open.get(id)?.key === key) return;
+    this.stop(id);
+    if (!question || !this.ready() || this.declined.has(key) || !this.lacks(this.answer())) return;
+    const asked = { key, question, control: new AbortController(), since: performance.now(), seconds: null, tiles: null };
+    this.open.set(id, asked);
+    this.told(id);
+    const problem = await this.go(asked).catch((error) => error);
+    if (this.open.get(id) !== asked) return; // given up, or something else is asked
+    this.open.delete(id);
+    this.told(id);
+    if (problem) this.failed(id, question, problem);
+    else if (this.bench.mode === this && this.bench.selected === id) {
       this.panel.update();
       this.ask();
     }
   }
 
-  keep(question, found) {
-    this.bench.store.answered(this.task, question, found);
+  async go(asked) {
+    await this.recall(asked.question);
+    if (!this.lacks(this.bench.store.answer(this.task, asked.question) ?? null)) return;
+    if (!(await this.mayAsk(asked))) return;
+    this.keep(asked.question, await this.call(asked.question, asked.control.signal));
   }
 
-  failed(question, error) {
-    if (JSON.stringify(question) === JSON.stringify(this.question())) {
+  /** All of an answer of which only the brief is here. */
+  async recall(question) {
+    const brief = this.bench.store.answer(this.task, question);
+    if (!brief?.brief) return;
+    await this.bench.settled();
+    const found = (await api.keptPicture(question.picture))[this.task];
+    const own = found && found[SAME[this.task]] === brief[SAME[this.task]] ? found : {};
+    this.bench.store.answered(this.task, question, { ...own, brief: false });
+  }
+
+  /** Whether it is to be asked: what takes long waits for the user's word. */
+  async mayAsk(asked) {
+    const told = this.forecast && !this.agreed.has(asked.key) ? await this.forecast(asked.question) : null;
+    asked.seconds = told?.seconds ?? null;
+    if (!told || told.seconds === null || told.seconds <= LONG) return true;
+    this.declined.add(asked.key);
+    this.held.set(asked.question.picture, { ...told, key: asked.key });
+    return false;
+  }
+
+  /** The user wants it all the same. */
+  agree(id = this.bench.selected) {
+    const { key } = this.held.get(id) ?? {};
+    this.held.delete(id);
+    this.agreed.add(key);
+    this.declined.delete(key);
+    this.update();
+  }
+
+  /** The user does not want to wait. */
+  giveUp(id = this.bench.selected) {
+    const asked = this.open.get(id);
+    if (!asked) return;
+    this.declined.add(asked.key);
+    this.held.set(id, { key: asked.key, seconds: asked.seconds, stopped: true });
+    this.stop(id);
+    this.panel.update();
+  }
+
+  stop(id) {
+    const asked = this.open.get(id);
+    if (this.held.has(id) && this.held.get(id).key !== JSON.stringify(this.question(id))) this.held.delete(id);
+    this.open.delete(id);
+    asked?.control.abort();
+    this.told(id);
+  }
+
+  told(id) {
+    if (this.bench.mode !== this || this.bench.selected !== id) return;
+    this.busy(this.open.has(id));
+    this.panel.update();
+  }
+
+  keep(question, found) {
+    this.problems.delete(question.picture);
+    this.bench.store.answered(this.task, question, { ...found, brief: false });
+  }
+
+  failed(id, question, error) {
+    if (error.name === "AbortError" || this.bench.mode !== this) return;
+    if (this.bench.selected === id && JSON.stringify(question) === JSON.stringify(this.question(id))) {
       this.problem = error.message;
       this.panel.update();
-    } else this.ask();
+      this.busy(false);
+    }
     if (error.status === undefined || error.status >= 500) complain(error);
   }
 
-  /** Take in what a job found about one picture, asked the question it had when the job began. */
-  take({ picture, image, error, ...found }, question) {
-    if (question && !error) this.keep(question, found);
+  /** Take in what a job found about one picture, in brief; it may be the answer to a question that is not asked any more. */
+  take({ picture, image, error, question: key, ...found }) {
+    const question = this.question(picture);
+    if (error) this.problems.set(picture, error);
+    else this.problems.delete(picture);
+    const known = this.answer(picture);
+    if (question && !error && keyOf(question) === key && (known?.brief ?? true)) this.bench.store.answered(this.task, question, { ...found, brief: true });
+    else this.bench.store.tell([picture]);
   }
 }

@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 import { exportBlock } from "./export_block.js";
 import { Mode } from "./mode.js";
 import { COLOURS, paintPoints } from "./paint.js";
+import { keyOf } from "./question.js";
 
 export class RecognizeMode extends Mode {
   task = "recognize";
@@ -21,8 +22,13 @@ export class RecognizeMode extends Mode {
     return id && !this.bench.picture(id).error ? { picture: id } : null;
   }
 
-  call(question) {
-    return api.recognize(question);
+  /** What is asked of every picture alike. */
+  asked() {
+    return {};
+  }
+
+  call(question, signal) {
+    return api.recognize({ ...question, keep: keyOf(question) }, signal);
   }
 
   /** The evidence of a picture that a job went through is fetched when the picture is looked at. */
@@ -36,8 +42,8 @@ export class RecognizeMode extends Mode {
     return { text: answer?.label ?? "", sort: answer?.label ?? "", hand: !answer || this.none(answer) ? "" : `${sure} %`, handSort: sure };
   }
 
-  total(ids) {
-    const labels = ids.map((id) => this.answer(id)?.label).filter(Boolean);
+  total(values) {
+    const labels = values.map(({ sort }) => sort).filter(Boolean);
     const kinds = new Set(labels).size;
     return labels.length > 1 ? `${kinds} ${kinds === 1 ? "label" : "labels"} in ${labels.length} pictures` : "";
   }
@@ -86,7 +92,7 @@ export class RecognizeMode extends Mode {
   updatePanel() {
     if (!this.label) return;
     const ready = this.bench.model("recognize");
-    const answer = this.answer();
+    const answer = this.bench.shows ? this.answer() : null;
     this.label.textContent = answer?.label ?? "–";
     this.parts.textContent = answer ? `${this.how(answer)}, by ${answer.model}` : this.asking ? "looking …" : "nothing recognised yet";
     const note = ready ? this.problem : this.bench.whyNone("recognize", "recognise");

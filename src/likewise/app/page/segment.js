@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { Mode } from "./mode.js";
 import { SegmentPanel } from "./segment_panel.js";
+import { keyOf } from "./question.js";
 import { loadImage } from "./stage.js";
 import { BrushTool } from "./tools.js";
 
@@ -28,9 +29,19 @@ export class SegmentMode extends Mode {
     return this.bench.entry(id).strokes.some((stroke) => !stroke.erase);
   }
 
+  /** What is brushed in all pictures, worked out once for what the entries are now. */
   support() {
-    const marked = [...this.bench.pictures.keys()].filter((id) => this.brushed(id));
-    return marked.map((picture) => ({ picture, strokes: this.bench.entry(picture).strokes }));
+    const { entries, version } = this.bench.store;
+    if (this.supported?.version !== version) {
+      const marked = [...entries.keys()].filter((id) => this.bench.pictures.has(id) && this.brushed(id));
+      this.supported = { version, support: marked.map((picture) => ({ picture, strokes: this.bench.entry(picture).strokes })) };
+    }
+    return this.supported.support;
+  }
+
+  /** What is asked of every picture alike. */
+  asked() {
+    return { support: this.support() };
   }
 
   /** What is brushed is what the others are asked with; it is not asked about itself. */
@@ -39,8 +50,8 @@ export class SegmentMode extends Mode {
     return support.length ? { picture: id, support } : null;
   }
 
-  call(question) {
-    return api.segment(question);
+  call(question, signal) {
+    return api.segment({ ...question, keep: keyOf(question) }, signal);
   }
 
   /** The mask of a picture that a job went through is fetched when the picture is looked at. */
@@ -57,8 +68,8 @@ export class SegmentMode extends Mode {
     };
   }
 
-  total(ids) {
-    const found = ids.map((id) => this.answer(id)?.area).filter((area) => area !== undefined);
+  total(values) {
+    const found = values.map(({ sort }) => sort).filter((area) => area >= 0);
     if (!found.length) return "";
     return `Found in ${found.filter((area) => area > 0).length} of the ${found.length} looked at`;
   }

@@ -40,7 +40,7 @@ export class SegmentPanel {
     if (!this.area) return;
     const { mode, bench } = this;
     const ready = bench.model("segment");
-    const answer = mode.answer();
+    const answer = bench.shows ? mode.answer() : null;
     const brushed = mode.support().length;
     const others = mode.job()?.body.pictures.length ?? 0;
     this.area.textContent = answer ? `${(100 * answer.area).toFixed(1)} %` : "–";
@@ -59,7 +59,7 @@ export class SegmentPanel {
     const { mode } = this;
     if (mode.brushed()) return "brushed by you: an example for the others";
     if (!answer) return mode.asking ? "looking …" : mode.question() ? "not looked for yet" : "nothing brushed yet";
-    const parts = answer.boxes.length;
+    const parts = answer.boxes?.length ?? 0;
     return answer.area ? `of the picture, in ${parts} ${parts === 1 ? "part" : "parts"}, by ${answer.model}` : `not found here, says ${answer.model}`;
   }
 

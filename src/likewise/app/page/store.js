@@ -1,15 +1,16 @@
 // What the user has said about each picture, with undo and redo, and the answers, which are kept apart from it.
 
 const BLANK = Object.freeze({
-  exemplars: [], negatives: [], text: null, region: null, like: null, added: [], removed: [], strokes: [],
+  exemplars: [], negatives: [], text: null, region: null, like: null, added: [], removed: [], strokes: [], coarse: 1,
 });
 /** Changing one of these asks for another answer, which corrections of the old one do not fit. */
-const PROMPT = ["exemplars", "text", "region", "like"];
+const PROMPT = ["exemplars", "text", "region", "like", "coarse"];
 const STEPS = 500;
 
 export class Store {
   constructor() {
-    Object.assign(this, { entries: new Map(), past: [], future: [], saved: 0, listeners: [] });
+    // version: of all entries, for what is worked out of them; locked: why nothing can be changed, or null
+    Object.assign(this, { entries: new Map(), past: [], future: [], version: 0, listeners: [], locked: null, onlocked: () => {} });
     this.prompt = new Set(PROMPT);
     // The answer to every question that was asked, by the question: undo finds them again.
     this.answers = { count: new Map(), segment: new Map(), recognize: new Map() };
@@ -35,11 +36,24 @@ export class Store {
       }
       return { id, before, after: Object.freeze({ ...before, ...patch }) };
     });
+    return this.take(step) ? setAside : 0;
+  }
+
+  /** Other entries, whole, for some pictures: one undo step. */
+  replaceMany(entries) {
+    return this.take(entries.map(([id, entry]) => ({ id, before: this.of(id), after: Object.freeze({ ...BLANK, ...entry }) })));
+  }
+
+  take(step) {
+    if (this.locked) {
+      this.onlocked(this.locked);
+      return false;
+    }
     this.past.push(step);
     if (this.past.length > STEPS) this.past.shift();
     this.future = [];
     this.apply(step, "after");
-    return setAside;
+    return true;
   }
 
   /** Gives the pictures that changed. */
@@ -52,7 +66,7 @@ export class Store {
   }
 
   step(from, to, which) {
-    const step = from.pop();
+    const step = this.locked ? null : from.pop();
     if (!step) return [];
     to.push(step);
     this.apply(step, which);
@@ -61,22 +75,24 @@ export class Store {
 
   apply(step, which) {
     for (const each of step) this.entries.set(each.id, each[which]);
-    this.saved += 1;
+    this.version += 1;
     this.tell(step.map(({ id }) => id));
   }
 
-  /** Everything anew, as from a file; not to be undone. */
-  load(entries) {
-    this.entries = new Map(entries);
-    this.past = [];
-    this.future = [];
-    this.tell([...this.entries.keys()]);
+  /** What is kept on disk, without a word to anybody: not to be undone. */
+  load(id, entry) {
+    this.entries.set(id, Object.freeze({ ...BLANK, ...entry }));
+    this.version += 1;
   }
 
   answered(task, question, answer) {
+    this.put(task, question, answer);
+    this.tell([question.picture]);
+  }
+
+  put(task, question, answer) {
     const key = JSON.stringify(question);
     this.answers[task].set(key, { ...this.answers[task].get(key), ...answer });
-    this.tell([question.picture]);
   }
 
   answer(task, question) {

@@ -1,56 +1,134 @@
-// The table of pictures: thumbnails, values, sorting, choosing.
+// The table of pictures: thumbnails, values, sorting, choosing. However many there are, only rows in view are in the page.
 
 import * as api from "./api.js";
 import { $, el } from "./dom.js";
 
+/** Rows above and below those in view. */
+const SPARE = 12;
+
 export class Table {
+  /** ids: in the order shown; rows: those in the page; values: what a mode says of each picture, until that changes. */
   constructor(bench) {
-    Object.assign(this, { bench, rows: new Map(), sort: { by: null, down: false } });
+    Object.assign(this, { bench, ids: [], rows: new Map(), values: new Map(), sort: { by: null, down: false }, height: 51, drawn: false });
     this.body = $("#table tbody");
+    this.box = $(".table-box");
+    this.onremove = () => {};
+    this.box.addEventListener("scroll", () => this.draw(), { passive: true });
+    new ResizeObserver(() => this.draw()).observe(this.box);
     for (const button of document.querySelectorAll("#table [data-sort]"))
       button.addEventListener("click", () => this.sortBy(button.dataset.sort));
   }
 
   /** Ids in the order shown. */
   get order() {
-    return [...this.body.children].map((row) => row.dataset.id);
+    return this.ids;
   }
 
-  add(picture) {
+  add(pictures) {
+    for (const { id } of pictures) this.ids.push(id);
+    this.update(pictures.map(({ id }) => id));
+    this.draw();
+  }
+
+  remove(id) {
+    this.ids = this.ids.filter((each) => each !== id);
+    this.values.delete(id);
+    this.rows.get(id)?.row.remove();
+    this.rows.delete(id);
+    this.draw();
+  }
+
+  /** Put the rows that are in view into the page, and take the others out. */
+  draw() {
+    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height) - SPARE);
+    const last = Math.min(this.ids.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / this.height) + SPARE);
+    const seen = this.ids.slice(first, Math.max(first, last));
+    const wanted = new Set(seen);
+    for (const [id, { row }] of this.rows) {
+      if (wanted.has(id)) continue;
+      row.remove();
+      this.rows.delete(id);
+    }
+    seen.forEach((id, at) => {
+      if (!this.rows.has(id)) this.rows.set(id, this.rowOf(id));
+      const { row } = this.rows.get(id);
+      row.setAttribute("aria-rowindex", first + at + 2);
+      if (this.body.children[at] !== row) this.body.insertBefore(row, this.body.children[at] ?? null);
+    });
+    $("#table").style.marginTop = `${first * this.height}px`;
+    $("#table-whole").style.height = `${this.ids.length * this.height + $("#table thead").offsetHeight}px`;
+    $("#table").setAttribute("aria-rowcount", this.ids.length + 1);
+    const measured = this.body.firstChild?.offsetHeight;
+    if (measured && measured !== this.height) {
+      this.height = measured;
+      this.draw();
+    }
+  }
+
+  rowOf(id) {
+    const picture = this.bench.picture(id);
     const value = el("td", { class: "number value" });
     const hand = el("td", { class: "number hand" });
-    const small = picture.error ? el("span", { class: "blank" })
-      : el("img", { src: api.thumbnailUrl(picture.id), alt: "", loading: "lazy", width: 44, height: 36 });
-    const name = el("span", { text: picture.name, title: picture.name });
-    const pick = el("button", { class: "pick", onclick: () => this.bench.select(picture.id) }, small, name);
-    const row = el("tr", { "data-id": picture.id }, el("td", {}, pick), value, hand);
-    if (picture.error) this.complain({ value }, picture.error);
-    this.rows.set(picture.id, { row, value, hand, pick });
-    this.body.append(row);
+    const pick = el("button", { class: "pick", onclick: () => this.bench.select(id) }, this.small(picture), el("span", { text: picture.name, title: picture.name }));
+    const remove = picture.uploaded && el("button", { class: "icon away", "aria-label": `Remove ${picture.name}`, title: "Remove from here; what was done with it is kept", text: "×", onclick: () => this.onremove(id) });
+    const row = el("tr", { "data-id": id }, el("td", {}, el("div", { class: "named" }, pick, remove)), value, hand);
+    const cells = { row, value, hand, pick };
+    this.fill(id, cells);
+    this.mark(id, cells);
+    return cells;
   }
 
-  complain({ value }, error) {
-    value.replaceChildren(el("span", { class: "bad", title: error, text: "not readable" }));
+  small(picture) {
+    if (picture.error) return el("span", { class: "blank" });
+    const missing = async () => {
+      const problem = await api.whyNot(api.thumbnailUrl(picture.id)).catch(() => null);
+      if (problem) this.bench.spoil(picture.id, problem);
+    };
+    return el("img", { src: api.thumbnailUrl(picture.id), alt: "", width: 44, height: 36, onerror: missing });
   }
 
-  /** Write anew the values of some pictures, or of all. */
-  update(ids = [...this.rows.keys()]) {
+  /** A picture is not what it was taken for. */
+  redraw(id) {
+    this.rows.get(id)?.row.remove();
+    this.rows.delete(id);
+    this.update([id]);
+    this.draw();
+  }
+
+  /** Work out anew the values of some pictures, or of all, and write those in view. */
+  update(ids = this.ids) {
     for (const id of ids) {
+      if (!this.bench.pictures.has(id)) continue;
+      const error = this.bench.picture(id).error;
+      const problem = error ?? this.bench.mode.problems.get(id);
+      this.values.set(id, { ...this.bench.mode.value(id), ...(problem && { problem, unreadable: Boolean(error) }) });
       const cells = this.rows.get(id);
-      if (!cells || this.bench.picture(id)?.error) continue;
-      const { text, hand } = this.bench.mode.value(id);
-      cells.value.textContent = text;
-      cells.hand.textContent = hand;
+      if (cells) this.fill(id, cells);
     }
+  }
+
+  fill(id, { value, hand }) {
+    const { text, hand: corrected, problem, unreadable } = this.values.get(id);
+    if (problem) value.replaceChildren(el("span", { class: "bad", title: problem, text: unreadable ? "not readable" : "failed" }));
+    else value.replaceChildren(el("span", { class: "told", text }));
+    hand.textContent = unreadable ? "" : corrected;
   }
 
   choose(id) {
-    for (const [each, { row, pick }] of this.rows) {
-      row.classList.toggle("selected", each === id);
-      if (each === id) pick.setAttribute("aria-current", "true");
-      else pick.removeAttribute("aria-current");
-    }
-    this.rows.get(id)?.row.scrollIntoView({ block: "nearest" });
+    for (const [each, cells] of this.rows) this.mark(each, cells);
+    const at = this.ids.indexOf(id);
+    const head = $("#table thead").offsetHeight;
+    const [top, room] = [at * this.height, this.box.clientHeight - head];
+    if (top < this.box.scrollTop) this.box.scrollTop = top;
+    else if (top + this.height > this.box.scrollTop + room) this.box.scrollTop = top + this.height - room;
+    this.draw();
+  }
+
+  mark(id, { row, pick }) {
+    const own = id === this.bench.selected;
+    row.classList.toggle("selected", own);
+    if (own) pick.setAttribute("aria-current", "true");
+    else pick.removeAttribute("aria-current");
   }
 
   heads({ value, hand, words = false }) {
@@ -62,14 +140,14 @@ export class Table {
   sortBy(by) {
     const down = this.sort.by === by ? !this.sort.down : by !== "name";
     this.sort = { by, down };
-    const key = (id) => {
-      if (by === "name") return this.bench.picture(id).name;
-      const { sort, handSort } = this.bench.mode.value(id);
-      return by === "value" ? sort : handSort;
-    };
-    const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true }));
-    const ids = [...this.rows.keys()].sort((a, b) => compare(key(a), key(b)) * (down ? -1 : 1));
-    this.body.append(...ids.map((id) => this.rows.get(id).row));
+    const key = (id) => (by === "name" ? this.bench.picture(id).name : this.values.get(id)[by === "value" ? "sort" : "handSort"]);
+    const compare = new Intl.Collator(undefined, { numeric: true }).compare;
+    const sign = down ? -1 : 1;
+    this.ids.sort((a, b) => {
+      const [one, other] = [key(a), key(b)];
+      return sign * (typeof one === "number" ? one - other : compare(one, other));
+    });
+    this.draw();
     for (const head of document.querySelectorAll("#table th")) {
       const own = head.querySelector("button").dataset.sort === by;
       head.setAttribute("aria-sort", own ? (down ? "descending" : "ascending") : "none");
