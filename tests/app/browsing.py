@@ -21,6 +21,7 @@ from likewise.app.server import Server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the [dev] extra")
 expect = sync_api.expect
+expect.set_options(timeout=30_000)  # a slow machine is not a failure
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_chromium = pytest.mark.skipif(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import zipfile
@@ -19,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from likewise.app.kept import NAME
 from likewise.app.own_folder import PREFIX
 
 from .conftest import BOXES, coins, encoded
@@ -36,11 +39,12 @@ class Bench:
     def __init__(self, process: subprocess.Popen[str], address: str) -> None:
         self.process, self.address = process, address
 
-    def ask(self, path: str, body: Any = None) -> Any:
+    def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
         """The answer to a request, as JSON where it is."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if content else {}
-        request = urllib.request.Request(f"{self.address}{path}", content, headers)  # noqa: S310  # our own address
+        url = f"{self.address}{path}"
+        request = urllib.request.Request(url, content, headers, method=method)  # noqa: S310  # our own address
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
             held = answer.read()
         return json.loads(held) if answer.headers["content-type"].startswith("application/json") else held
@@ -80,7 +84,8 @@ class Place:
 @contextmanager
 def started(place: Place) -> Iterator[Bench]:
     words = [sys.executable, "-m", "likewise", "app", str(place.pictures), "--port", "0", "--no-browser"]
-    environment = {**os.environ, "TMPDIR": str(place.temporary)}
+    data = str(place.temporary / "data")
+    environment = {**os.environ, "TMPDIR": str(place.temporary), "XDG_DATA_HOME": data}
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         try:
@@ -142,6 +147,60 @@ def test_nothing_is_lost_and_nothing_is_left_wherever_it_is_killed(place: Place,
     everything_is_there_again(place, saved, table)
     assert place.own_folders() == []
     assert stamps(place.pictures) == before
+
+
+def test_a_kill_in_the_middle_of_clicks_loses_the_last_one_at_most(place: Place) -> None:
+    before = stamps(place.pictures)
+    clicks = 0
+    for _ in range(3):
+        with started(place) as bench:
+            picture = bench.ids()["0.png"]
+            there = len(added(bench, picture))
+            assert clicks <= there <= clicks + 1
+            clicks = there
+            stop = threading.Timer(0.2, bench.kill)
+            stop.start()
+            while click(bench, picture, clicks + 1):
+                clicks += 1
+            stop.join()
+    assert clicks > 0
+    kept = {name: stamp for name, stamp in stamps(place.pictures).items() if not name.startswith(NAME)}
+    assert kept == before
+
+
+def click(bench: Bench, picture: str, number: int) -> bool:
+    """Say that there are so many things in a picture; whether that was answered."""
+    change = {"picture": picture, "entry": {"added": [[i, 1] for i in range(number)]}, "question": None}
+    try:
+        return bool(bench.ask("api/v1/project", {"pictures": [change]}, "PATCH") == {"unknown": []})
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def added(bench: Bench, picture: str) -> list[Any]:
+    found = {each["picture"]: each["entry"] for each in bench.ask("api/v1/project")["pictures"]}
+    points: list[Any] = found.get(picture, {}).get("added", [])
+    return points
+
+
+def test_a_job_that_was_killed_goes_on_with_what_is_left(place: Place) -> None:
+    with started(place) as bench:
+        body = counting(bench)
+        body["keep"] = dict.fromkeys(body["pictures"], "q")
+        job = bench.job("api/v1/jobs", body)
+        bench.until(job, 2)
+        bench.kill()
+    with started(place) as bench:
+        [stopped] = bench.ask("api/v1/jobs")["stopped"]
+        assert (stopped["id"], stopped["total"]) == (job, PICTURES)
+        assert 2 <= stopped["done"] < PICTURES
+        assert bench.ids().keys() == {f"{number}.png" for number in range(PICTURES)}
+        assert bench.ask(f"api/v1/jobs/{job}/resume", {})["done"] == stopped["done"]
+        assert bench.until(job, PICTURES)["state"] == "done"
+        assert bench.ask("api/v1/jobs") == {"jobs": [], "stopped": []}
+        changes = [{"picture": each, "entry": {"exemplars": BOXES}, "question": "q"} for each in body["pictures"]]
+        bench.ask("api/v1/project", {"pictures": changes}, "PATCH")
+        assert len(bench.ask("api/v1/project/export/csv", {}).splitlines()) == PICTURES + 1
 
 
 def killed_in_a_job(place: Place) -> list[dict[str, Any]]:

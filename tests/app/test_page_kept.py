@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from likewise.app.kept import NAME
 from likewise.app.server import build_app
+from likewise.app.workbench import Workbench
 
 from .browsing import COINS, PATIENCE, Person, expect, needs_chromium, served
 from .conftest import coins, encoded
@@ -72,7 +75,7 @@ def test_a_second_page_looks_on_and_may_take_over(person: Person, browser: Any, 
 def test_a_job_goes_on_without_the_page_and_a_cancelled_one_resumes(person: Person) -> None:
     person.show_what_to_count()
     person.page.click("#apply")
-    expect(person.page.locator("#batch")).to_be_visible()
+    saved(person)
     person.open()
     expect(person.page.locator("#total")).to_contain_text("in 4 pictures", timeout=PATIENCE)
     expect(person.page.locator("#batch")).to_be_hidden(timeout=PATIENCE)
@@ -80,22 +83,29 @@ def test_a_job_goes_on_without_the_page_and_a_cancelled_one_resumes(person: Pers
     assert person.count() > 0
 
 
-def test_what_was_stopped_is_gone_on_with_after_the_page_was_away(person: Person) -> None:
+def test_what_was_stopped_is_gone_on_with_after_the_page_was_away(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     person.show_what_to_count()
-    person.page.route("**/api/v1/jobs", lambda route: route.continue_(post_data=longer(route.request.post_data)))
+    go, known, asked = threading.Event(), Workbench._counted, itertools.count()
+
+    def slowly(self: Workbench, *what: Any) -> Any:
+        if next(asked) > 0:
+            go.wait(60)
+        return known(self, *what)
+
+    monkeypatch.setattr(Workbench, "_counted", slowly)
     person.page.click("#apply")
+    expect(person.page.locator("#batch-label")).to_contain_text("1 of 3", timeout=PATIENCE)
     person.page.click("#batch-cancel")
     expect(person.page.locator("#batch-label")).to_contain_text("stopped", timeout=PATIENCE)
+    go.set()
+    saved(person)
     person.open()
     expect(person.page.locator("#batch-label")).to_contain_text("stopped")
     person.page.click("#batch-resume")
     expect(person.page.locator("#batch")).to_be_hidden(timeout=PATIENCE)
     expect(person.page.locator("#total")).to_contain_text("in 4 pictures")
-
-
-def longer(body: str | None) -> str:
-    job = json.loads(body or "{}")
-    return json.dumps({**job, "pictures": job["pictures"] * 30})
 
 
 def test_a_server_that_goes_away_and_comes_back_gets_what_was_said_meanwhile(browser: Any, folder: Path) -> None:

@@ -31,7 +31,7 @@ OPTIONS = {
     "train": "--list --published OVERRIDES RECIPE",
     "convert": "--output -o CHECKPOINT METHOD",
     "models": "--json NAME",
-    "app": "--host --no-browser --port FOLDER",
+    "app": "--host --model --no-browser --port FOLDER",
     "doctor": "--json",
     "lab": "--cache --data NAME",
     "adapt": "--category --data --json --limit --output --seconds --seed --split -o MODEL",

@@ -7,6 +7,7 @@ Whatever changes the project comes from one page, the writer; the others look on
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
@@ -32,12 +33,14 @@ class Listener:
         self.closed = False
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
+        self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {}
         self._seen: dict[str, int] = {}
 
     def tell(self, event: str, about: str, content: Callable[[], dict[str, Any]]) -> None:
         """From any thread: an event, and what it says when it is sent; a later one about the same takes its place."""
-        self._waiting[event, about] = content
+        with self._lock:
+            self._waiting[event, about] = content
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._news.set)
 
@@ -66,9 +69,9 @@ class Listener:
                 yield b": still here\n\n"
                 continue
             self._news.clear()
-            while self._waiting:
-                (event, about) = next(iter(self._waiting))
-                content = self._waiting.pop((event, about))
+            with self._lock:
+                told, self._waiting = self._waiting, {}
+            for (event, _), content in told.items():
                 yield f"event: {event}\ndata: {json_text(content(), compact=True)}\n\n".encode()
             await asyncio.sleep(0 if self.closed else GATHER)
 

@@ -42,6 +42,9 @@ WHOLE = {
 class Kept:
     """The project of a folder, and that of all that was ever dropped in.
 
+    Attributes:
+        data: the user's own folder for what is kept elsewhere.
+
     Args:
         store: the pictures that are here.
         folder: whose pictures they are; None: only uploads.
@@ -49,7 +52,7 @@ class Kept:
 
     def __init__(self, store: PictureStore, folder: Path | None) -> None:
         self._store = store
-        data = user_data_path("likewise", appauthor=False)
+        self.data = data = user_data_path("likewise", appauthor=False)
         self._dropped = ProjectFile(data / "dropped-in.sqlite", alone=False)
         self._folder = self._dropped if folder is None else ProjectFile(_place(folder, data), alone=True)
         self._replaced: list[str] | None = None
@@ -132,6 +135,14 @@ class Kept:
             if picture.problem is None:
                 answers = {each.task: json.loads(each.whole) for each in self._file(picture).answers(key)}
                 yield _project_picture(picture, rows.get(key), answers, here)
+
+    def note(self, name: str) -> str | None:
+        """What was noted of the whole project under a name; JSON."""
+        return self._folder.note(name)
+
+    def put_note(self, name: str, content: str) -> None:
+        """Note something of the whole project."""
+        self._folder.put_note(name, content)
 
     def jobs(self) -> dict[str, str]:
         """The body, as JSON, of every job that was begun and is not done, by id."""

@@ -1,36 +1,55 @@
-"""The models the workbench answers with: chosen by the prompt, loaded once, each with the pictures it has looked at."""
+"""The models the workbench answers with: chosen by the prompt, loaded once, each with the pictures it has looked at.
+
+Beside those that ship with the package there are files: weights or what corrected pictures taught
+(`likewise.predict.adaptation_card`), that were named when the workbench was started, or lie beside the pictures.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from likewise.app.limits import RefusedError
 from likewise.app.picture_store import Picture, pixels_of
 from likewise.errors import LikewiseError
 from likewise.predict import Counter, EncodedImage, NamedCounter, Segmenter, Session, load, load_counter
+from likewise.predict.adaptation_card import is_card, read_card
+from likewise.predict.taught import Taught
 from likewise.registry import model_names, preset
 
 #: Steps an octave in which pictures are rescaled, so that another box finds the picture prepared.
 SCALE_STEPS = 4
+#: Ending of files that may be models.
+ENDING = ".safetensors"
 
 
 class Models:
-    """All methods but `listed` are for the worker's thread.
+    """Methods but `listed`, `ready`, `has_seen` and `add` are for the worker's thread.
 
     Args:
         cached_pixels: pictures that were looked at are kept, up to so many pixels together.
+        folder: in which what was taught lies; None: nowhere.
+        given: files of models.
     """
 
-    def __init__(self, cached_pixels: int) -> None:
+    def __init__(self, cached_pixels: int, folder: Path | None = None, given: Iterable[Path] = ()) -> None:
         self._most = cached_pixels
+        self._folder = folder
+        self._given = {path.name: path for path in given}
+        self._described: dict[tuple[Path, int], dict[str, Any] | None] = {}
         self._loaded: dict[str, Any] = {}
         self._seen: OrderedDict[tuple[str, Picture], Any] = OrderedDict()
 
     def listed(self) -> list[dict[str, Any]]:
         """Every model: name, task, the prompts it takes, whether its weights are here, and how to get them."""
-        return [_described(name) for name in model_names()]
+        described = [_described(name) for name in model_names()]
+        return described + [found for path in self._files().values() if (found := self._of_file(path)) is not None]
+
+    def add(self, path: Path) -> None:
+        """Take in a file that was just written."""
+        self._given[path.name] = path
 
     def named(self, name: str | None, task: str, prompt: str | None = None) -> Any:
         """A model, ready to use.
@@ -43,34 +62,38 @@ class Models:
         Raises:
             RefusedError: no such model, one for something else, or none has its weights here.
         """
-        fitting = [m for m in self.listed() if m["task"] == task and (prompt is None or prompt in m["prompts"])]
         if name is None:
-            ready = [model["name"] for model in fitting if model["ready"]]
-            if not ready:
-                raise RefusedError(409, _missing(task, prompt, fitting))
-            name = ready[0]
+            name = self._first(task, prompt)
         if name not in self._loaded:
-            if name not in model_names():
-                raise RefusedError(404, f"there is no model {name!r} here; there are {', '.join(model_names())}")
-            if preset(name).task != task:
-                raise RefusedError(422, f"{name} cannot {task}; it is there to {preset(name).task}")
-            self._loaded[name] = _load(name)
+            known = {model["name"]: model["task"] for model in self.listed()}
+            if name not in known:
+                raise RefusedError(404, f"there is no model {name!r} here; there are {', '.join(known)}")
+            if known[name] != task:
+                raise RefusedError(422, f"{name} cannot {task}; it is there to {known[name]}")
+            self._loaded[name] = _load(self._files().get(name, name), task)
         return self._loaded[name]
 
+    def _first(self, task: str, prompt: str | None) -> str:
+        fitting = [m for m in self.listed() if m["task"] == task and (prompt is None or prompt in m["prompts"])]
+        ready = [model["name"] for model in fitting if model["ready"]]
+        if not ready:
+            raise RefusedError(409, _missing(task, prompt, fitting))
+        return str(ready[0])
+
     def ready(self, name: str | None, task: str, prompt: str) -> Any:
-        """As `named`, of those that are loaded; None: it is not. From any thread."""
+        """As `named`, of those that are loaded; None: it is not."""
         fitting = [m["name"] for m in self.listed() if m["task"] == task and prompt in m["prompts"] and m["ready"]]
         return self._loaded.get(name or next(iter(fitting), ""))
 
     def session(self, counter: Counter | NamedCounter, picture: Picture, coarse: float = 1.0) -> Session:
         """A picture that a counter was asked about: the next question about it is answered quickly."""
-        found: Session = self._kept(f"{counter.name}@{coarse}", picture, lambda pixels: Session(counter, pixels))
+        found: Session = self._kept(f"{_known_as(counter)}@{coarse}", picture, lambda pixels: Session(counter, pixels))
         found.counter = counter  # at a part of the scale, each question's own
         return found
 
     def has_seen(self, counter: Counter, picture: Picture, coarse: float) -> bool:
-        """Whether there is a session of a picture. From any thread."""
-        return (f"{counter.name}@{coarse}", picture) in self._seen
+        """Whether there is a session of a picture."""
+        return (f"{_known_as(counter)}@{coarse}", picture) in self._seen
 
     def encoded(self, segmenter: Segmenter, picture: Picture) -> EncodedImage:
         """A picture as a segmenter sees it, likewise."""
@@ -91,12 +114,32 @@ class Models:
         for key in [key for key in self._seen if key[1].id == picture_id]:
             del self._seen[key]
 
+    def _files(self) -> dict[str, Path]:
+        beside = sorted(self._folder.glob(f"*{ENDING}")) if self._folder else []
+        return {**{path.name: path for path in beside if path.is_file()}, **self._given}
 
-def _load(name: str) -> Any:
+    def _of_file(self, path: Path) -> dict[str, Any] | None:
+        """What a file says of itself, read once; None: it is no model that can be used."""
+        try:
+            key = (path, path.stat().st_mtime_ns)
+            if key not in self._described:
+                self._described[key] = _described_card(path) if is_card(path) else None
+            return self._described[key]
+        except (LikewiseError, OSError):
+            return None
+
+
+def _known_as(counter: Counter | NamedCounter) -> str:
+    """A name for what it has seen: what was taught differs from its base."""
+    return counter.name + (f" taught {id(counter.taught)}" if counter.taught else "")
+
+
+def _load(name: str | Path, task: str) -> Any:
     try:
-        return load_counter(name, scale_steps=SCALE_STEPS) if preset(name).task == "count" else load(name)
+        return load_counter(name, scale_steps=SCALE_STEPS) if task == "count" else load(name)
     except LikewiseError as error:
-        raise RefusedError(409, str(error)) from error
+        told = str(error) if isinstance(name, str) else str(error).replace(str(name), name.name)
+        raise RefusedError(409, told) from error
 
 
 def _described(name: str) -> dict[str, Any]:
@@ -110,6 +153,19 @@ def _described(name: str) -> dict[str, Any]:
         "how_to": "" if ready else found.card.how_to,
         "notes": list(found.card.notes),
     }
+
+
+def _described_card(path: Path) -> dict[str, Any]:
+    taught = read_card(path).taught
+    return {**_described(taught.base), "name": path.name, "notes": [taught_in_words(taught)]}
+
+
+def taught_in_words(taught: Taught) -> str:
+    """What a counter was taught by, and what that did for pictures it was not taught by."""
+    return (
+        f"{taught.base}, taught by {len(taught.pictures)} corrected pictures: mean error on those left out "
+        f"{taught.before:.0%} before, {taught.after:.0%} after"
+    )
 
 
 def _missing(task: str, prompt: str | None, fitting: list[dict[str, Any]]) -> str:

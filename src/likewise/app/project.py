@@ -91,6 +91,7 @@ class Marks(Body):
     removed: Points = ()
     strokes: Strokes = ()
     coarse: Annotated[float, Field(ge=0.1, le=1.0)] = 1.0
+    model: Name | None = None
 
 
 class ProjectPicture(Marks):

@@ -27,6 +27,7 @@ CREATE TABLE answers (
     PRIMARY KEY (key, task, question)
 );
 CREATE TABLE asked (task TEXT PRIMARY KEY, question TEXT);
+CREATE TABLE notes (name TEXT PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE jobs (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE VIEW current AS SELECT answers.* FROM answers
     LEFT JOIN pictures USING (key) LEFT JOIN asked USING (task)
@@ -133,6 +134,16 @@ class ProjectFile:
             db.executemany("REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", found)
             first = [(each.task, each.question) for each in answers if each.task != "count"]
             db.executemany("INSERT OR IGNORE INTO asked VALUES (?, ?)", first)
+
+    def note(self, name: str) -> str | None:
+        """What was noted of the whole project under a name."""
+        found = self._read("SELECT content FROM notes WHERE name = ?", (name,))
+        return next((content for (content,) in found), None)
+
+    def put_note(self, name: str, content: str) -> None:
+        """Note something of the whole project."""
+        with self._writing() as db:
+            db.execute("REPLACE INTO notes VALUES (?, ?)", (name, content))
 
     def put_job(self, job: str, body: str | None) -> None:
         """Keep what a job is to do; None: it is done."""

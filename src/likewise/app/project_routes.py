@@ -14,8 +14,10 @@ from fastapi.responses import StreamingResponse
 
 import likewise
 from likewise.app.changes import Changes, Tab, TabBody
+from likewise.app.estimate import EstimateBody, SampleBody, draw_sample, estimated, noted_sample
 from likewise.app.export import AnyProject, to_csv, to_format
 from likewise.app.kept import Kept
+from likewise.app.learn import LearnBody, start_learning
 from likewise.app.limits import RefusedError
 from likewise.app.project import Project, ProjectPicture, schema
 from likewise.app.waiting import download, written
@@ -113,6 +115,30 @@ def _add_kept_exports(api: APIRouter, bench: Workbench, writing: Executor) -> No
     async def export_kept(form: str, request: Request, task: Task = "count") -> Response:
         """As `/export/csv` and `/export/{form}`, of the project that is kept."""
         return await _exported(KeptProject(bench.kept), form, task, writing, request)
+
+
+def add_learning_routes(api: APIRouter, bench: Workbench) -> None:
+    """What the corrections of the kept project are good for beside its table."""
+
+    @api.post("/learn", status_code=202, tags=["learning"])
+    def learn(body: LearnBody) -> dict[str, Any]:
+        """Teach a counter what the corrected pictures show: a job, whose record has the errors before and after."""
+        return start_learning(bench, body).to_dict()
+
+    @api.get("/estimate/sample", tags=["learning"])
+    def drawn_sample() -> dict[str, Any]:
+        """The pictures that were drawn to be counted by hand."""
+        return noted_sample(bench)
+
+    @api.post("/estimate/sample", tags=["learning"])
+    def new_sample(body: SampleBody) -> dict[str, Any]:
+        """Draw the pictures to be counted by hand."""
+        return draw_sample(bench, body)
+
+    @api.post("/estimate", tags=["learning"])
+    def estimate(body: EstimateBody) -> dict[str, Any]:
+        """The total of all counted pictures, with its interval, from those drawn that are right by now."""
+        return estimated(bench, body)
 
 
 def add_file_routes(api: APIRouter, bench: Workbench, writing: Executor) -> None:

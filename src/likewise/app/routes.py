@@ -17,7 +17,7 @@ from likewise.app.jobs import Job
 from likewise.app.limits import RefusedError
 from likewise.app.multipart import FIELD
 from likewise.app.picture_store import Picture, shown
-from likewise.app.project_routes import add_file_routes, add_project_routes
+from likewise.app.project_routes import add_file_routes, add_learning_routes, add_project_routes
 from likewise.app.requests import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
 from likewise.app.waiting import answered
 from likewise.app.workbench import Workbench
@@ -57,6 +57,7 @@ def api_routes(bench: Workbench, front: Executor, back: Executor, writing: Execu
     _add_job_routes(api, bench)
     add_project_routes(api, bench, writing)
     add_file_routes(api, bench, writing)
+    add_learning_routes(api, bench)
     return api
 
 

@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,16 +39,23 @@ BACKLOG = 128
 GRACE = 10
 
 
-def build_app(folder: Path | None = None, *, token: str | None = None, limits: Limits | None = None) -> FastAPI:
+def build_app(
+    folder: Path | None = None,
+    *,
+    token: str | None = None,
+    limits: Limits | None = None,
+    models: Sequence[Path] = (),
+) -> FastAPI:
     """The workbench as an ASGI application; uploads are deleted when it shuts down.
 
     Args:
         folder: whose pictures it shows; None: only uploads.
         token: asked of everybody; None: only requests from this machine, by its local names, are answered.
         limits: what is taken on.
+        models: files of models, beside those that ship and those in the folder.
     """
     limits = limits or Limits()
-    bench = Workbench(folder, limits)
+    bench = Workbench(folder, limits, models)
     front, back, writing = (ThreadPoolExecutor(1, thread_name_prefix=f"likewise-{name}") for name in THREADS)
 
     @asynccontextmanager
@@ -83,7 +90,7 @@ def build_app(folder: Path | None = None, *, token: str | None = None, limits: L
     return app
 
 
-def serve(folder: Path | None, host: str, port: int, *, browser: bool) -> None:
+def serve(folder: Path | None, host: str, port: int, *, browser: bool, models: Sequence[Path] = ()) -> None:
     """Serve until stopped.
 
     Args:
@@ -91,6 +98,7 @@ def serve(folder: Path | None, host: str, port: int, *, browser: bool) -> None:
         host: address to listen on; beyond this machine, a token is asked for, and printed.
         port: 0: any that is free.
         browser: open the page.
+        models: files of models, beside those that ship and those in the folder.
 
     Raises:
         LikewiseError: the port is taken, or the address is not this machine's.
@@ -103,7 +111,7 @@ def serve(folder: Path | None, host: str, port: int, *, browser: bool) -> None:
         if browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
         # no log of requests, which would hold the token
-        config = server_config(build_app(folder, token=token), Limits())
+        config = server_config(build_app(folder, token=token, models=models), Limits())
         Server(config).run(sockets=[listening])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,11 @@ class Workbench:
     Args:
         folder: of pictures to work on; None: only uploads.
         limits: what is taken on.
+        given: files of models, beside those in the folder.
     """
 
-    def __init__(self, folder: Path | None, limits: Limits) -> None:
+    def __init__(self, folder: Path | None, limits: Limits, given: Sequence[Path] = ()) -> None:
+        self.folder = folder
         self.limits = limits
         self._own = OwnFolder()
         uploads = self._own.path / "uploads"
@@ -72,7 +74,7 @@ class Workbench:
         self.store = PictureStore(folder, uploads, limits)
         self.kept = Kept(self.store, folder)
         self.events = Events()
-        self.models = Models(limits.cached_pixels)
+        self.models = Models(limits.cached_pixels, folder, given)
         self.pace = Pace()
         self.worker = Worker(limits.questions)
         self.jobs = Jobs(self.worker, limits.jobs, self._tell_job)
@@ -183,8 +185,9 @@ class Workbench:
         found = []
         for job_id, body in self.kept.jobs().items():
             asked = TypeAdapter(JobBody).validate_json(body)
-            if job_id not in working and any(map(self.store.known, asked.pictures)):
-                done = len(self.kept.answered(asked.task, asked.keep))
+            done = len(self.kept.answered(asked.task, asked.keep))
+            here = any(map(self.store.known, asked.pictures))
+            if job_id not in working and here and done < len(asked.keep):
                 found.append({"id": job_id, "task": asked.task, "done": done, "total": len(asked.pictures)})
         return found
 

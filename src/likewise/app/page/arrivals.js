@@ -63,8 +63,9 @@ async function bringIn(files, added, opened) {
   const next = async () => {
     for (let file = pictures.shift(); file; file = pictures.shift()) {
       try {
-        await added(await api.upload(file), done === 0);
+        const picture = await api.upload(file);
         done += 1;
+        await added(picture, done === 1);
         if (notice) notice.firstChild.textContent = `Adding pictures: ${done} done, ${pictures.length} to go`;
       } catch (error) {
         problems.push(error.message);

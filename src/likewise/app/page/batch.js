@@ -7,7 +7,7 @@ import { complain, say } from "./notices.js";
 const WORDS = { count: "Counting", segment: "Looking for it", recognize: "Recognising", overlays: "Drawing", learn: "Learning" };
 
 export class Batch {
-  /** take(job, record) is told of every picture, in brief; ended(job) of every end. */
+  /** take(job, records) is told of pictures, in brief; ended(job) of every end. */
   constructor(take, ended) {
     Object.assign(this, { take, ended, job: null, stopped: null });
     const doing = (selector, action) => $(selector).addEventListener("click", () => action().catch(complain));
@@ -37,7 +37,7 @@ export class Batch {
 
   /** The server says how far a job is: one of this page's, or one that goes on since another had it. */
   heard(job) {
-    for (const record of job.records) this.take(job, record);
+    if (job.records.length) this.take(job, job.records);
     if (job.state === "running") return this.show(job, null);
     if (this.job === job.id) this.job = null;
     this.show(null, job.state === "cancelled" && job.kept && job.done < job.total ? job : null);

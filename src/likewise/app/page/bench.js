@@ -7,7 +7,7 @@ import { loadImage } from "./stage.js";
 export class Bench {
   constructor(stage, store) {
     // shows: whether the chosen picture is on the stage, and not only its small copy
-    Object.assign(this, { stage, store, pictures: new Map(), selected: null, shows: false, mode: null, tool: null, models: [], formats: {} });
+    Object.assign(this, { stage, store, pictures: new Map(), selected: null, shows: false, mode: null, tool: null, models: [], formats: {}, preferred: null });
     this.onselect = () => {};
     this.ontool = () => {};
     this.onspoilt = () => {};
@@ -28,6 +28,7 @@ export class Bench {
 
   /** As change, of what is asked: corrections of the old answer are set aside. */
   changePrompt(patch) {
+    if (this.preferred && !("model" in patch) && !this.entry().exemplars.length) patch = { ...patch, model: this.preferred };
     const setAside = this.selected ? this.store.change(this.selected, patch) : 0;
     const what = setAside === 1 ? "A correction by hand was" : `${setAside} corrections by hand were`;
     if (setAside) say(`${what} set aside, because something else is asked for now. Undo brings back what was.`);

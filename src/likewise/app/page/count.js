@@ -24,8 +24,8 @@ export class CountMode extends Mode {
 
   /** What is asked about a picture, in the words of the API; null: nothing shows yet what to count. */
   question(id = this.bench.selected) {
-    const { exemplars, negatives, text, region, like, coarse } = this.bench.entry(id);
-    const where = { picture: id, ...(region && { region }), ...(coarse < 1 && { coarse }) };
+    const { exemplars, negatives, text, region, like, coarse, model } = this.bench.entry(id);
+    const where = { picture: id, ...(region && { region }), ...(coarse < 1 && { coarse }), ...(model && { model }) };
     if (text !== null) return text ? { ...where, text } : null;
     const not = negatives.length && this.takesNegatives() ? { negatives } : {};
     if (exemplars.length) return { ...where, exemplars, ...not };
@@ -151,15 +151,16 @@ export class CountMode extends Mode {
   /** The job that asks the same about every other picture; null where nothing is shown yet. */
   job() {
     if (!this.bench.selected) return null;
-    const { exemplars, text, like } = this.bench.entry();
+    const { exemplars, text, like, model } = this.bench.entry();
+    const by = model ? { model } : {};
     const from = this.bench.selected;
     const others = [...this.bench.pictures.values()].filter((p) => p.id !== from && !p.error && !this.own(p.id));
     const pictures = others.map((picture) => picture.id);
-    if (text) return { body: this.within(pictures, { text }), patch: { text, exemplars: [], like: null } };
+    if (text) return { body: this.within(pictures, { text, ...by }), patch: { text, exemplars: [], like: null, model } };
     const shownAs = exemplars.length ? { picture: from, exemplars } : like;
     if (!shownAs) return null;
-    const body = this.within(pictures.filter((id) => id !== shownAs.picture), { like: [shownAs] });
-    return { body, patch: { text: null, exemplars: [], like: shownAs } };
+    const body = this.within(pictures.filter((id) => id !== shownAs.picture), { like: [shownAs], ...by });
+    return { body, patch: { text: null, exemplars: [], like: shownAs, model } };
   }
 
   /** The body of a job: each picture is counted in its own region, where it has one. */

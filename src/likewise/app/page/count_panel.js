@@ -1,13 +1,17 @@
 // The panel of Count mode: the number, what it is counted by, what is shown, and what to do with it.
 
+import { Chooser } from "./chooser.js";
 import { $, el, shown } from "./dom.js";
+import { Estimate } from "./estimate.js";
 import { exportBlock } from "./export_block.js";
+import { Learn } from "./learn.js";
 
 export class CountPanel {
   constructor(mode) {
     this.mode = mode;
     this.bench = mode.bench;
     this.byNameLast = false;
+    this.more = [new Chooser(mode.bench), (this.learn = new Learn(mode)), new Estimate(mode)];
   }
 
   build(actions) {
@@ -44,6 +48,7 @@ export class CountPanel {
       el("div", { class: "block" },
         part("apply", el("button", { class: "primary wide", id: "apply", onclick: actions.apply, text: "Count in every picture" })),
         part("applyNote", el("p", { class: "quiet" }))),
+      ...this.more.map(({ block }) => block),
       exportBlock(actions, this.bench.formats.count, { csv: "CSV: a table of the counts", overlays: "Overlays: every picture with its points, as a zip archive" }),
     ];
   }
@@ -91,6 +96,7 @@ export class CountPanel {
     this.dropRegion.hidden = !entry.region;
     this.drawRegion.textContent = entry.region ? "Draw another region" : "Count inside a region";
     this.updateApply();
+    for (const each of this.more) each.update?.();
   }
 
   /** Instead of a number, as long as the chosen picture is not there. */

@@ -25,7 +25,7 @@ const store = new Store();
 const stage = new Stage($("#canvas"));
 const bench = new Bench(stage, store);
 const table = new Table(bench);
-const batch = new Batch((job, record) => modes[job.task]?.take(record), ended);
+const batch = new Batch(taken, ended);
 const busy = (on) => ($("#busy").hidden = !on);
 const modes = { count: new CountMode(bench, busy), segment: new SegmentMode(bench, busy), recognize: new RecognizeMode(bench, busy) };
 const gestures = new Gestures(stage, () => bench.tool);
@@ -117,6 +117,13 @@ async function save(form) {
 async function overlays() {
   await kept.flush();
   await batch.run(() => api.startOverlays(bench.mode.task));
+}
+
+/** What a job found out about some pictures, or learnt of them. */
+function taken(job, records) {
+  const mode = modes[job.task];
+  if (mode) store.tell(records.map((record) => mode.take(record)));
+  else if (job.task === "learn") modes.count.panel.learn.ended(records[0]).catch(complain);
 }
 
 function ended(job) {
@@ -249,6 +256,7 @@ function listenToServer() {
       const asked = modes.count.open.get(told.picture);
       if (asked) asked.tiles = told;
     },
+    learning: (told) => modes.count.panel.learn.heard(told),
     changed: ({ picture }) => (picture ? kept.openOne(picture).catch(complain) : openKept()),
     writer: openKept,
     again: () => {

@@ -137,13 +137,13 @@ export class Mode {
     if (error.status === undefined || error.status >= 500) complain(error);
   }
 
-  /** Take in what a job found about one picture, in brief; it may be the answer to a question that is not asked any more. */
+  /** Take in what a job found about one picture, in brief; it may be the answer to a question that is not asked any more. Gives the picture. */
   take({ picture, image, error, question: key, ...found }) {
     const question = this.question(picture);
     if (error) this.problems.set(picture, error);
     else this.problems.delete(picture);
     const known = this.answer(picture);
-    if (question && !error && keyOf(question) === key && (known?.brief ?? true)) this.bench.store.answered(this.task, question, { ...found, brief: true });
-    else this.bench.store.tell([picture]);
+    if (question && !error && keyOf(question) === key && (known?.brief ?? true)) this.bench.store.put(this.task, question, { ...found, brief: true });
+    return picture;
   }
 }

@@ -1,10 +1,10 @@
 // What the user has said about each picture, with undo and redo, and the answers, which are kept apart from it.
 
 const BLANK = Object.freeze({
-  exemplars: [], negatives: [], text: null, region: null, like: null, added: [], removed: [], strokes: [], coarse: 1,
+  exemplars: [], negatives: [], text: null, region: null, like: null, added: [], removed: [], strokes: [], coarse: 1, model: null,
 });
 /** Changing one of these asks for another answer, which corrections of the old one do not fit. */
-const PROMPT = ["exemplars", "text", "region", "like", "coarse"];
+const PROMPT = ["exemplars", "text", "region", "like", "coarse", "model"];
 const STEPS = 500;
 
 export class Store {

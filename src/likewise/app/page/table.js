@@ -58,9 +58,8 @@ export class Table {
     $("#table").style.marginTop = `${first * this.height}px`;
     $("#table-whole").style.height = `${this.ids.length * this.height + $("#table thead").offsetHeight}px`;
     $("#table").setAttribute("aria-rowcount", this.ids.length + 1);
-    const measured = this.body.firstChild?.offsetHeight;
-    if (measured && measured !== this.height) {
-      this.height = measured;
+    if (!this.drawn && this.body.firstChild?.offsetHeight) {
+      Object.assign(this, { drawn: true, height: this.body.firstChild.offsetHeight });
       this.draw();
     }
   }

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { $, el } from "./dom.js";
 import { complain, say } from "./notices.js";
 
-/** Begin to listen. on: { job, tiles, changed, writer, again }, functions that are told. */
+/** Begin to listen. on: { job, tiles, learning, changed, writer, again }, functions that are told. */
 export function startListening(store, on) {
   const tab = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const source = api.events(tab);
@@ -18,6 +18,7 @@ export function startListening(store, on) {
   });
   hear("job", on.job);
   hear("tiles", on.tiles);
+  hear("learning", on.learning);
   hear("changed", on.changed);
   hear("problem", ({ error }) => say(error, { bad: true }));
   source.addEventListener("error", () => (lost = true));
