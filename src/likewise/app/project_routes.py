@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 import likewise
+from likewise.app.answers import ChangedAnswer, CheckedAnswer, JobAnswer, KeptWhole, ProjectAnswer, SampleAnswer
 from likewise.app.changes import Changes, Tab, TabBody
 from likewise.app.estimate import EstimateBody, SampleBody, draw_sample, estimated, noted_sample
 from likewise.app.export import AnyProject, to_csv, to_format
@@ -70,13 +71,13 @@ def add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> N
 
 
 def _add_kept_routes(api: APIRouter, bench: Workbench) -> None:
-    @api.get("/project", tags=["project"])
+    @api.get("/project", response_model=ProjectAnswer, response_model_exclude_unset=True, tags=["project"])
     def kept_project() -> dict[str, Any]:
         """What was said of every picture that is here, and the answers in brief."""
         bench.store.scan()
         return bench.kept.project()
 
-    @api.patch("/project", tags=["project"])
+    @api.patch("/project", response_model=ChangedAnswer, tags=["project"])
     async def change_project(changes: Changes) -> dict[str, Any]:
         """Keep what changed; it is on disk when this answers. ``unknown`` are pictures that are not here."""
         if not bench.events.may_write(changes.tab):
@@ -89,7 +90,9 @@ def _add_kept_routes(api: APIRouter, bench: Workbench) -> None:
             bench.events.tell("changed", "", {"picture": None}, but=changes.tab)
         return {"unknown": unknown}
 
-    @api.get("/project/pictures/{picture}", tags=["project"])
+    @api.get(
+        "/project/pictures/{picture}", response_model=KeptWhole, response_model_exclude_unset=True, tags=["project"]
+    )
     def kept_picture(picture: str) -> dict[str, Any]:
         """All that is kept of one picture: whole answers, and the density of the count as a PNG."""
         found = bench.kept.one(bench.store.get(picture))
@@ -106,7 +109,7 @@ def _add_kept_routes(api: APIRouter, bench: Workbench) -> None:
 
 
 def _add_kept_exports(api: APIRouter, bench: Workbench, writing: Executor) -> None:
-    @api.post("/project/overlays", status_code=202, tags=["project"])
+    @api.post("/project/overlays", response_model=JobAnswer, status_code=202, tags=["project"])
     def kept_overlays(task: Task = "count") -> dict[str, Any]:
         """As `/export/overlays`, of the project that is kept."""
         return bench.start_overlays(KeptProject(bench.kept), task).to_dict()
@@ -120,17 +123,17 @@ def _add_kept_exports(api: APIRouter, bench: Workbench, writing: Executor) -> No
 def add_learning_routes(api: APIRouter, bench: Workbench) -> None:
     """What the corrections of the kept project are good for beside its table."""
 
-    @api.post("/learn", status_code=202, tags=["learning"])
+    @api.post("/learn", response_model=JobAnswer, status_code=202, tags=["learning"])
     def learn(body: LearnBody) -> dict[str, Any]:
         """Teach a counter what the corrected pictures show: a job, whose record has the errors before and after."""
         return start_learning(bench, body).to_dict()
 
-    @api.get("/estimate/sample", tags=["learning"])
+    @api.get("/estimate/sample", response_model=SampleAnswer, tags=["learning"])
     def drawn_sample() -> dict[str, Any]:
         """The pictures that were drawn to be counted by hand."""
         return noted_sample(bench)
 
-    @api.post("/estimate/sample", tags=["learning"])
+    @api.post("/estimate/sample", response_model=SampleAnswer, tags=["learning"])
     def new_sample(body: SampleBody) -> dict[str, Any]:
         """Draw the pictures to be counted by hand."""
         return draw_sample(bench, body)
@@ -149,14 +152,14 @@ def add_file_routes(api: APIRouter, bench: Workbench, writing: Executor) -> None
         """The JSON schema of a project file."""
         return schema()
 
-    @api.post("/project/check", tags=["project"])
+    @api.post("/project/check", response_model=CheckedAnswer, tags=["project"])
     async def check_project(project: Project) -> dict[str, Any]:
         """Whether a file is a project, and which of its pictures are not here."""
         here = bench.store.names()
         missing = [picture.name for picture in project.pictures if picture.name not in here]
         return {"pictures": len(project.pictures), "missing": missing}
 
-    @api.post("/export/overlays", status_code=202, tags=["project"])
+    @api.post("/export/overlays", response_model=JobAnswer, status_code=202, tags=["project"])
     async def export_overlays(project: Project, task: Task = "count") -> dict[str, Any]:
         """Draw every picture that has an answer into an archive, with its mask: a job whose file is to be fetched."""
         return bench.start_overlays(project, task).to_dict()

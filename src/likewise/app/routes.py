@@ -11,6 +11,18 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 import likewise
+from likewise.app.answers import (
+    CountAnswer,
+    ForecastAnswer,
+    JobAnswer,
+    JobsAnswer,
+    ModelsAnswer,
+    PictureAnswer,
+    PicturesAnswer,
+    RecognizeAnswer,
+    Refusal,
+    SegmentAnswer,
+)
 from likewise.app.budget import check_prompt
 from likewise.app.export import project_forms
 from likewise.app.jobs import Job
@@ -51,7 +63,7 @@ def api_routes(bench: Workbench, front: Executor, back: Executor, writing: Execu
         back: where all others are; both bound how many are in memory at once.
         writing: where exports are written, one at a time.
     """
-    api = APIRouter(prefix="/api/v1")
+    api = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Refusal, "description": "What is refused, and why"}})
     _add_picture_routes(api, bench, front, back)
     _add_question_routes(api, bench)
     _add_job_routes(api, bench)
@@ -65,13 +77,20 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
     async def decoded(function: Callable[[], Any], where: Executor = back) -> Any:
         return await asyncio.get_running_loop().run_in_executor(where, function)
 
-    @api.get("/pictures", tags=["pictures"])
+    @api.get("/pictures", response_model=PicturesAnswer, response_model_exclude_unset=True, tags=["pictures"])
     async def list_pictures() -> dict[str, Any]:
         """Every picture: the folder's, then the uploaded ones."""
         await decoded(bench.store.scan)
         return {"pictures": [picture.to_dict() for picture in bench.store.listed()]}
 
-    @api.post("/pictures", status_code=201, tags=["pictures"], openapi_extra=UPLOAD_FORM)
+    @api.post(
+        "/pictures",
+        response_model=PictureAnswer,
+        response_model_exclude_unset=True,
+        status_code=201,
+        tags=["pictures"],
+        openapi_extra=UPLOAD_FORM,
+    )
     async def upload_picture(request: Request) -> dict[str, Any]:
         """Bring in one picture, as the field ``file`` of a multipart form."""
         path, name = await bench.store.receive(request.headers.get("content-type", ""), request.stream())
@@ -98,13 +117,13 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
 
 
 def _add_question_routes(api: APIRouter, bench: Workbench) -> None:
-    @api.get("/models", tags=["questions"])
+    @api.get("/models", response_model=ModelsAnswer, tags=["questions"])
     def list_models() -> dict[str, Any]:
         """The models, what they take, whether their weights are here, and the forms each task's answers come in."""
         forms = {task: {name: form.title for name, form in project_forms(task).items()} for task in FORMATS}
         return {"version": likewise.__version__, "models": bench.models.listed(), "formats": forms}
 
-    @api.post("/count", tags=["questions"], response_class=JSONResponse)
+    @api.post("/count", response_model=CountAnswer, tags=["questions"], response_class=JSONResponse)
     async def count(question: CountQuestion, request: Request) -> Response:
         """Count in one picture what the prompt shows."""
         check_prompt(question)
@@ -116,49 +135,49 @@ def _add_question_routes(api: APIRouter, bench: Workbench) -> None:
 
         return await answered(bench, lambda: bench.count(question), request, found.seconds if found else 0, ticking)
 
-    @api.post("/forecast", tags=["questions"])
+    @api.post("/forecast", response_model=ForecastAnswer, response_model_exclude_unset=True, tags=["questions"])
     def forecast(question: CountQuestion) -> dict[str, Any]:
         """How long counting in a picture will take, seconds; null where that is not known."""
         check_prompt(question)
         found = bench.forecast(question)
         return {"seconds": None} if found is None else found.to_dict()
 
-    @api.post("/segment", tags=["questions"], response_class=JSONResponse)
+    @api.post("/segment", response_model=SegmentAnswer, tags=["questions"], response_class=JSONResponse)
     async def segment(question: SegmentQuestion, request: Request) -> Response:
         """Find in one picture what is marked in others."""
         return await answered(bench, lambda: bench.segment(question), request)
 
-    @api.post("/recognize", tags=["questions"], response_class=JSONResponse)
+    @api.post("/recognize", response_model=RecognizeAnswer, tags=["questions"], response_class=JSONResponse)
     async def recognize(question: RecognizeQuestion, request: Request) -> Response:
         """Say what one picture shows."""
         return await answered(bench, lambda: bench.recognize(question), request)
 
 
 def _add_job_routes(api: APIRouter, bench: Workbench) -> None:
-    @api.get("/jobs", tags=["jobs"])
+    @api.get("/jobs", response_model=JobsAnswer, tags=["jobs"])
     def list_jobs() -> dict[str, Any]:
         """Jobs that are at work, without their records, and those that were stopped and can go on."""
         working = [job.to_dict(len(job.records)) for job in bench.jobs.listed() if job.state == "running"]
         return {"jobs": working, "stopped": bench.stopped()}
 
-    @api.post("/jobs", status_code=202, tags=["jobs"])
+    @api.post("/jobs", response_model=JobAnswer, status_code=202, tags=["jobs"])
     def start_job(
         job: Annotated[CountJob | SegmentJob | RecognizeJob, Body(discriminator="task")],
     ) -> dict[str, Any]:
         """Ask the same about many pictures; the questions of others are answered in between."""
         return bench.start(job).to_dict()
 
-    @api.post("/jobs/{job}/resume", status_code=202, tags=["jobs"])
+    @api.post("/jobs/{job}/resume", response_model=JobAnswer, status_code=202, tags=["jobs"])
     def resume_job(job: str) -> dict[str, Any]:
         """Go on with a job that was stopped, or whose workbench was: with the pictures that have no answer yet."""
         return bench.resume(job).to_dict()
 
-    @api.get("/jobs/{job}", tags=["jobs"])
+    @api.get("/jobs/{job}", response_model=JobAnswer, tags=["jobs"])
     async def follow_job(job: str, after: int = 0) -> dict[str, Any]:
         """How far a job is, with its records from number ``after`` on; `/events` tells the same as it happens."""
         return bench.jobs.get(job).to_dict(max(0, after))
 
-    @api.delete("/jobs/{job}", tags=["jobs"])
+    @api.delete("/jobs/{job}", response_model=JobAnswer, tags=["jobs"])
     async def cancel_job(job: str) -> dict[str, Any]:
         """Stop a job at the next tile; what is done stays."""
         return bench.jobs.cancel(job).to_dict()
