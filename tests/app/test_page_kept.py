@@ -160,15 +160,14 @@ def test_a_picture_that_is_loading_shows_its_small_copy_and_no_number(person: Pe
     person.drag(COINS[0])
     person.count()
     held: list[Any] = []
-    person.page.route("**/image", held.append)
+    person.page.route("**/image", lambda route: held.append(route))  # noqa: PLW0108  # it has to be a function
     person.page.locator(".pick", has_text="turned.png").click()
     expect(person.page.locator("#count")).to_have_text("–")
     expect(person.page.locator("#parts")).to_have_text("loading the picture …")
-    person.page.wait_for_timeout(300)
     drawn = (
         "() => [...document.querySelector('#canvas').getContext('2d').getImageData(0, 0, 900, 600).data].some((v) => v)"
     )
-    assert person.page.evaluate(drawn)
+    person.page.wait_for_function(drawn)
     held[0].continue_()
     person.page.unroute("**/image")
 
@@ -212,7 +211,8 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str
     for name in names:
         (place / name).write_bytes(content)
     file.put([Row(name, len(content), json.dumps({"exemplars": [[81, 39, 120, 74]]}), "q") for name in names])
-    file.put_answers([Answered(name, "count", "q", brief, whole) for name in names])
+    heat = encoded(coins()[:8, :8])
+    file.put_answers([Answered(name, "count", "q", brief, whole, heat) for name in names])
     file.close()
     with served(build_app(place)) as address:
         yield address, place

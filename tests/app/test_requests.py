@@ -54,6 +54,7 @@ PROJECT = {"format": 1, "likewise": "0", "saved": "today", "text": "x", "picture
 #: Bodies that are good; "ID" stands for a picture's.
 GOOD: dict[str, Any] = {
     "/api/v1/count": {"picture": "ID", "exemplars": BOXES, "region": [[0, 0], [90, 0], [90, 90]], "heat": False},
+    "/api/v1/forecast": {"picture": "ID", "exemplars": BOXES, "coarse": 0.5, "keep": "q"},
     "/api/v1/segment": {"picture": "ID", "support": [{"picture": "ID", "strokes": [STROKE]}]},
     "/api/v1/recognize": {"picture": "ID"},
     "/api/v1/jobs": {

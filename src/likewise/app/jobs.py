@@ -81,7 +81,7 @@ class Job:
     def add(self, record: dict[str, Any]) -> None:
         """Take in what a step gave."""
         self.records.append(json_text(record))
-        kept = ("picture", "image", "error", *self.brief)
+        kept = ("picture", "image", "error", "question", *self.brief)
         self.briefs.append(json_text({name: record[name] for name in kept if name in record}))
 
 

@@ -83,6 +83,7 @@ class PictureStore:
         self._limits = limits
         self._pictures: dict[str, Picture] = {}  # copied before it is walked through: other threads add to it
         self._names: set[str] = set()
+        self._scanned = False
         self._stored = 0
         self._arriving = 0
         self._lock = threading.Lock()
@@ -95,6 +96,7 @@ class PictureStore:
             for path in sorted(self._folder.iterdir(), key=lambda path: natural(path.name)) if self._folder else ():
                 if path not in known and is_read(path) and path.is_file() and (found := _from_folder(path)):
                     self._put(found)
+            self._scanned = True
 
     def listed(self) -> list[Picture]:
         """Every picture, those of the folder first."""
@@ -106,7 +108,7 @@ class PictureStore:
         Raises:
             RefusedError: there is none, or it cannot be read.
         """
-        found = self._pictures.get(picture_id)
+        found = self.known(picture_id)
         if found is None:
             raise RefusedError(404, "no such picture; it may have been put away, or the workbench was started anew")
         if found.problem is not None:
@@ -115,6 +117,8 @@ class PictureStore:
 
     def known(self, picture_id: str) -> Picture | None:
         """The picture of that id, whether or not it can be read; None: there is none."""
+        if picture_id not in self._pictures and not self._scanned:  # a page that was open before it was started anew
+            self.scan()
         return self._pictures.get(picture_id)
 
     def named(self, name: str) -> Picture | None:

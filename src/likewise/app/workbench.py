@@ -161,7 +161,12 @@ class Workbench:
         if isinstance(asked, SegmentJob):
             self._check_support(asked.support)
         ask = self._asker(asked)
-        steps = [(picture.id, _bound(ask, picture)) for picture in pictures]
+
+        def record(picture: Picture) -> dict[str, Any]:
+            question = asked.keep.get(picture.id)
+            return ask(picture) if question is None else {**ask(picture), "question": question}
+
+        steps = [(picture.id, _bound(record, picture)) for picture in pictures]
         job = Job(asked.task, steps, brief=BRIEF[asked.task], before=len(done), kept=bool(asked.keep))
         if asked.keep:
             job.id = job_id or job.id

@@ -10,14 +10,14 @@ const MOST = 1 << 20;
 const TASKS = ["count", "segment", "recognize"];
 
 export class Kept {
-  /** told(state, why) hears "kept", "keeping" or "lost". */
+  /** told(state, why) hears "kept", "keeping" or "lost". Nothing is sent before the tab is set: it is not known who writes. */
   constructor(bench, modes, told) {
     Object.assign(this, { bench, modes, told, tab: "", dirty: new Set(), sending: null, sent: new Map(), brought: new Set(), asked: {} });
   }
 
   /** Some pictures may have changed. */
   mark(ids) {
-    if (this.bench.store.locked) return;
+    if (this.bench.store.locked || !this.tab) return;
     for (const id of ids) if (this.entryOf(id) !== this.sent.get(id)) this.dirty.add(id);
     if (this.dirty.size || this.newlyAsked()) this.flush();
   }
@@ -28,6 +28,7 @@ export class Kept {
 
   /** Resolves when all that was said is on disk, or cannot be kept. */
   flush() {
+    if (!this.tab) return Promise.resolve();
     this.sending ??= this.send().finally(() => (this.sending = null));
     return this.sending;
   }
@@ -38,7 +39,8 @@ export class Kept {
     while (this.dirty.size || this.newlyAsked()) {
       const { body, ids } = this.next();
       try {
-        await api.change(body);
+        const { unknown } = await api.change(body);
+        if (unknown.length) return this.told("lost", `Not here any more, so what was said of it is not kept: ${unknown.map((id) => this.bench.picture(id)?.name).join(", ")}. Add it again.`);
       } catch (error) {
         for (const id of ids) this.sent.delete(id);
         if (error.status !== undefined) return this.told("lost", error.message);

@@ -250,7 +250,11 @@ async function openKept() {
 const few = (names) => `${names.slice(0, 8).join(", ")}${names.length > 8 ? ", …" : ""}`;
 
 function listenToServer() {
-  kept.tab = startListening(store, {
+  startListening(store, {
+    writes: (tab) => {
+      kept.tab = tab;
+      kept.mark(bench.pictures.keys()); // what was said before that was known
+    },
     job: (job) => batch.heard(job),
     tiles: (told) => {
       const asked = modes.count.open.get(told.picture);

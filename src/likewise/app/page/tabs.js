@@ -4,17 +4,21 @@ import * as api from "./api.js";
 import { $, el } from "./dom.js";
 import { complain, say } from "./notices.js";
 
-/** Begin to listen. on: { job, tiles, learning, changed, writer, again }, functions that are told. */
+/** Begin to listen. on: { writes, job, tiles, learning, changed, writer, again }, functions that are told. */
 export function startListening(store, on) {
   const tab = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const source = api.events(tab);
   let lost = false;
   const hear = (event, heard) => source.addEventListener(event, ({ data }) => heard(JSON.parse(data)));
   hear("role", ({ writer }) => {
-    const before = store.locked;
-    store.locked = writer ? null : "This project is open in another page, which writes it; here you look only.";
-    showRole(writer, tab);
-    if (writer && before) on.writer();
+    const free = () => {
+      store.locked = null;
+      showRole(true, tab);
+      on.writes(tab);
+    };
+    if (writer) return store.locked ? on.writer().then(free) : free(); // first what the other page has done by now
+    store.locked = "This project is open in another page, which writes it; here you look only.";
+    showRole(false, tab);
   });
   hear("job", on.job);
   hear("tiles", on.tiles);
@@ -28,7 +32,6 @@ export function startListening(store, on) {
   });
   addEventListener("pagehide", () => source.close());
   store.onlocked = (why) => say(why);
-  return tab;
 }
 
 function showRole(writer, tab) {
