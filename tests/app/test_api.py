@@ -230,6 +230,15 @@ def test_a_job_counts_each_picture_in_its_own_region(client: TestClient, ids: di
     assert one(turned, left) != one(turned, right)
 
 
+def test_a_job_by_name_counts_each_picture_in_its_own_region_too(client: TestClient, ids: dict[str, str]) -> None:
+    turned, left = ids["a10.jpg"], [[0, 0], [90, 0], [90, 130], [0, 130]]
+    body = {"task": "count", "text": "coins", "pictures": [turned], "regions": {turned: left}}
+    [found] = finished(client, client.post("/api/v1/jobs", json=body).json())["records"]
+    one = client.post("/api/v1/count", json={"picture": turned, "text": "coins", "region": left}).json()
+    assert found["count"] == one["count"]
+    assert all(x <= 90 for x, _ in found["points"])
+
+
 @pytest.mark.parametrize(
     ("regions", "message"),
     [
@@ -357,3 +366,23 @@ def test_the_api_is_described(client: TestClient) -> None:
     form = paths["/api/v1/pictures"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["properties"]["file"] == {"type": "string", "format": "binary"}
     assert all(path.startswith(("/api/v1/", "/label-studio/")) for path in paths)
+
+
+def test_every_answer_is_described_field_by_field(client: TestClient) -> None:
+    described = client.get("/api/v1/openapi.json").json()
+    plain = {"/api/v1/project/schema", "/api/v1/estimate"}  # whatever JSON schema, and the estimate, hold
+    for path, methods in described["paths"].items():
+        for method, told in methods.items():
+            if not path.startswith("/api/v1/") or path in plain:
+                continue
+            good = next(each for status, each in told["responses"].items() if status < "300")
+            schema = good.get("content", {}).get("application/json", {}).get("schema")
+            assert schema is None or "$ref" in schema, (method, path, schema)
+            assert told["responses"]["4XX"]["content"]["application/json"]["schema"]["$ref"].endswith("/Refusal")
+
+
+def test_the_api_is_shown_without_a_network(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "docs.js" in page.text
+    assert client.get("/docs.js").is_success

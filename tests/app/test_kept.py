@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from likewise.app.kept import NAME
 from likewise.app.server import build_app
+from likewise.app.workbench import Workbench
 
 from .conftest import BOXES, SMALL, coins, encoded, finished, upload
 
@@ -171,6 +176,29 @@ def test_a_stopped_job_goes_on_after_a_restart_with_what_is_left(folder: Path) -
         assert (ended["state"], ended["done"], len(ended["records"])) == ("done", len(pictures), len(pictures) - done)
         assert client.get("/api/v1/jobs").json() == {"jobs": [], "stopped": []}
         assert client.post(f"/api/v1/jobs/{job['id']}/resume").status_code == 404
+
+
+def test_overlays_are_drawn_of_what_is_kept_and_nothing_is_counted_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(client: TestClient) -> np.ndarray:
+        job = finished(client, client.post("/api/v1/project/overlays").json())
+        assert (job["state"], job["failed"]) == ("done", 0)
+        archive = zipfile.ZipFile(io.BytesIO(client.get(f"/api/v1/jobs/{job['id']}/file").content))
+        return np.asarray(Image.open(archive.open("a2_count.png")).convert("RGB")).astype(int)
+
+    with opened(folder) as client:
+        picture = ids_of(client)["a2.png"]
+        answer = client.post("/api/v1/count", json={"picture": picture, "exemplars": BOXES, "keep": "q1"}).json()
+        say(client, picture, exemplars=BOXES)
+        monkeypatch.setattr(Workbench, "_counted", lambda *_: pytest.fail("counted again"))
+        hot = drawn(client)
+        found = {"count": {name: answer[name] for name in ("model", "count", "points", "scores")}}
+        change = {"picture": picture, "entry": {"exemplars": BOXES}, "question": "q2", "found": found}
+        assert client.patch("/api/v1/project", json={"pictures": [change]}).is_success
+        cold = drawn(client)
+    assert hot.shape == cold.shape
+    assert (np.abs(hot - cold).max(axis=2) > 20).mean() > 0.02  # the density lies over what is counted
 
 
 def test_a_project_that_comes_as_a_file_brings_its_answers(folder: Path) -> None:

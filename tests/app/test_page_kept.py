@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from likewise.app.forecast import Forecast
 from likewise.app.kept import NAME
 from likewise.app.server import build_app
 from likewise.app.workbench import Workbench
+from likewise.predict.cancellation import check_cancelled
 
 from .browsing import COINS, PATIENCE, Person, expect, needs_chromium, served
 from .conftest import coins, encoded
@@ -190,6 +192,66 @@ def test_an_upload_is_removed_and_found_again(browser: Any, tmp_path: Path) -> N
         expect(person.page.locator(".samples:not(.negative) li")).to_have_count(1)
         person.count()
         person.context.close()
+
+
+def test_what_takes_long_is_said_before_and_can_be_looked_at_more_coarsely(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(_: Workbench, asked: Any) -> Forecast:
+        return Forecast(626.0, 84, 0.3, 56.0) if asked.coarse == 1 else Forecast(5.0, 8, asked.coarse, 5.0)
+
+    monkeypatch.setattr(Workbench, "forecast", told)
+    bodies: list[dict[str, Any]] = []
+    person.page.on("request", lambda each: bodies.append(each.post_data_json) if each.url.endswith("/count") else None)
+    person.choose("coins.png")
+    person.drag(COINS[0])
+    expect(person.page.locator("#waiting")).to_contain_text("This will take about 10 minutes")
+    expect(person.page.locator("#count")).to_have_text("–")
+    assert bodies == []
+    person.page.click("#coarser")
+    assert person.count() > 0
+    assert bodies[-1]["coarse"] == 0.3
+    person.page.click("#undo")
+    expect(person.page.locator("#waiting")).to_contain_text("This will take about 10 minutes")
+    person.page.click("#agree")
+    assert person.count() > 0
+    assert "coarse" not in bodies[-1]
+    expect(person.page.locator("#waiting")).to_be_hidden()
+
+
+def test_a_long_question_is_cancelled_and_another_picture_does_not_wait_for_it(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, known = threading.Event(), Workbench._counted
+
+    def slowly(self: Workbench, picture: Any, asked: Any) -> Any:
+        while picture.name == "coins.png" and not go.wait(0.05):
+            check_cancelled()
+        return known(self, picture, asked)
+
+    monkeypatch.setattr(Workbench, "_counted", slowly)
+    monkeypatch.setattr(
+        Workbench, "forecast", lambda self, asked: Forecast(9.0 if known_as(self, asked) else 0.1, 9, 1.0, 9.0)
+    )
+    person.choose("coins.png")
+    person.drag(COINS[0])
+    expect(person.page.locator("#waiting")).to_contain_text("so far", timeout=PATIENCE)
+    person.choose("turned.png")
+    expect(person.page.locator("#waiting")).to_be_hidden()
+    person.drag((81, 229, 120, 264))
+    assert person.count() > 0
+    person.choose("coins.png")
+    expect(person.page.locator("#waiting")).to_contain_text("so far")
+    person.page.click("#give-up")
+    expect(person.page.locator("#waiting")).to_contain_text("Cancelled")
+    expect(person.page.locator("#busy")).to_be_hidden()
+    go.set()
+    person.page.click("#agree")
+    assert person.count() > 0
+
+
+def known_as(bench: Workbench, asked: Any) -> bool:
+    return bench.store.get(asked.picture).name == "coins.png"
 
 
 PICTURES, POINTS = 5000, 200

@@ -1,4 +1,4 @@
-"""What the API answers, by field: for its description, and checked before it is sent.
+"""What the API answers, by field: what its description is made of. Answers of some size are not compared with it.
 
 Convention
 ----------

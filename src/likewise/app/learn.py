@@ -73,7 +73,7 @@ def _learn(bench: Workbench, asked: LearnBody, teaching: list[ProjectPicture], p
         bench.events.tell("learning", job.id, {"id": job.id, "what": what, "share": round(share, 3)})
         check_cancelled()
 
-    counter = bench.models.named(asked.model, "count", "exemplars")
+    counter = bench.models.anew(asked.model)
     corrections = [_correction(bench, each) for each in teaching]
     mine = adapt(counter, corrections, seconds=SECONDS, progress=progress)
     path.parent.mkdir(parents=True, exist_ok=True)

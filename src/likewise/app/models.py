@@ -73,6 +73,17 @@ class Models:
             self._loaded[name] = _load(self._files().get(name, name), task)
         return self._loaded[name]
 
+    def anew(self, name: str | None) -> Counter | NamedCounter:
+        """A counter by example as it was written, and not as it is used here: to learn from it.
+
+        Raises:
+            RefusedError: as `named`.
+        """
+        chosen = name or self._first("count", "exemplars")
+        if chosen not in {model["name"] for model in self.listed()}:
+            raise RefusedError(404, f"there is no model {chosen!r} here")
+        return load_counter(self._files().get(chosen, chosen))
+
     def _first(self, task: str, prompt: str | None) -> str:
         fitting = [m for m in self.listed() if m["task"] == task and (prompt is None or prompt in m["prompts"])]
         ready = [model["name"] for model in fitting if model["ready"]]

@@ -309,7 +309,7 @@ def _from_folder(path: Path) -> Picture | None:
         held = path.stat()
     except OSError:  # gone since it was listed
         return None
-    place = "\0".join((str(path.resolve()), str(held.st_size), str(held.st_mtime_ns)))
+    place = "\0".join((str(path.absolute()), str(held.st_size), str(held.st_mtime_ns)))
     return Picture(_id_of(place), name, path, name, held.st_size, width, height, uploaded=False, problem=problem)
 
 

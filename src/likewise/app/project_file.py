@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from likewise.app.limits import RefusedError
 
@@ -177,10 +177,10 @@ class ProjectFile:
                 self._db.close()
             self._db = None
 
-    def _read(self, words: str, values: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    def _read(self, words: str, values: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with self._lock, _told(self._path):
             db = self._open() if self._path.exists() else None
-            found: list[tuple[str, ...]] = [] if db is None else db.execute(words, values).fetchall()
+            found: list[tuple[Any, ...]] = [] if db is None else db.execute(words, values).fetchall()
         return iter(found)
 
     @contextmanager

@@ -72,10 +72,10 @@ def add_project_routes(api: APIRouter, bench: Workbench, writing: Executor) -> N
 
 def _add_kept_routes(api: APIRouter, bench: Workbench) -> None:
     @api.get("/project", response_model=ProjectAnswer, response_model_exclude_unset=True, tags=["project"])
-    def kept_project() -> dict[str, Any]:
+    def kept_project() -> Response:
         """What was said of every picture that is here, and the answers in brief."""
         bench.store.scan()
-        return bench.kept.project()
+        return Response(json_text(bench.kept.project(), compact=True), media_type="application/json")
 
     @api.patch("/project", response_model=ChangedAnswer, tags=["project"])
     async def change_project(changes: Changes) -> dict[str, Any]:
@@ -159,6 +159,11 @@ def add_file_routes(api: APIRouter, bench: Workbench, writing: Executor) -> None
         missing = [picture.name for picture in project.pictures if picture.name not in here]
         return {"pictures": len(project.pictures), "missing": missing}
 
+    @api.post("/export/csv", tags=["project"], response_class=Response)
+    async def export_csv(project: Project, request: Request, task: Task = "count") -> Response:
+        """A table with one row a picture."""
+        return await _exported(project, "csv", task, writing, request)
+
     @api.post("/export/overlays", response_model=JobAnswer, status_code=202, tags=["project"])
     async def export_overlays(project: Project, task: Task = "count") -> dict[str, Any]:
         """Draw every picture that has an answer into an archive, with its mask: a job whose file is to be fetched."""
@@ -166,7 +171,7 @@ def add_file_routes(api: APIRouter, bench: Workbench, writing: Executor) -> None
 
     @api.post("/export/{form}", tags=["project"], response_class=Response)
     async def export_as(form: str, project: Project, request: Request, task: Task = "count") -> Response:
-        """What was found, corrections included: as a table (``csv``), or in one of the forms listed with the models."""
+        """What was found, corrections included, in one of the forms listed with the models, such as ``coco``."""
         return await _exported(project, form, task, writing, request)
 
 

@@ -34,6 +34,7 @@ from likewise.app.requests import CountJob, CountQuestion, RecognizeJob, Recogni
 from likewise.app.waiting import answered
 from likewise.app.workbench import Workbench
 from likewise.errors import LikewiseError
+from likewise.json_text import json_text
 from likewise.results.formats import FORMATS
 
 #: Pictures never change under their id.
@@ -78,10 +79,11 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
         return await asyncio.get_running_loop().run_in_executor(where, function)
 
     @api.get("/pictures", response_model=PicturesAnswer, response_model_exclude_unset=True, tags=["pictures"])
-    async def list_pictures() -> dict[str, Any]:
+    async def list_pictures() -> Response:
         """Every picture: the folder's, then the uploaded ones."""
         await decoded(bench.store.scan)
-        return {"pictures": [picture.to_dict() for picture in bench.store.listed()]}
+        listed = {"pictures": [picture.to_dict() for picture in bench.store.listed()]}
+        return Response(json_text(listed, compact=True), media_type="application/json")
 
     @api.post(
         "/pictures",

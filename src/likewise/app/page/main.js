@@ -49,6 +49,7 @@ function useMode(name) {
   table.heads(bench.mode.heads);
   bench.useTool(bench.mode.firstTool);
   refresh();
+  busy(bench.mode.asking);
 }
 
 /** Bring to the page what changed about some pictures, or everything. */

@@ -11,8 +11,8 @@ const SAME = { count: "count", segment: "area", recognize: "label" };
 
 export class Mode {
   constructor(bench, busy) {
-    // open: what is being asked, by picture; held: what waits for a word of the user; agreed, declined: what was said
-    Object.assign(this, { bench, busy, problem: null, open: new Map(), held: new Map(), agreed: new Set(), declined: new Set(), problems: new Map() });
+    // open: what is being asked, by picture; held: questions that wait for the user's word, and why; agreed: that have it, with the seconds they take
+    Object.assign(this, { bench, busy, problem: null, open: new Map(), held: new Map(), agreed: new Map(), problems: new Map() });
   }
 
   /** Whether the chosen picture's answer is awaited. */
@@ -47,7 +47,7 @@ export class Mode {
     const key = question && JSON.stringify(question);
     if (this.open.get(id)?.key === key) return;
     this.stop(id);
-    if (!question || !this.ready() || this.declined.has(key) || !this.lacks(this.answer())) return;
+    if (!question || !this.ready() || this.held.has(key) || !this.lacks(this.answer())) return;
     const asked = { key, question, control: new AbortController(), since: performance.now(), seconds: null, tiles: null };
     this.open.set(id, asked);
     this.told(id);
@@ -82,37 +82,37 @@ export class Mode {
   /** Whether it is to be asked: what takes long waits for the user's word. */
   async mayAsk(asked) {
     const told = this.forecast && !this.agreed.has(asked.key) ? await this.forecast(asked.question) : null;
-    asked.seconds = told?.seconds ?? null;
+    asked.seconds = told?.seconds ?? this.agreed.get(asked.key) ?? null;
     if (!told || told.seconds === null || told.seconds <= LONG) return true;
-    this.declined.add(asked.key);
-    this.held.set(asked.question.picture, { ...told, key: asked.key });
+    this.held.set(asked.key, told);
     return false;
   }
 
+  /** What the chosen picture's question waits for; undefined: for nothing. */
+  waits() {
+    const question = this.question();
+    return question && this.lacks(this.answer()) ? this.held.get(JSON.stringify(question)) : undefined;
+  }
+
   /** The user wants it all the same. */
-  agree(id = this.bench.selected) {
-    const { key } = this.held.get(id) ?? {};
-    this.held.delete(id);
-    this.agreed.add(key);
-    this.declined.delete(key);
+  agree() {
+    const key = JSON.stringify(this.question());
+    this.agreed.set(key, this.held.get(key)?.seconds ?? null);
+    this.held.delete(key);
     this.update();
   }
 
   /** The user does not want to wait. */
   giveUp(id = this.bench.selected) {
     const asked = this.open.get(id);
-    if (!asked) return;
-    this.declined.add(asked.key);
-    this.held.set(id, { key: asked.key, seconds: asked.seconds, stopped: true });
+    if (asked) this.held.set(asked.key, { seconds: asked.seconds, stopped: true });
     this.stop(id);
-    this.panel.update();
   }
 
   stop(id) {
-    const asked = this.open.get(id);
-    if (this.held.has(id) && this.held.get(id).key !== JSON.stringify(this.question(id))) this.held.delete(id);
+    if (!this.open.has(id)) return;
+    this.open.get(id).control.abort();
     this.open.delete(id);
-    asked?.control.abort();
     this.told(id);
   }
 

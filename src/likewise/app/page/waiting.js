@@ -22,7 +22,7 @@ export class Waiting {
   update() {
     const { mode, selected } = this.bench;
     const asked = mode?.open.get(selected);
-    const held = mode?.held.get(selected);
+    const held = selected && mode ? mode.waits() : undefined;
     if (asked) this.showAsked(mode, asked);
     else if (held) this.showHeld(mode, held);
     else this.show(null, []);
@@ -43,9 +43,10 @@ export class Waiting {
   }
 
   showHeld(mode, held) {
+    const { selected } = this.bench;
     const said = held.stopped ? "Cancelled." : `This will take about ${spoken(held.seconds)}: the picture is large, and the things in it are small.`;
     const coarse = !held.stopped && held.coarse < 0.95 * (this.bench.entry().coarse ?? 1);
-    this.show(`held ${held.key}`, [
+    this.show(`held ${selected} ${said}`, [
       el("p", { text: said }),
       el("button", { class: "primary", id: "agree", onclick: () => mode.agree(), text: held.stopped ? "Ask again" : "Count anyway" }),
       coarse && el("button", { id: "coarser", onclick: () => this.bench.changePrompt({ coarse: held.coarse }), text: `Look coarser: ${spoken(held.coarse_seconds)}` }),
