@@ -105,6 +105,8 @@ def test_a_job_can_be_cancelled(person: Person) -> None:
     person.page.click("#apply")
     person.page.click("#batch-cancel")
     expect(person.page.locator("#notices")).to_contain_text("Stopped after")
+    expect(person.page.locator("#batch-label")).to_contain_text("stopped")
+    person.page.click("#batch-forget")
     expect(person.page.locator("#batch")).to_be_hidden()
 
 
@@ -121,11 +123,15 @@ def test_a_project_is_saved_and_opened_again(person: Person, tmp_path: Path) -> 
     saved = tmp_path / "project.json"
     saved.write_bytes(person.download("#save-project"))
     assert b"\n" in saved.read_bytes()
-    person.open()
+    for _ in range(4):
+        person.page.keyboard.press("Control+z")
     expect(person.page.locator("#count")).to_have_text("–")
     person.page.set_input_files("#project-file", saved)
     expect(person.page.locator("#notices")).to_contain_text("The project is open")
-    person.choose("coins.png")
+    expect(person.page.locator("#count")).to_have_text(str(predicted + 1))
+    person.page.keyboard.press("Control+z")  # one step
+    expect(person.page.locator("#count")).to_have_text("–")
+    person.page.keyboard.press("Control+Shift+Z")
     expect(person.page.locator("#count")).to_have_text(str(predicted + 1))
     expect(person.page.locator("#parts")).to_contain_text("+1 by hand")
     again = json.loads(person.download("#save-project"))

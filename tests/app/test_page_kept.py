@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str
     file.put_answers([Answered(name, "count", "q", brief, whole, heat) for name in names])
     file.close()
     with served(build_app(place)) as address:
+        urllib.request.urlopen(f"{address}/api/v1/pictures").read()  # noqa: S310  # a slow machine is not a failure
         yield address, place
 
 

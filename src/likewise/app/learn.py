@@ -67,7 +67,7 @@ def _place(bench: Workbench) -> Path:
 
 def _learn(bench: Workbench, asked: LearnBody, teaching: list[ProjectPicture], path: Path, job: Job) -> dict[str, Any]:
     """Learn between the questions of others: each time it tells how far it is, they are answered."""
-    from likewise.adaptation import adapt
+    from likewise.adaptation.adapt import adapt
 
     def progress(what: str, share: float) -> None:
         bench.events.tell("learning", job.id, {"id": job.id, "what": what, "share": round(share, 3)})
@@ -95,7 +95,7 @@ def _learn(bench: Workbench, asked: LearnBody, teaching: list[ProjectPicture], p
 
 
 def _correction(bench: Workbench, picture: ProjectPicture) -> Any:
-    from likewise.adaptation import Correction
+    from likewise.adaptation.corrections import Correction
 
     found = bench.store.named(picture.name)
     if found is None:
