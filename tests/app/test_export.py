@@ -43,17 +43,43 @@ def test_prediction_and_corrections_are_kept_apart_in_the_table(project: Project
     assert [row["image"] for row in rows] == ["a2.png", "b, with a comma.png"]
     first = rows[0]
     # a removal that hits no point of the prediction is none
-    assert [float(first[key]) for key in ("count", "predicted", "added", "removed", "points")] == [4.4, 3.4, 2, 1, 4]
-    assert (first["low"], first["high"], first["untrusted"]) == ("2.5000", "5.0000", "")
+    assert [float(first[key]) for key in ("count", "predicted", "added", "removed", "points")] == [4, 3.4, 2, 1, 4]
+    assert (first["low"], first["high"], first["untrusted"], first["by"]) == ("", "", "", "hand")
     assert (first["model"], first["seconds"]) == ("spdcn-lite", "0.250")
     assert float(rows[1]["count"]) == float(rows[1]["predicted"]) == 3.4
+    assert (rows[1]["low"], rows[1]["high"], rows[1]["by"]) == ("2.5000", "5.0000", "model")
 
 
 def test_the_table_says_where_a_prediction_cannot_be_trusted() -> None:
-    wild = {**COUNTED, "prediction": {**COUNTED["prediction"], "low": None, "high": None, "untrusted": True}}
+    wild = {**BY_NAME, "prediction": {**COUNTED["prediction"], "low": None, "high": None, "untrusted": True}}
     project = Project.model_validate({"format": 1, "pictures": [wild]})
     (row,) = csv.DictReader(io.StringIO(to_csv(project, "count"), newline=""))
     assert (row["low"], row["high"], row["untrusted"]) == ("", "", "untrusted")
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ({}, None),
+        ({"confirmed": True}, 3),
+        ({"added": [[7, 7]]}, 4),
+        ({"removed": [[20, 20]]}, 2),
+        ({"removed": [[21, 20]]}, None),  # no point of the prediction
+    ],
+)
+def test_what_a_person_corrected_or_confirmed_counts_its_points(said: dict[str, Any], seen: int | None) -> None:
+    points = {"points": [[20, 20], [60, 50], [90, 90]], "scores": [0.9, 0.8, 0.7]}
+    picture = {**BY_NAME, "prediction": {**BY_NAME["prediction"], **points, "count": 3.6, "low": 3, "high": 4}, **said}
+    project = Project.model_validate({"format": 1, "pictures": [picture]})
+    (row,) = csv.DictReader(io.StringIO(to_csv(project, "count"), newline=""))
+    coco = to_coco(project, "count")
+    assert (row["count"], row["low"], row["by"]) == (
+        ("3.6000", "3.0000", "model") if seen is None else (str(seen), "", "hand")
+    )
+    assert coco["images"][0]["count"] == (3.6 if seen is None else seen)
+    assert seen in (None, len(coco["annotations"]))
+    assert int(row["points"]) == len(coco["annotations"])
+    assert row["predicted"] == "3.6000"
 
 
 def test_a_spreadsheet_computes_nothing_and_shows_every_letter(project: Project) -> None:
@@ -186,7 +212,7 @@ def test_coco_keeps_the_rules_and_says_who_put_a_point(project: Project) -> None
     found = json.loads(json.dumps(to_coco(project, "count")))
     check_coco(found)
     assert [image["file_name"] for image in found["images"]] == ["a2.png", "b, with a comma.png"]
-    assert [image["count"] for image in found["images"]] == [4.4, 3.4]
+    assert [image["count"] for image in found["images"]] == [4, 3.4]
     assert found["images"][0]["predicted"] == 3.4
     own = [note for note in found["annotations"] if note["image_id"] == 1]
     assert [note["point"] for note in own] == [[20, 20], [100.12, 50], [150, 100], [10.5, 100]]

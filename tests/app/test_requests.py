@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from likewise.app import budget, strokes, workbench
+from likewise.app import budget, strokes
 from likewise.app.budget import check_json, check_masks, stroke_pixels
 from likewise.app.export import to_csv, to_format
 from likewise.app.limits import RefusedError
@@ -47,6 +47,7 @@ PICTURE = {
     "added": [[3, 3]],
     "removed": [[1, 1]],
     "strokes": [STROKE],
+    "base": RUNS,
     "segmented": {"model": "m", "area": 0.5, "boxes": BOXES, "segmentation": RUNS},
     "recognized": {"model": "m", "label": "x", "probability": 0.5, "top": [["x", 0.5]]},
 }
@@ -55,7 +56,7 @@ PROJECT = {"format": 1, "likewise": "0", "saved": "today", "text": "x", "picture
 GOOD: dict[str, Any] = {
     "/api/v1/count": {"picture": "ID", "exemplars": BOXES, "region": [[0, 0], [90, 0], [90, 90]], "heat": False},
     "/api/v1/forecast": {"picture": "ID", "exemplars": BOXES, "coarse": 0.5, "keep": "q"},
-    "/api/v1/segment": {"picture": "ID", "support": [{"picture": "ID", "strokes": [STROKE]}]},
+    "/api/v1/segment": {"picture": "ID", "support": [{"picture": "ID", "strokes": [STROKE], "base": RUNS}]},
     "/api/v1/recognize": {"picture": "ID"},
     "/api/v1/jobs": {
         "task": "count",
@@ -151,8 +152,7 @@ class Work:
         monkeypatch.setattr(budget, "BRUSHED_PIXELS", 1 << 20)
         monkeypatch.setattr(strokes, "decode_rle", self.decoding(decode_rle))
         monkeypatch.setattr(ImageDraw.ImageDraw, "ellipse", self.discs(ImageDraw.ImageDraw.ellipse))
-        for module in (strokes, workbench):
-            monkeypatch.setattr(module, "mask_of", self.drawing(mask_of))
+        monkeypatch.setattr(strokes, "mask_of", self.drawing(mask_of))
 
     def decoding(self, decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def decoded(runs: Any) -> Any:
@@ -162,9 +162,9 @@ class Work:
         return decoded
 
     def drawing(self, draw: Callable[..., Any]) -> Callable[..., Any]:
-        def drawn(marks: Any, width: int, height: int) -> Any:
+        def drawn(marks: Any, width: int, height: int, base: Any = None) -> Any:
             self.add(height, width)
-            return draw(marks, width, height)
+            return draw(marks, width, height, base)
 
         return drawn
 

@@ -70,6 +70,7 @@ class CountBrief(BaseModel):
     low: float | None = None
     high: float | None = None
     untrusted: bool = False
+    dots: int | None = Field(default=None, description="how many points there are")
 
 
 class CountAnswer(CountBrief):
@@ -83,6 +84,7 @@ class CountAnswer(CountBrief):
     seconds: float
     prompt: dict[str, Any]
     object_size: Point | None
+    alike: list[Point] = Field(default=[], description="places that look alike and are no points")
     heat: DataUrl | None = None
 
 

@@ -7,12 +7,13 @@ Points and boxes are in pixels of the upright picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -20,6 +21,7 @@ from likewise.app.project import ProjectPicture
 from likewise.app.strokes import check_all_masks, marked
 from likewise.boxes import mask_box
 from likewise.errors import LikewiseError
+from likewise.ops.polygon import inside_polygon
 from likewise.plain_text import BOM, csv_field, text_cell
 from likewise.results.annotations import NAMELESS, MaskAnnotation, PointAnnotations
 from likewise.results.formats import FORMATS, Format, format_of, write_many
@@ -33,12 +35,14 @@ COUNT_COLUMNS = (
     "low",
     "high",
     "untrusted",
+    "by",
     "added",
     "removed",
     "points",
     "model",
     "seconds",
 )
+REGION_COLUMNS = ("image", "region", "count", "by")
 SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
 RECOGNIZE_COLUMNS = ("image", "label", "nearest", "probability", "model", "seconds")
 
@@ -70,9 +74,9 @@ def _always() -> None:
 def to_csv(project: AnyProject, task: str, go_on: Callable[[], None] = _always) -> str:
     """One row a picture that has an answer: of counts, areas or labels.
 
-    ``count`` is what the workbench shows, prediction and corrections together; ``predicted``, ``added`` and
-    ``removed`` are its parts; ``low`` and ``high`` belong to the prediction, and are empty where they are not known;
-    ``untrusted`` says that word where the prediction cannot be trusted.
+    ``count`` is what the workbench shows: the model's own, ``predicted``, or where a person corrected or confirmed the
+    points (``by`` is "hand") their number, ``points``. ``low`` and ``high`` are about the model's own, and are empty
+    where a person counted or nothing is known; ``untrusted`` says that word where the model's cannot be trusted.
     Spreadsheets open it as it is: a byte order mark comes before letters beyond ASCII, and no cell is computed.
 
     Args:
@@ -91,7 +95,33 @@ def to_csv(project: AnyProject, task: str, go_on: Callable[[], None] = _always) 
         "recognize": (RECOGNIZE_COLUMNS, _recognize_row),
     }[task]
     rows = [found for picture in _one_by_one(project, go_on) if (found := row(picture)) is not None]
-    cells = [["" if cell is None else text_cell(cell) for cell in row] for row in (columns, *rows)]
+    return _table((columns, *rows))
+
+
+def to_region_csv(project: AnyProject, go_on: Callable[[], None] = _always) -> str:
+    """One row a region of each counted picture that has some: how many points lie in it, after correction.
+
+    Args:
+        project: pictures with what was found in them.
+        go_on: called before each picture; raises where nobody waits for it any more.
+
+    Raises:
+        LikewiseError: a region without an inside.
+    """
+    rows: list[tuple[Any, ...]] = [REGION_COLUMNS]
+    for picture in _one_by_one(project, go_on):
+        if picture.count is None or not picture.regions:
+            continue
+        points = torch.tensor([*(p for p, _ in picture.kept), *picture.added], dtype=torch.float64).reshape(-1, 2)
+        by = "hand" if picture.by_hand else "model"
+        for region in picture.regions:
+            corners = torch.tensor(region.corners, dtype=torch.float64)
+            rows.append((picture.name, region.name, int(inside_polygon(points, corners).sum()), by))
+    return _table(rows)
+
+
+def _table(rows: Iterable[Sequence[Any]]) -> str:
+    cells = [["" if cell is None else text_cell(cell) for cell in row] for row in rows]
     table = "".join(",".join(map(csv_field, row)) + "\r\n" for row in cells)
     return table if table.isascii() else BOM.decode() + table
 
@@ -144,11 +174,14 @@ def _count_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
         return None
     found = picture.prediction
     points = len(picture.kept) + len(picture.added)
-    predicted = [None, None, None] if found is None else [found.count, found.low, found.high]
-    told = ["" if value is None else f"{value:.4f}" for value in predicted]
     source = (found.model, f"{found.seconds:.3f}") if found else ("", "")
-    told.append(UNTRUSTED if found and found.untrusted else "")
-    return (picture.name, f"{picture.count:.4f}", *told, len(picture.added), picture.removals, points, *source)
+    if picture.by_hand:
+        told = [str(points), "" if found is None else f"{found.count:.4f}", "", "", "", "hand"]
+    else:
+        values = [picture.count, picture.count, *((found.low, found.high) if found else (None, None))]
+        told = ["" if value is None else f"{value:.4f}" for value in values]
+        told += [UNTRUSTED if found and found.untrusted else "", "model"]
+    return (picture.name, *told, len(picture.added), picture.removals, points, *source)
 
 
 def _segment_row(picture: ProjectPicture) -> tuple[Any, ...] | None:

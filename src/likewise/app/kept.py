@@ -26,7 +26,7 @@ from likewise.types import Task
 NAME = "likewise-project.sqlite"
 #: What the table of pictures shows of an answer.
 BRIEF = {
-    "count": ("model", "count", "low", "high", "untrusted"),
+    "count": ("model", "count", "low", "high", "untrusted", "dots"),
     "segment": ("model", "area"),
     "recognize": ("model", "label", "nearest", "probability"),
 }
@@ -189,7 +189,10 @@ class Kept:
         for task in BRIEF:
             answer, question = getattr(found, task), questions.get(task)
             if answer is not None and question:
-                yield _answered(picture, task, question, answer.model_dump(mode="json"), None)
+                found_there = answer.model_dump(mode="json")
+                yield _answered(
+                    picture, task, question, found_there | {"dots": len(found_there.get("points", ()))}, None
+                )
 
 
 def _place(folder: Path, data: Path) -> Path:

@@ -55,8 +55,7 @@ def start_learning(bench: Workbench, asked: LearnBody) -> Job:
 
 
 def _teaches(picture: ProjectPicture, right: set[str]) -> bool:
-    corrected = bool(picture.added or picture.removals)
-    return picture.count is not None and picture.text is None and (corrected or picture.name in right)
+    return picture.count is not None and picture.text is None and (picture.by_hand or picture.name in right)
 
 
 def _place(bench: Workbench) -> Path:

@@ -13,11 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from likewise.app.requests import Body, Boxes, Name, Number, Point, Points, Region, Strokes
+from likewise.app.requests import Body, Boxes, Name, Number, Point, Points, Region, RunLengths, Side, Strokes
 from likewise.boxes import mean_width_height
-
-#: Pixels of a picture's side, of any format.
-Side = Annotated[int, Field(ge=1, le=1 << 24)]
 
 
 class Prediction(Body):
@@ -52,13 +49,6 @@ class NamedLike(Body):
     exemplars: Boxes
 
 
-class RunLengths(Body):
-    """A mask in COCO's compressed run lengths, each of at most seven characters; the size is (height, width)."""
-
-    size: tuple[Side, Side]
-    counts: Annotated[str, Field(max_length=8_000_000, pattern="^(?:[P-o]{0,6}[0-O])*$")]
-
-
 class Segmented(Body):
     """What segmentation found: the share of the picture that shows the thing, boxes round its parts, and the mask."""
 
@@ -80,6 +70,20 @@ class Recognized(Body):
     seconds: Number = 0.0
 
 
+class Carried(Body):
+    """Corrections of an answer before this one, until it is known for which of its points they hold."""
+
+    added: Points = ()
+    removed: Points = ()
+
+
+class NamedRegion(Body):
+    """One of several regions, in which points are counted apart."""
+
+    name: Name
+    corners: Region
+
+
 class Marks(Body):
     """What a person has said of a picture, as far as it lies in the picture itself."""
 
@@ -89,7 +93,14 @@ class Marks(Body):
     region: Region | None = None
     added: Points = ()
     removed: Points = ()
+    confirmed: bool = Field(default=False, description="a person says that the points are right as they are")
+    carried: Carried | None = None
+    regions: Annotated[tuple[NamedRegion, ...], Field(fail_fast=True, max_length=2304)] = ()
     strokes: Strokes = ()
+    base: RunLengths | None = Field(default=None, description="the found mask that the strokes mend")
+    example: bool = Field(default=False, description="the mended mask is an example for the other pictures")
+    boxed: Boxes = Field(default=(), description="boxes round the thing to segment")
+    clicked: Points = Field(default=(), description="places on the thing to segment")
     coarse: Annotated[float, Field(ge=0.1, le=1.0)] = 1.0
     model: Name | None = None
 
@@ -107,8 +118,8 @@ class ProjectPicture(Marks):
 
     @property
     def brushed(self) -> bool:
-        """Whether a thing was marked by hand."""
-        return any(not stroke.erase for stroke in self.strokes)
+        """Whether a thing was marked by hand, or what was found mended."""
+        return self.base is not None or any(not stroke.erase for stroke in self.strokes)
 
     @property
     def kept(self) -> list[tuple[Point, float]]:
@@ -122,14 +133,19 @@ class ProjectPicture(Marks):
     @property
     def removals(self) -> int:
         """How many of the model's points were removed."""
-        return 0 if self.prediction is None else len(set(self.removed) & set(self.prediction.points))
+        return 0 if self.prediction is None else len(self.prediction.points) - len(self.kept)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person corrected or confirmed the points."""
+        return bool(self.confirmed or self.carried or self.added or self.removals)
 
     @property
     def count(self) -> float | None:
-        """Prediction and corrections together; None where nothing was counted."""
-        if self.prediction is None:
-            return float(len(self.added)) if self.added else None
-        return max(0.0, self.prediction.count + len(self.added) - self.removals)
+        """The model's own, or of what was corrected or confirmed the number of points; None where there is neither."""
+        if self.by_hand:
+            return float(len(self.kept) + len(self.added))
+        return None if self.prediction is None else self.prediction.count
 
     @property
     def object_size(self) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ import likewise
 from likewise.app.answers import ChangedAnswer, CheckedAnswer, JobAnswer, KeptWhole, ProjectAnswer, SampleAnswer
 from likewise.app.changes import Changes, Tab, TabBody
 from likewise.app.estimate import EstimateBody, SampleBody, draw_sample, estimated, noted_sample
-from likewise.app.export import AnyProject, to_csv, to_format
+from likewise.app.export import AnyProject, to_csv, to_format, to_region_csv
 from likewise.app.kept import Kept
 from likewise.app.learn import LearnBody, start_learning
 from likewise.app.limits import RefusedError
@@ -179,6 +179,9 @@ async def _exported(project: AnyProject, form: str, task: Task, writing: Executo
     if form == "csv":
         table = await written(writing, lambda go_on: to_csv(project, task, go_on), request)
         return download(table, "text/csv; charset=utf-8", f"likewise-{task}.csv")
+    if form == "regions":
+        table = await written(writing, lambda go_on: to_region_csv(project, go_on), request)
+        return download(table, "text/csv; charset=utf-8", "likewise-regions.csv")
     found = format_of(task, form)
     content = await written(writing, lambda go_on: to_format(project, task, form, go_on), request)
     return download(content, found.media_type, found.file)

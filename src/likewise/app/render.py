@@ -7,9 +7,11 @@ import io
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from likewise.app.picture_store import Picture
 from likewise.app.project import ProjectPicture
@@ -26,7 +28,9 @@ from likewise.draw import (
     on_ground,
     own_side,
 )
+from likewise.ops.density.peaks import density_peaks, smooth
 from likewise.ops.run_lengths import encode_rle
+from likewise.predict.localize import PEAK_BLUR, PEAK_RADIUS, PEAK_SHARE
 from likewise.predict.prepared_image import preview_of
 from likewise.results import CountResult, RecognizeResult, SegmentResult
 from likewise.results.recognize import MAGNIFIED
@@ -35,6 +39,8 @@ from likewise.results.recognize import MAGNIFIED
 LAYER = 1024
 #: The same of what is kept in a project.
 KEPT_LAYER = 512
+#: Places of a picture, at most, that are shown as alike.
+ALIKE = 24
 #: Colour and opacity of a mask that is laid over the picture.
 MASK_COLOUR = (64, 224, 255, 110)
 #: Width of its opaque edge, pixels of the layer.
@@ -48,13 +54,29 @@ def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[s
     answer = {
         **result.to_dict(),
         "image": picture.name,
+        "dots": len(result.points),
         "scores": [round(float(score), 4) for score in result.scores],
         "prompt": result.prompt.to_dict(),
         "object_size": result.object_size,
+        "alike": alike_places(result),
     }
     if not heat:
         return answer
     return {**answer, "heat": _png(heat_layer(result.grid, _layer_size(picture), faint=result.even))}
+
+
+def alike_places(result: CountResult) -> list[tuple[float, float]]:
+    """Peaks of the density, half an object or more from every point: the clearest few, best first."""
+    if result.object_size is None:
+        return []
+    scale = np.array(result.grid.shape[::-1]) / result.size
+    side = float(np.sqrt(np.prod(np.array(result.object_size) * scale)))
+    blurred = smooth(torch.from_numpy(result.grid), PEAK_BLUR * side)
+    peaks, _ = density_peaks(blurred, radius=PEAK_RADIUS * side, threshold=PEAK_SHARE / side**2)
+    places = peaks.numpy() / scale
+    if len(result.points):
+        places = places[cKDTree(result.points * scale).query(places * scale)[0] > side / 2]
+    return [(round(float(x), 2), round(float(y), 2)) for x, y in places[:ALIKE]]
 
 
 def kept_heat(picture: Picture, result: CountResult) -> bytes:
@@ -109,7 +131,8 @@ def count_overlay(picture: ProjectPicture, heat: bytes | None, pixels: NDArray[n
     draw_boxes(drawn, [tuple(box) for box in scale_boxes(np.array(picture.exemplars).reshape(-1, 4), scale)])
     by_hand = f", +{len(added)} -{picture.removals} by hand" if len(added) or picture.removals else ""
     model = picture.prediction.model if picture.prediction else "nobody"
-    subtitle = f"{picture.prediction.count if picture.prediction else 0:.2f} by {model}{by_hand}"
+    confirmed = ", confirmed" if picture.confirmed else ""
+    subtitle = f"{picture.prediction.count if picture.prediction else 0:.2f} by {model}{by_hand}{confirmed}"
     return captioned(drawn, f"{picture.count or 0:.0f}", subtitle)
 
 

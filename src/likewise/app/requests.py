@@ -25,6 +25,8 @@ Number = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(ge=-MOST_COORDINATE, le=MOST_COORDINATE, allow_inf_nan=False)]
 Box = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 Point = tuple[Coordinate, Coordinate]
+#: Pixels of a picture's side, of any format.
+Side = Annotated[int, Field(ge=1, le=1 << 24)]
 PictureId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 # Lists give up at the first bad entry: the errors of a million would take far more room than the entries.
 Pictures = Annotated[tuple[PictureId, ...], Field(fail_fast=True, max_length=MOST_PICTURES)]
@@ -98,12 +100,26 @@ class Stroke(Body):
 Strokes = Annotated[tuple[Stroke, ...], Field(fail_fast=True, max_length=2000)]
 
 
+class RunLengths(Body):
+    """A mask in COCO's compressed run lengths, each of at most seven characters; the size is (height, width)."""
+
+    size: tuple[Side, Side]
+    counts: Annotated[str, Field(max_length=8_000_000, pattern="^(?:[P-o]{0,6}[0-O])*$")]
+
+
 class Support(Body):
-    """A picture in which the thing is marked: by strokes of a brush, or by a box."""
+    """A picture in which the thing is marked: by a box, by clicks, or by strokes of a brush, which may mend a mask."""
 
     picture: PictureId
     strokes: Strokes = ()
+    base: RunLengths | None = None
     box: Box | None = None
+    clicks: Annotated[tuple[Point, ...], Field(fail_fast=True, max_length=200)] = ()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a mask, neither a box nor clicks."""
+        return self.box is None and not self.clicks
 
 
 class SegmentQuestion(Body):

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from likewise.app.budget import check_masks
 from likewise.app.project import ProjectPicture
-from likewise.app.requests import Stroke
+from likewise.app.requests import RunLengths, Stroke
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
 
@@ -41,14 +41,27 @@ def marked(picture: ProjectPicture) -> Marked | None:
     """
     check_masks(_masks([picture]))
     if picture.brushed:
-        return Marked(mask_of(picture.strokes, picture.width, picture.height), "hand")
+        return Marked(mended(picture.base, picture.strokes, picture.name, picture.width, picture.height), "hand")
     found = picture.segmented
     if found is None or found.segmentation is None:
         return None
-    if found.segmentation.size != (picture.height, picture.width):
-        raise LikewiseError(f"{picture.name}: its mask is that of a picture of another size")
-    mask = decode_rle({"size": found.segmentation.size, "counts": found.segmentation.counts})
+    mask = _decoded(found.segmentation, picture.name, picture.width, picture.height)
     return Marked(mask, "model", found.model, found.seconds)
+
+
+def mended(base: RunLengths | None, strokes: Sequence[Stroke], name: str, width: int, height: int) -> NDArray[np.bool_]:
+    """(height, width) bool: a found mask, or none, and what strokes of a brush added to it and took away.
+
+    Raises:
+        LikewiseError: the mask is not one of a picture of that size; the picture's name is for the message.
+    """
+    return mask_of(strokes, width, height, None if base is None else _decoded(base, name, width, height))
+
+
+def _decoded(runs: RunLengths, name: str, width: int, height: int) -> NDArray[np.bool_]:
+    if runs.size != (height, width):
+        raise LikewiseError(f"{name}: its mask is that of a picture of another size")
+    return decode_rle({"size": runs.size, "counts": runs.counts})
 
 
 def check_all_masks(pictures: Iterable[ProjectPicture]) -> None:
@@ -65,11 +78,15 @@ def _masks(pictures: Iterable[ProjectPicture]) -> Iterator[tuple[str, int, int, 
     for each in pictures:
         if each.brushed or (each.segmented is not None and each.segmented.segmentation is not None):
             yield each.name, each.width, each.height, each.strokes if each.brushed else ()
+            if each.base is not None:
+                yield each.name, each.width, each.height, ()
 
 
-def mask_of(strokes: Sequence[Stroke], width: int, height: int) -> NDArray[np.bool_]:
-    """(height, width) bool: what strokes of a round brush cover, in their order, erasing ones included."""
-    image = Image.new("1", (width, height))
+def mask_of(
+    strokes: Sequence[Stroke], width: int, height: int, base: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """(height, width) bool: what strokes of a round brush cover, in their order, erasing ones included, on a base."""
+    image = Image.new("1", (width, height)) if base is None else Image.fromarray(base)
     pen = ImageDraw.Draw(image)
     for stroke in strokes:
         radius, ink = stroke.width / 2, 0 if stroke.erase else 1

@@ -49,7 +49,7 @@ from likewise.app.requests import (
     Support,
 )
 from likewise.app.requests import Job as JobBody
-from likewise.app.strokes import check_all_masks, marked, mask_of
+from likewise.app.strokes import check_all_masks, marked, mended
 from likewise.app.worker import Worker
 from likewise.predict import Counter, NamedCounter, ReferenceExemplars, Segmenter
 from likewise.results import CountResult
@@ -228,7 +228,8 @@ class Workbench:
     def _check_support(self, support: tuple[Support, ...]) -> None:
         found = [(self.store.get(each.picture), each) for each in support]
         check_examples((picture.width, picture.height) for picture, _ in found)
-        check_masks((p.name, p.width, p.height, each.strokes) for p, each in found if each.box is None)
+        check_masks((p.name, p.width, p.height, each.strokes) for p, each in found if each.drawn)
+        check_masks((p.name, p.width, p.height, ()) for p, each in found if each.base is not None)
 
     def start_overlays(self, project: AnyProject, task: str) -> Job:
         """Begin to draw every picture of a project that was counted, segmented or recognised into an archive.
@@ -326,9 +327,9 @@ class Workbench:
         """A picture and the mask drawn in it, as the segmenter takes them."""
         picture = self.store.get(support.picture)
         encoded = self.models.encoded(segmenter, picture)
-        if support.box is not None:
-            return encoded, support.box
-        mask = mask_of(support.strokes, picture.width, picture.height)
+        if not support.drawn:
+            return encoded, support.box or list(support.clicks)
+        mask = mended(support.base, support.strokes, picture.name, picture.width, picture.height)
         if not mask.any():
             raise RefusedError(422, f"nothing is marked in {picture.name}; brush over the thing to find")
         return encoded, mask
