@@ -12,6 +12,7 @@ export class Bench {
     this.ontool = () => {};
     this.onspoilt = () => {};
     this.settled = async () => {};
+    this.hint = () => {};
   }
 
   entry(id = this.selected) {
@@ -26,17 +27,17 @@ export class Bench {
     if (this.selected) this.store.change(this.selected, patch);
   }
 
-  /** As change, of what is asked: corrections of the old answer are set aside. */
+  /** As change, of what is asked: where that is another thing, corrections of the old one are set aside. */
   changePrompt(patch) {
     if (this.preferred && !("model" in patch) && !this.entry().exemplars.length) patch = { ...patch, model: this.preferred };
     const setAside = this.selected ? this.store.change(this.selected, patch) : 0;
     const what = setAside === 1 ? "A correction by hand was" : `${setAside} corrections by hand were`;
-    if (setAside) say(`${what} set aside, because something else is asked for now. Undo brings back what was.`);
+    if (setAside) say(`${what} set aside, because another thing is asked for now. Undo brings back what was.`);
   }
 
   /** Predicted points that stand, predicted ones that were removed, and added ones. */
   points(id = this.selected) {
-    return this.mode.points?.(id) ?? { kept: [], removed: [], added: [] };
+    return this.mode.points?.(id) ?? { kept: [], removed: [], added: [], outside: [] };
   }
 
   useTool(name) {

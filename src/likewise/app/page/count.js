@@ -1,13 +1,18 @@
 // Count mode: what is asked about each picture, the answer, and what a person corrected.
 
 import * as api from "./api.js";
+import { Alike } from "./alike.js";
+import { CorrectTool } from "./correct.js";
+import { byHand, halfObject, inside, settled, standing } from "./corrections.js";
 import { CountPanel } from "./count_panel.js";
 import { shown } from "./dom.js";
+import { fitting, inColours } from "./heat.js";
 import { Mode } from "./mode.js";
 import { COLOURS, paintBox, paintCrosses, paintPoints, paintPolygon } from "./paint.js";
 import { keyOf } from "./question.js";
+import { Regions } from "./regions.js";
 import { loadImage } from "./stage.js";
-import { BoxTool, CorrectTool, RegionTool } from "./tools.js";
+import { BoxTool, RegionTool } from "./tools.js";
 
 export class CountMode extends Mode {
   task = "count";
@@ -17,8 +22,14 @@ export class CountMode extends Mode {
   constructor(bench, busy) {
     super(bench, busy);
     this.show = { heat: true, points: true, boxes: true };
-    this.tools = { box: new BoxTool(bench), region: new RegionTool(bench), correct: new CorrectTool(bench) };
-    this.labels = { box: ["Box", "B"], region: ["Region", "R"], correct: ["Correct", "C"] };
+    this.settings = { clicks: "both" };
+    this.colours = localStorage.getItem("likewise-heat") ?? "auto";
+    const [box, not] = [["exemplars", "negatives"], ["negatives", "exemplars"]];
+    this.tools = { box: new BoxTool(bench, { kinds: box, hint: "Drag a box tightly round one of the things, Shift-drag round one not to count." }),
+      not: new BoxTool(bench, { kinds: not, hint: "Drag a box round a look-alike that is not to be counted." }), region: new RegionTool(bench), correct: new CorrectTool(bench, this.settings) };
+    this.labels = { box: ["Box", "B"], not: ["Not this", "N"], region: ["Region", "R"], correct: ["Correct", "C"] };
+    this.alike = new Alike(this);
+    this.regions = new Regions(this);
     this.panel = new CountPanel(this);
   }
 
@@ -37,15 +48,9 @@ export class CountMode extends Mode {
   }
 
   points(id = this.bench.selected) {
-    const { added, removed } = this.bench.entry(id);
     const answer = this.answer(id);
-    if (answer?.brief) return { kept: [], removed, added };
-    const gone = new Set(removed.map(String));
-    const kept = [];
-    const struck = [];
-    for (const point of answer?.points ?? []) (gone.has(String(point)) ? struck : kept).push(point);
-    // the tool compares by identity: give it the stored points
-    return { kept, removed: removed.filter((p) => struck.some((s) => String(s) === String(p))), added };
+    const entry = this.bench.entry(id);
+    return answer?.brief ? { kept: [], removed: entry.removed, added: entry.added, outside: [] } : standing(answer, entry);
   }
 
   /** The boxes that a name found and was counted by. */
@@ -53,19 +58,64 @@ export class CountMode extends Mode {
     return this.bench.entry(id).text === null ? [] : this.answer(id)?.found ?? [];
   }
 
-  /** Prediction and corrections together; null where there is neither. */
+  /** The model's own, or, once a person corrected or confirmed it, the number of points he sees; null: neither. */
   count(id = this.bench.selected) {
     const answer = this.answer(id);
-    const { added, removed } = this.points(id);
-    if (!answer) return added.length || null;
-    return Math.max(0, answer.count + added.length - removed.length);
+    if (!this.byHand(id)) return answer?.count ?? null;
+    const { kept, added, removed } = this.points(id);
+    return answer?.brief ? Math.max(0, (answer.dots ?? Math.round(answer.count)) - removed.length) + added.length : kept.length + added.length;
+  }
+
+  /** Other boxes are another question, and examples that are drawn take the place of a name or of another picture's. */
+  prompt(patch) {
+    this.bench.changePrompt({ ...patch, ...(patch.exemplars && { text: null, like: null }) });
+  }
+
+  inRegion(place) {
+    const { region } = this.bench.entry();
+    return !region || inside(region, place);
+  }
+
+  byHand(id = this.bench.selected) {
+    return byHand(this.bench.entry(id));
+  }
+
+  /** Show what a threshold would take away, before it does. */
+  preview(score) {
+    this.previewed = score;
+    this.panel.updateThreshold(this.answer());
+    this.bench.stage.redraw();
+  }
+
+  /** Take away the points of lower scores: corrections like any others, in one step. */
+  keepAbove(score) {
+    const answer = this.answer();
+    this.previewed = 0;
+    if (!answer?.scores || answer.brief) return;
+    this.bench.change({ removed: answer.points.filter((_, i) => answer.scores[i] < score) });
+  }
+
+  /** Say that the points are right as they are, or take that back. */
+  confirm() {
+    this.bench.change({ confirmed: !this.bench.entry().confirmed });
   }
 
   value(id) {
     const count = this.count(id);
     const { added, removed } = this.points(id);
-    const hand = [added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ");
-    return { text: count === null ? "" : shown(count), sort: count ?? -1, hand, handSort: added.length + removed.length };
+    const { confirmed } = this.bench.entry(id);
+    const hand = [confirmed && "✓", added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ");
+    const handSort = added.length + removed.length + (confirmed ? 0.5 : 0);
+    return { text: count === null ? "" : shown(count), sort: count ?? -1, hand, handSort, doubt: confirmed ? -1 : this.doubt(id) };
+  }
+
+  /** How far off the model's count may be, as a share of it; what cannot be trusted comes before all else. */
+  doubt(id) {
+    const answer = this.answer(id);
+    if (!answer) return 0;
+    if (answer.untrusted) return 100;
+    const width = typeof answer.low === "number" ? (answer.high - answer.low) / Math.max(1, answer.count) : 0;
+    return width + (answer.dots === undefined ? 0 : Math.abs(answer.count - answer.dots) / Math.max(1, answer.count));
   }
 
   total(values) {
@@ -75,8 +125,15 @@ export class CountMode extends Mode {
     return `${shown(sum)} in ${counts.length} pictures, ${shown(sum / counts.length)} on average`;
   }
 
+  /** Once another answer is here, what was corrected before holds for the points that it has. */
+  settle() {
+    const [answer, entry] = [this.answer(), this.bench.entry()];
+    if (answer?.points && !answer.brief && entry.carried) this.bench.store.settle(this.bench.selected, settled(answer, entry));
+  }
+
   update() {
     this.problem = null;
+    this.settle();
     this.ask();
     this.layHeat();
     this.panel.update();
@@ -109,43 +166,47 @@ export class CountMode extends Mode {
   async layHeat() {
     const { stage } = this.bench;
     const heat = this.show.heat ? this.answer()?.heat : null;
-    if (this.heat === heat && stage.layer) return;
-    this.heat = heat;
+    const wanted = heat && `${this.colours} ${heat}`;
+    if (this.heat === wanted && stage.layer) return;
+    this.heat = wanted;
     const layer = heat ? await loadImage(heat) : null;
-    if (this.heat !== heat || this.bench.mode !== this) return;
-    stage.layer = layer;
+    if (this.heat !== wanted || this.bench.mode !== this || !stage.picture) return; // the next picture may be on its way
+    stage.layer = layer && inColours(layer, this.colours === "auto" ? fitting(stage.picture) : this.colours);
     stage.redraw();
   }
 
   paint(context, view) {
     const { exemplars, negatives, text, region } = this.bench.entry();
     const tool = this.bench.tool;
-    if (region) paintPolygon(context, view, region, { outside: true });
+    if (region) paintPolygon(context, view, (tool === this.tools.region && tool.draft) || region, { outside: true });
+    this.regions.paint(context, view);
     if (this.show.points) this.paintPoints(context, view);
     for (const [kind, boxes] of Object.entries({ exemplars, negatives }))
       boxes.forEach((box, index) => {
-        const held = tool === this.tools.box && tool.draft && tool.held.kind === kind && tool.held.index === index;
-        const chosen = tool === this.tools.box && tool.chosen?.kind === kind && tool.chosen.index === index;
+        const held = tool instanceof BoxTool && tool.draft && tool.held.kind === kind && tool.held.index === index;
+        const chosen = tool instanceof BoxTool && tool.chosen?.kind === kind && tool.chosen.index === index;
         const faint = text !== null || (kind === "negatives" && !this.takesNegatives());
-        if (this.show.boxes && !held) paintBox(context, view, box, COLOURS[kind.slice(0, -1)], { chosen, faint });
+        if (this.show.boxes && !held) paintBox(context, view, box, COLOURS[kind], { chosen, faint });
       });
-    if (this.show.boxes) for (const box of this.found()) paintBox(context, view, box, COLOURS.exemplar);
+    if (this.show.boxes) for (const box of this.found()) paintBox(context, view, box, COLOURS.exemplars);
+    this.alike.paint(context, view);
     tool?.paint(context, view);
   }
 
   paintPoints(context, view) {
     const { kept, removed, added } = this.points();
-    const size = this.answer()?.object_size;
-    const side = size ? Math.sqrt(size[0] * size[1]) : null;
-    paintPoints(context, view, kept, COLOURS.point, side);
+    const half = halfObject(this.answer(), this.bench.entry());
+    const side = half === null ? null : 2 * half;
+    const low = new Set((this.previewed && this.answer()?.points.filter((_, i) => this.answer().scores[i] < this.previewed).map(String)) || []);
+    paintPoints(context, view, kept.filter((point) => !low.has(String(point))), COLOURS.point, side);
+    paintCrosses(context, view, kept.filter((point) => low.has(String(point))), COLOURS.negatives);
     paintPoints(context, view, added, COLOURS.added, side);
-    paintCrosses(context, view, removed, COLOURS.negative);
+    paintCrosses(context, view, removed, COLOURS.negatives);
   }
 
   /** Whether a person has shown something in a picture, or corrected it: jobs leave it alone. */
   own(id) {
-    const { exemplars, added, removed } = this.bench.entry(id);
-    return exemplars.length + added.length + removed.length > 0;
+    return this.bench.entry(id).exemplars.length > 0 || this.byHand(id);
   }
 
   /** The job that asks the same about every other picture; null where nothing is shown yet. */

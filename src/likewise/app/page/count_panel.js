@@ -1,10 +1,11 @@
 // The panel of Count mode: the number, what it is counted by, what is shown, and what to do with it.
 
 import { Chooser } from "./chooser.js";
-import { $, el, shown } from "./dom.js";
+import { $, el } from "./dom.js";
 import { Estimate } from "./estimate.js";
 import { exportBlock } from "./export_block.js";
 import { Learn } from "./learn.js";
+import { ShowBlock } from "./show_block.js";
 
 export class CountPanel {
   constructor(mode) {
@@ -17,16 +18,14 @@ export class CountPanel {
   build(actions) {
     const input = (name) => el("input", { type: "number", step: "any", required: true, "aria-label": name });
     const part = (name, ...children) => (this[name] = children.length === 1 ? children[0] : el("div", {}, ...children));
-    const check = (key, label) =>
-      el("label", { class: "check" },
-        el("input", { type: "checkbox", checked: this.mode.show[key], id: `show-${key}`, onchange: (e) => this.toggle(key, e.target.checked) }),
-        label);
     this.numbers = ["x0", "y0", "x1", "y1"].map(input);
     this.root = el("div", { class: "block" },
       el("div", { class: "figure" },
         part("count", el("output", { class: "big", id: "count", "aria-live": "polite", text: "–" })),
         part("parts", el("p", { class: "parts", id: "parts" }))),
       part("doubts", el("ul", { class: "doubts", id: "doubts", "aria-label": "What speaks against the count", hidden: true })),
+      part("why", el("p", { class: "note", id: "why", hidden: true })),
+      part("confirm", el("button", { id: "confirm", "aria-pressed": "false", onclick: () => actions.confirm() }, el("span"), el("kbd", { text: "V", "aria-hidden": "true" }))),
       part("problem", el("p", { class: "note bad", role: "alert", hidden: true })));
     return [
       this.root,
@@ -35,16 +34,15 @@ export class CountPanel {
           part("byExample", el("button", { "aria-pressed": "true", onclick: () => this.choose(null), text: "By example" })),
           part("byName", el("button", { "aria-pressed": "false", onclick: () => this.choose(""), text: "By name" }))),
         this.buildExamples(), this.buildName()),
+      this.buildCorrect(),
+      this.mode.alike.build(),
       el("div", { class: "block" },
         el("h3", { text: "Region" }),
         el("div", { class: "row" },
           part("drawRegion", el("button", { onclick: () => this.bench.useTool("region"), text: "Count inside a region" })),
           part("dropRegion", el("button", { hidden: true, onclick: () => this.bench.changePrompt({ region: null }), text: "Count everywhere" })))),
-      el("div", { class: "block" },
-        el("h3", { text: "Show" }),
-        el("div", { class: "row spread" }, check("heat", "Heat"), check("points", "Points"), check("boxes", "Boxes")),
-        el("label", {}, "Strength of the heat",
-          el("input", { type: "range", min: 10, max: 100, value: 100, oninput: (e) => this.strength(e.target.value) }))),
+      this.mode.regions.build(actions),
+      new ShowBlock(this.mode).build(),
       el("div", { class: "block" },
         part("apply", el("button", { class: "primary wide", id: "apply", onclick: actions.apply, text: "Count in every picture" })),
         part("applyNote", el("p", { class: "quiet" }))),
@@ -68,6 +66,34 @@ export class CountPanel {
     return this.examples;
   }
 
+  /** What clicks of the Correct tool may do: on a phone there is no Shift to hold. */
+  buildCorrect() {
+    const words = { both: ["Both", "Add and remove, both"], add: ["Add", "Only add"], remove: ["Remove", "Only remove"] };
+    const pick = (clicks) => {
+      this.mode.settings.clicks = clicks;
+      for (const [key, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(key === clicks));
+      this.bench.useTool("correct");
+    };
+    const buttons = Object.fromEntries(Object.entries(words).map(([key, [text, said]]) =>
+      [key, el("button", { text, title: said, "aria-label": said, "aria-pressed": String(key === this.mode.settings.clicks), onclick: () => pick(key) })]));
+    this.threshold = el("input", { type: "range", id: "threshold", min: 0, max: 1, step: 0.02, value: 0,
+      oninput: (e) => this.mode.preview(Number(e.target.value)), onchange: (e) => this.mode.keepAbove(Number(e.target.value)) });
+    this.thresholdNote = el("output", { class: "quiet", for: "threshold" });
+    return el("div", { class: "block" }, el("h3", { text: "Correct" }),
+      el("div", { class: "choice", role: "group", "aria-label": "What a click does" }, ...Object.values(buttons)),
+      el("div", { class: "row spread" }, el("label", { for: "threshold", text: "Take away faint points" }), this.thresholdNote), this.threshold);
+  }
+
+  updateThreshold(answer) {
+    const scores = (!answer?.brief && answer?.scores) || [];
+    this.threshold.disabled = !scores.length;
+    this.threshold.max = Math.max(1, ...scores).toFixed(2);
+    const { removed } = this.mode.points();
+    if (!removed.length && document.activeElement !== this.threshold) this.threshold.value = 0;
+    const value = Number(this.threshold.value);
+    this.thresholdNote.textContent = value ? `below ${value.toFixed(2)}` : "none";
+  }
+
   buildName() {
     this.name = el("input", { type: "text", id: "name", maxlength: 200, placeholder: "such as strawberries", autocomplete: "off" });
     this.nameNote = el("p", { class: "note", id: "name-note", hidden: true });
@@ -84,9 +110,7 @@ export class CountPanel {
     const { mode, bench } = this;
     const entry = bench.entry();
     const answer = mode.answer();
-    const count = bench.shows ? mode.count() : null;
-    this.count.textContent = count === null ? "–" : String(Math.round(count));
-    this.parts.textContent = bench.shows ? this.describe(answer, mode.points()) : this.unseen();
+    this.updateFigure(answer);
     this.problem.hidden = !mode.problem;
     this.problem.textContent = mode.problem ?? "";
     const doubts = (bench.shows && answer?.warnings) || [];
@@ -96,6 +120,9 @@ export class CountPanel {
     this.dropRegion.hidden = !entry.region;
     this.drawRegion.textContent = entry.region ? "Draw another region" : "Count inside a region";
     this.updateApply();
+    this.mode.alike.update();
+    this.mode.regions.update();
+    this.updateThreshold(answer);
     for (const each of this.more) each.update?.();
   }
 
@@ -105,11 +132,38 @@ export class CountPanel {
   }
 
   describe(answer, { added, removed }) {
-    if (!answer && !added.length) return this.mode.asking ? "counting …" : "nothing counted yet";
-    const hand = added.length + removed.length ? ` · ${[added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ")} by hand` : "";
-    const likely = answer?.untrusted ? ", untrusted"
-      : typeof answer?.low === "number" ? `, likely ${Math.round(answer.low)} to ${Math.round(answer.high)}` : "";
-    return answer ? `${answer.count.toFixed(1)}${likely}, by ${answer.model}${hand}` : `${shown(added.length)} by hand`;
+    const byHand = this.mode.byHand();
+    if (!answer && !byHand) return this.mode.asking ? "counting …" : "nothing counted yet";
+    const changes = [added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ");
+    const hand = changes ? `${changes} by hand` : "confirmed by hand";
+    if (!answer) return hand;
+    const model = `${answer.count.toFixed(1)} by ${answer.model}`;
+    if (byHand) return `${model} · ${this.bench.entry().confirmed && changes ? `${hand}, confirmed` : hand}`;
+    if (answer.untrusted) return `${model}, untrusted`;
+    return typeof answer.low === "number" ? `${model}, likely ${Math.round(answer.low)} to ${Math.round(answer.high)}` : model;
+  }
+
+  /** Where the model's count and its points are not the same number, why; a person's count is always that of the points. */
+  explain(answer, { kept }) {
+    if (!answer?.points || answer.brief || this.mode.byHand() || Math.round(answer.count) === kept.length) return "";
+    const points = `${kept.length} ${kept.length === 1 ? "point stands" : "points stand"} out`;
+    return kept.length < answer.count
+      ? `${points}: where things touch or are faint, the model's density counts more than it can tell apart. Once you correct or confirm, the points are the count.`
+      : `${points}, more than the density adds up to: some are faint. Once you correct or confirm, the points are the count.`;
+  }
+
+  updateFigure(answer) {
+    const { mode } = this;
+    const count = this.bench.shows ? mode.count() : null;
+    const points = mode.points();
+    this.count.textContent = count === null ? "–" : String(Math.round(count));
+    this.parts.textContent = this.bench.shows ? this.describe(answer, points) : this.unseen();
+    this.why.textContent = this.bench.shows ? this.explain(answer, points) : "";
+    this.why.hidden = !this.why.textContent;
+    const { confirmed } = this.bench.entry();
+    this.confirm.disabled = !this.bench.shows;
+    this.confirm.setAttribute("aria-pressed", String(confirmed));
+    this.confirm.firstChild.textContent = confirmed ? "Confirmed" : "Confirm the points";
   }
 
   updatePrompt({ exemplars, negatives, text, like }) {
@@ -177,8 +231,8 @@ export class CountPanel {
   }
 
   remove(kind, index) {
-    this.mode.tools.box.chosen = null;
-    this.bench.changePrompt({ [kind]: this.bench.entry()[kind].filter((_, i) => i !== index) });
+    for (const tool of [this.mode.tools.box, this.mode.tools.not]) tool.chosen = null;
+    this.mode.prompt({ [kind]: this.bench.entry()[kind].filter((_, i) => i !== index) });
   }
 
   addNumbers(event) {
@@ -211,11 +265,6 @@ export class CountPanel {
     this.mode.show[key] = on;
     $(`#show-${key}`).checked = on;
     this.mode.layHeat();
-    this.bench.stage.redraw();
-  }
-
-  strength(percent) {
-    this.bench.stage.layerOpacity = percent / 100;
     this.bench.stage.redraw();
   }
 }

@@ -24,6 +24,15 @@ export function download(content, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+/** The same work, however often it is called for, once before the page is drawn next. */
+export function once(work) {
+  let waiting = false;
+  return () => {
+    if (!waiting) requestAnimationFrame(() => { waiting = false; work(); });
+    waiting = true;
+  };
+}
+
 /** A number as it is shown: whole where it is, else with one digit. */
 export function shown(number) {
   return Math.abs(number - Math.round(number)) < 0.05 ? String(Math.round(number)) : number.toFixed(1);

@@ -64,7 +64,7 @@ export class Gestures {
     if (!this.stage.picture) return;
     const before = this.pointers.get(event.pointerId);
     if (before === undefined) {
-      if (!this.space) this.stage.canvas.style.cursor = this.tool()?.hover(this.place(event)) ?? "default";
+      if (!this.space) this.stage.canvas.style.cursor = this.tool()?.hover(this.place(event), event) ?? "default";
     } else if (this.panning) {
       this.pan(event, before);
     } else {

@@ -1,8 +1,8 @@
 // The keyboard: shortcuts, and a cross on the canvas that does with keys what a mouse does.
 
 export const KEYS = [
-  ["B", "draw boxes round examples; brush"], ["Shift + drag", "draw a counter-example"], ["R", "draw a region"],
-  ["C", "correct points by clicks"], ["H, P, M", "show or hide heat, points, mask"], ["E", "erase what is brushed"],
+  ["B", "draw boxes round examples; brush"], ["N, Shift + drag", "draw a counter-example"], ["X, K", "show the thing to segment by a box, by clicks"], ["R", "draw a region"],
+  ["C", "correct points by clicks"], ["V", "confirm that the points are right; in a review, go on"], ["L, then Y, N, J", "places in doubt: yes, no, skip"], ["H, P, M", "show or hide heat, points, mask"], ["E", "erase what is brushed"],
   [", and .", "smaller, larger brush"],
   ["Wheel, pinch, + and -", "zoom"], ["Space + drag", "move the picture"], ["0", "show the whole picture"],
   ["[ and ]", "previous and next picture"], ["Delete", "remove the chosen box"], ["Escape", "let go"],
@@ -15,7 +15,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /** actions: what a key does, by its name, such as "b" or "ctrl+z". */
 export function listen(actions, gestures) {
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest("input, textarea, select, dialog")) return;
+    if (event.target.closest("input:not([type=range]), textarea, select, dialog")) return;
     if (event.key === " " && gestures.takesSpace(event.target)) {
       event.preventDefault();
       gestures.holdSpace(true);
@@ -70,7 +70,7 @@ export class Cross {
     this.at.x = Math.min(Math.max(this.at.x + dx * by, 0), view.width);
     this.at.y = Math.min(Math.max(this.at.y + dy * by, 0), view.height);
     if (this.pressed) this.tool()?.move({ ...this.at }, event);
-    else this.tool()?.hover({ ...this.at });
+    else this.tool()?.hover({ ...this.at }, event);
   }
 
   press(event) {

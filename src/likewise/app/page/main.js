@@ -4,16 +4,20 @@ import * as api from "./api.js";
 import { startArrivals } from "./arrivals.js";
 import { Batch } from "./batch.js";
 import { Bench } from "./bench.js";
+import { Chart } from "./chart.js";
 import { CountMode } from "./count.js";
-import { $, download, el } from "./dom.js";
+import { $, download, el, once } from "./dom.js";
 import { Gestures } from "./gestures.js";
 import { Kept } from "./kept.js";
 import { Cross, KEYS, listen } from "./keys.js";
+import { SmallMap } from "./map.js";
 import { complain, say } from "./notices.js";
 import { openProject } from "./project.js";
 import { keyOf } from "./question.js";
 import { RecognizeMode } from "./recognize.js";
 import { SegmentMode } from "./segment.js";
+import { startSplitter } from "./splitter.js";
+import { Review } from "./review.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
@@ -25,6 +29,9 @@ const store = new Store();
 const stage = new Stage($("#canvas"));
 const bench = new Bench(stage, store);
 const table = new Table(bench);
+const review = new Review(bench, table);
+const chart = new Chart(bench, table, $("#chart"));
+const overview = once(() => { review.update(); chart.update(); });
 const batch = new Batch(taken, ended);
 const busy = (on) => ($("#busy").hidden = !on);
 const modes = { count: new CountMode(bench, busy), segment: new SegmentMode(bench, busy), recognize: new RecognizeMode(bench, busy) };
@@ -32,7 +39,7 @@ const gestures = new Gestures(stage, () => bench.tool);
 const kept = new Kept(bench, modes, told);
 bench.settled = () => kept.flush();
 
-const actions = { apply, save: (form) => (form === "overlays" ? overlays() : save(form)) };
+const actions = { apply, confirm: () => review.confirm(), save: (form) => (form === "overlays" ? overlays() : save(form)) };
 
 function useMode(name) {
   bench.mode = modes[name];
@@ -58,6 +65,7 @@ function refresh(ids) {
   const total = bench.mode.total([...table.values.values()]);
   $("#total").hidden = !total;
   $("#total").textContent = total;
+  overview();
   $("#undo").disabled = store.past.length === 0;
   $("#redo").disabled = store.future.length === 0;
   $("#empty").hidden = bench.pictures.size > 0;
@@ -186,26 +194,30 @@ function wire() {
     refresh([]);
   };
   stage.painters.push((context, view) => bench.selected && bench.mode.paint(context, view));
+  new SmallMap(stage, $("#map"));
   new Cross(stage, () => bench.tool);
   stage.onview = (view) => ($("#zoom-level").textContent = stage.picture ? `${Math.round(view.scale * 100)} %` : "");
   bench.onselect = (id) => {
     table.choose(id);
     const { name, error } = bench.picture(id);
     stage.canvas.setAttribute("aria-label", error ?? name);
+    Object.assign($("#picture-name"), { textContent: name, title: name });
     if (error) say(error, { bad: true });
     sessionStorage.setItem("selected", id);
     bench.mode.problem = null;
     busy(bench.mode.asking);
     bench.mode.panel.update();
   };
+  bench.hint = (text) => ($("#hint").textContent = bench.pictures.size ? text : "");
   bench.ontool = (name) => {
     for (const button of document.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === name));
-    $("#hint").textContent = (bench.pictures.size && bench.tool?.hint) || "";
+    bench.hint(bench.tool?.hint ?? "");
   };
   for (const tab of document.querySelectorAll("[data-mode]")) tab.addEventListener("click", () => useMode(tab.dataset.mode));
   $(".tabs").addEventListener("keydown", (event) => turnTabs(event));
   const clicks = { "#undo": () => step("undo"), "#redo": () => step("redo"), "#zoom-in": () => zoom(1.4), "#zoom-out": () => zoom(1 / 1.4),
-    "#zoom-fit": fit, "#save-project": saveProject, "#help": () => $("#help-dialog").showModal() };
+    "#zoom-fit": fit, "#previous": () => bench.selectBy(table.order, -1), "#next": () => bench.selectBy(table.order, 1),
+    "#save-project": saveProject, "#help": () => $("#help-dialog").showModal() };
   for (const [selector, action] of Object.entries(clicks)) $(selector).addEventListener("click", action);
   $("#keys").append(...KEYS.map(([key, what]) => el("tr", {}, el("td", {}, el("kbd", { text: key })), el("td", { text: what }))));
   window.addEventListener("beforeunload", (event) => kept.busy && event.preventDefault());
@@ -224,13 +236,15 @@ function turnTabs(event) {
 function shortcuts() {
   const tool = (name) => () => name in bench.mode.tools && bench.useTool(name);
   const show = (key) => () => key in (bench.mode.show ?? {}) && bench.mode.panel.toggle(key, !bench.mode.show[key]);
+  const alike = () => bench.shows && bench.mode.alike;
   const brush = (factor) => () => bench.mode.scaleBrush?.(factor);
   return {
-    b: () => bench.useTool(bench.mode.firstTool), r: tool("region"), c: tool("correct"), e: tool("erase"),
-    h: show("heat"), p: show("points"), m: show("mask"), ",": brush(1 / 1.25), ".": brush(1.25), "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: fit,
+    b: () => bench.useTool(bench.mode.firstTool), n: () => (alike()?.on ? alike().say("no") : tool("not")()), x: tool("frame"), k: tool("click"), r: tool("region"), c: tool("correct"), e: tool("erase"),
+    v: () => review.confirm(), l: () => alike()?.turn(!alike().on), y: () => alike()?.say("yes"), j: () => alike()?.say("skip"), h: show("heat"), p: show("points"), m: show("mask"), ",": brush(1 / 1.25), ".": brush(1.25),
+    "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: fit,
     "[": () => bench.selectBy(table.order, -1), "]": () => bench.selectBy(table.order, 1),
     delete: () => bench.tool?.remove?.(), backspace: () => bench.tool?.remove?.(),
-    escape: () => { bench.tool?.cancel?.(); stage.redraw(); },
+    escape: () => { bench.tool?.cancel?.(); alike()?.turn(false); stage.redraw(); },
     "?": () => $("#help-dialog").showModal(), "ctrl+s": saveProject,
     "ctrl+z": () => step("undo"), "ctrl+shift+z": () => step("redo"), "ctrl+y": () => step("redo"),
   };
@@ -273,6 +287,7 @@ function listenToServer() {
 
 async function start() {
   startTheme($("#theme"));
+  startSplitter($("#splitter"));
   wire();
   useMode("count");
   startArrivals({ added: arrived, opened: open });

@@ -82,7 +82,7 @@ export class RecognizeMode extends Mode {
     return [
       el("div", { class: "block" }, el("div", { class: "figure" }, this.label, this.parts), this.note),
       (this.likeliest = el("div", { class: "block" }, el("h3", { text: "The likeliest" }), this.bars)),
-      (this.told = el("div", { class: "block" }, el("h3", { text: "What it looked at" }), this.evidence,
+      (this.looked = el("div", { class: "block" }, el("h3", { text: "What it looked at" }), this.evidence,
         el("label", { class: "check" }, this.check, "Points it responded to"))),
       el("div", { class: "block" }, this.apply),
       exportBlock(actions, this.bench.formats.recognize, { csv: "CSV: a table of the labels", overlays: "Overlays: every picture with its labels and evidence, as a zip archive" }),
@@ -100,7 +100,7 @@ export class RecognizeMode extends Mode {
     this.note.textContent = note ?? "";
     this.apply.disabled = !ready || this.bench.pictures.size === 0;
     this.likeliest.hidden = !answer;
-    this.told.hidden = !answer?.magnified?.length;
+    this.looked.hidden = !answer?.magnified?.length;
     this.bars.replaceChildren(...(answer?.top ?? []).slice(0, 5).map(([label, probability]) => this.bar(label, probability)));
     this.evidence.replaceChildren(...(answer?.magnified ?? []).map(({ what, image }) =>
       el("figure", {}, el("img", { src: image, alt: `magnified: ${what}` }), el("figcaption", { text: what }))));

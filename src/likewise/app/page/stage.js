@@ -1,5 +1,6 @@
 // The canvas: the picture, layers over it (heat, mask), and what the painters draw on top.
 
+import { PLAIN, looking } from "./look.js";
 import { Viewport } from "./viewport.js";
 
 export class Stage {
@@ -7,7 +8,9 @@ export class Stage {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.view = new Viewport();
-    this.picture = null;
+    this.picture = null; // as it is; look: how it is shown, drawn: what comes of that
+    this.drawn = null;
+    this.look = PLAIN;
     this.layer = null;
     this.layerOpacity = 1;
     this.painters = [];
@@ -20,8 +23,16 @@ export class Stage {
   /** Show a loaded image as the picture of that size; null: nothing. */
   show(image, width, height) {
     this.picture = image;
+    this.drawn = looking(image, this.look);
     this.layer = null;
     if (image) this.view.show(width, height);
+    this.redraw();
+  }
+
+  /** Brightness, contrast and gamma of what is seen; nothing else heeds them. */
+  setLook(look) {
+    this.look = look;
+    this.drawn = looking(this.picture, look);
     this.redraw();
   }
 
@@ -53,7 +64,7 @@ export class Stage {
     const place = [view.x, view.y, view.width * view.scale, view.height * view.scale];
     context.imageSmoothingEnabled = view.scale < 3;
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.picture, ...place);
+    context.drawImage(this.drawn, ...place);
     if (this.layer) {
       context.imageSmoothingEnabled = true;
       context.globalAlpha = this.layerOpacity;

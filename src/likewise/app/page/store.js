@@ -1,9 +1,13 @@
 // What the user has said about each picture, with undo and redo, and the answers, which are kept apart from it.
 
+import { UNTOUCHED, carryOver } from "./corrections.js";
+
 const BLANK = Object.freeze({
-  exemplars: [], negatives: [], text: null, region: null, like: null, added: [], removed: [], strokes: [], coarse: 1, model: null,
+  exemplars: [], negatives: [], text: null, region: null, like: null, regions: [], coarse: 1, model: null,
+  strokes: [], base: null, example: false, boxed: [], clicked: [],
+  ...UNTOUCHED,
 });
-/** Changing one of these asks for another answer, which corrections of the old one do not fit. */
+/** Changing one of these asks for another answer. */
 const PROMPT = ["exemplars", "text", "region", "like", "coarse", "model"];
 const STEPS = 500;
 
@@ -20,7 +24,7 @@ export class Store {
     return this.entries.get(id) ?? BLANK;
   }
 
-  /** One undo step; gives how many corrections by hand were set aside because the prompt changed. */
+  /** One undo step; gives how many corrections by hand were set aside because another thing is asked for. */
   change(id, patch) {
     return this.changeMany([[id, patch]]);
   }
@@ -29,14 +33,18 @@ export class Store {
     let setAside = 0;
     const step = patches.map(([id, patch]) => {
       const before = this.of(id);
-      const corrections = before.added.length + before.removed.length;
-      if (corrections && Object.keys(patch).some((key) => this.prompt.has(key))) {
-        setAside += corrections;
-        patch = { ...patch, added: [], removed: [] };
-      }
-      return { id, before, after: Object.freeze({ ...before, ...patch }) };
+      const asks = Object.keys(patch).some((key) => this.prompt.has(key));
+      const carried = asks ? carryOver(before, patch) : { patch, setAside: 0 };
+      setAside += carried.setAside;
+      return { id, before, after: Object.freeze({ ...before, ...carried.patch }) };
     });
     return this.take(step) ? setAside : 0;
+  }
+
+  /** What was said is brought into another form: no step of its own. */
+  settle(id, patch) {
+    this.entries.set(id, Object.freeze({ ...this.of(id), ...patch }));
+    this.tell([id]);
   }
 
   /** Other entries, whole, for some pictures: one undo step. */

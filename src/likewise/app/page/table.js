@@ -14,6 +14,7 @@ export class Table {
     this.box = $(".table-box");
     this.onremove = () => {};
     this.box.addEventListener("scroll", () => this.draw(), { passive: true });
+    this.body.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.draw()).observe(this.box);
     for (const button of document.querySelectorAll("#table [data-sort]"))
       button.addEventListener("click", () => this.sortBy(button.dataset.sort));
@@ -55,6 +56,8 @@ export class Table {
       row.setAttribute("aria-rowindex", first + at + 2);
       if (this.body.children[at] !== row) this.body.insertBefore(row, this.body.children[at] ?? null);
     });
+    const stop = wanted.has(this.bench.selected) ? this.bench.selected : seen[0];
+    for (const [id, { pick }] of this.rows) pick.tabIndex = id === stop ? 0 : -1;
     $("#table").style.marginTop = `${first * this.height}px`;
     $("#table-whole").style.height = `${this.ids.length * this.height + $("#table thead").offsetHeight}px`;
     $("#table").setAttribute("aria-rowcount", this.ids.length + 1);
@@ -64,12 +67,26 @@ export class Table {
     }
   }
 
+  /** One stop of the tab key for all pictures: within them the arrow keys go on. */
+  key(event) {
+    const last = this.ids.length;
+    const steps = { ArrowUp: -1, ArrowDown: 1, PageUp: -8, PageDown: 8, Home: -last, End: last }[event.key];
+    const chosen = this.bench.selected;
+    const away = event.key === "Delete" && this.bench.picture(chosen)?.uploaded;
+    if (!steps && !away) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (away) this.onremove(chosen);
+    else this.bench.selectBy(this.ids, steps);
+    this.rows.get(this.bench.selected)?.pick.focus();
+  }
+
   rowOf(id) {
     const picture = this.bench.picture(id);
     const value = el("td", { class: "number value" });
     const hand = el("td", { class: "number hand" });
     const pick = el("button", { class: "pick", onclick: () => this.bench.select(id) }, this.small(picture), el("span", { text: picture.name, title: picture.name }));
-    const remove = picture.uploaded && el("button", { class: "icon away", "aria-label": `Remove ${picture.name}`, title: "Remove from here; what was done with it is kept", text: "×", onclick: () => this.onremove(id) });
+    const remove = picture.uploaded && el("button", { class: "icon away", tabindex: -1, "aria-label": `Remove ${picture.name}`, title: "Remove from here; what was done with it is kept", text: "×", onclick: () => this.onremove(id) });
     const row = el("tr", { "data-id": id }, el("td", {}, el("div", { class: "named" }, pick, remove)), value, hand);
     const cells = { row, value, hand, pick };
     this.fill(id, cells);
@@ -139,7 +156,7 @@ export class Table {
   sortBy(by) {
     const down = this.sort.by === by ? !this.sort.down : by !== "name";
     this.sort = { by, down };
-    const key = (id) => (by === "name" ? this.bench.picture(id).name : this.values.get(id)[by === "value" ? "sort" : "handSort"]);
+    const key = (id) => (by === "name" ? this.bench.picture(id).name : this.values.get(id)[{ value: "sort", hand: "handSort" }[by] ?? by] ?? 0);
     const compare = new Intl.Collator(undefined, { numeric: true }).compare;
     const sign = down ? -1 : 1;
     this.ids.sort((a, b) => {

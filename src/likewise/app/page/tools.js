@@ -1,23 +1,26 @@
 // What a press on the picture does, by tool. Places are in pixels of the picture.
 
-import { COLOURS, paintBox, paintPolygon } from "./paint.js";
+import { COLOURS, clickRadius, paintBox, paintPolygon } from "./paint.js";
 
-const NEAR = 9;
+/** Pixels of the screen: how near is near, how far outside of a box that still holds, and what is too short to be meant. */
+const [NEAR, OUTSIDE, SLIP] = [9, 4, 8];
+const CORNERS = [[0, 1], [2, 1], [0, 3], [2, 3]];
 const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
 const clamp = (value, most) => Math.min(Math.max(value, 0), most);
 const round = (value) => Math.round(value * 100) / 100;
 
-/** Draw, move, resize and choose boxes; with Shift a counter-example. */
+/** Draw, move, resize and choose boxes. */
 export class BoxTool {
   drags = true;
-  hint = "Drag a box tightly round one of the things, Shift-drag round one not to count.";
 
-  constructor(bench) {
-    Object.assign(this, { bench, draft: null, held: null, chosen: null });
+  /** kinds: of box in the entry: what a drag draws, and with Shift. */
+  constructor(bench, { kinds, hint }) {
+    Object.assign(this, { bench, kinds, hint, draft: null, held: null, chosen: null });
   }
 
   down(at, event) {
-    this.held = this.find(at) ?? { kind: event.shiftKey ? "negatives" : "exemplars", corner: [2, 3], new: true };
+    const drawn = this.kinds[event.shiftKey ? this.kinds.length - 1 : 0];
+    this.held = this.find(at) ?? { kind: drawn, corner: [2, 3], new: true };
     this.chosen = this.held.new ? null : { kind: this.held.kind, index: this.held.index };
     this.start = at;
     this.box = this.held.new ? [at.x, at.y, at.x, at.y] : this.bench.entry()[this.held.kind][this.held.index];
@@ -37,12 +40,21 @@ export class BoxTool {
     this.move(at);
     const { held, draft } = this;
     this.cancel();
-    if (!held || !draft || draft[2] - draft[0] < 2 || draft[3] - draft[1] < 2) return;
+    if (!held || !draft || this.slipped(held, draft)) return;
     const boxes = [...this.bench.entry()[held.kind]];
     if (held.new) boxes.push(draft);
     else boxes[held.index] = draft;
     this.chosen = { kind: held.kind, index: held.new ? boxes.length - 1 : held.index };
-    this.bench.changePrompt({ [held.kind]: boxes, ...(held.kind === "exemplars" && { text: null, like: null }) });
+    this.bench.mode.prompt({ [held.kind]: boxes });
+  }
+
+  /** A hand that shook draws no example: nothing shows in less than two pixels, and nobody means so short a drag. */
+  slipped(held, [x0, y0, x1, y1]) {
+    const { scale } = this.bench.stage.view;
+    const [short, long] = [Math.min(x1 - x0, y1 - y0), Math.max(x1 - x0, y1 - y0)];
+    if (short >= 2 && (!held.new || (long * scale >= SLIP && short * scale >= 3))) return false;
+    this.bench.hint("Too small for an example: drag a box round all of one thing.");
+    return true;
   }
 
   cancel() {
@@ -61,65 +73,92 @@ export class BoxTool {
     return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)].map(round);
   }
 
+  /** The box at a place: its corner, its edge, or all of it; the last drawn first. */
   find(at) {
-    const near = NEAR / this.bench.stage.view.scale;
-    for (const kind of ["exemplars", "negatives"]) {
+    for (const kind of new Set(this.kinds))
       for (const [index, box] of [...this.bench.entry()[kind].entries()].reverse()) {
-        for (const corner of [[0, 1], [2, 1], [0, 3], [2, 3]])
-          if (distance(at, { x: box[corner[0]], y: box[corner[1]] }) < near) return { kind, index, corner };
+        const corner = this.grip(at, box);
+        if (corner) return { kind, index, corner };
         if (at.x > box[0] && at.x < box[2] && at.y > box[1] && at.y < box[3]) return { kind, index, corner: null };
       }
-    }
     return null;
+  }
+
+  /** Which coordinates a drag from a place moves; the middle half of a box, however small, moves all of it. */
+  grip(at, box) {
+    const { scale } = this.bench.stage.view;
+    const place = [at.x, at.y];
+    const grips = [0, 1, 2, 3].filter((i) => {
+      const axis = i % 2;
+      const beyond = (box[i] - place[axis]) * (i < 2 ? 1 : -1);
+      const within = place[1 - axis] > box[1 - axis] - OUTSIDE / scale && place[1 - axis] < box[3 - axis] + OUTSIDE / scale;
+      return within && beyond < OUTSIDE / scale && -beyond < Math.min(NEAR / scale, (box[axis + 2] - box[axis]) / 4);
+    });
+    return grips.length ? grips : null;
   }
 
   hover(at) {
     const found = this.find(at);
     if (!found) return "crosshair";
-    if (!found.corner) return "move";
-    return (found.corner[0] === 0) === (found.corner[1] === 1) ? "nwse-resize" : "nesw-resize";
+    const { corner } = found;
+    if (!corner) return "move";
+    if (corner.length === 1) return corner[0] % 2 ? "ns-resize" : "ew-resize";
+    return CORNERS.slice(1, 3).some((each) => each.every((i) => corner.includes(i))) ? "nesw-resize" : "nwse-resize";
   }
 
   remove() {
     if (!this.chosen) return;
     const { kind, index } = this.chosen;
     this.chosen = null;
-    this.bench.changePrompt({ [kind]: this.bench.entry()[kind].filter((_, i) => i !== index) });
+    this.bench.mode.prompt({ [kind]: this.bench.entry()[kind].filter((_, i) => i !== index) });
   }
 
   paint(context, view) {
-    if (this.draft) paintBox(context, view, this.draft, COLOURS[this.held.kind.slice(0, -1)], { chosen: true });
+    if (this.draft) paintBox(context, view, this.draft, COLOURS[this.held.kind] ?? COLOURS.exemplars, { chosen: true });
   }
 }
 
-/** A polygon, corner by corner. */
+/** A polygon, corner by corner; the corners of one that is there are dragged. */
 export class RegionTool {
-  drags = false;
   hint = "Click the corners of the region; click the first again, or press Enter twice, to close it. Escape starts anew.";
 
   constructor(bench) {
-    Object.assign(this, { bench, corners: [], at: null });
+    Object.assign(this, { bench, corners: [], at: null, held: null, draft: null });
+  }
+
+  /** With the keyboard's cross, a corner that was taken is let go by another press. */
+  get drags() {
+    return this.held !== null;
   }
 
   down(at) {
-    const { width, height, scale } = this.bench.stage.view;
-    const corner = [round(clamp(at.x, width)), round(clamp(at.y, height))];
-    const near = (other) => other && Math.hypot(other[0] - corner[0], other[1] - corner[1]) * scale < NEAR;
+    const corner = this.place(at);
+    this.held = this.corners.length ? null : this.find(corner);
+    if (this.held !== null) return;
+    const near = (other) => other && this.near(other, corner);
     if (this.corners.length > 2 && (near(this.corners[0]) || near(this.corners.at(-1)))) this.close();
     else if (!near(this.corners.at(-1))) this.corners.push(corner);
   }
 
-  move() {}
+  move(at) {
+    if (this.held === null) return;
+    this.draft = this.bench.entry().region.map((each, i) => (i === this.held ? this.place(at) : each));
+  }
 
-  up() {}
+  up() {
+    const { draft } = this;
+    this.held = this.draft = null;
+    if (draft) this.bench.changePrompt({ region: draft });
+  }
 
   hover(at) {
     this.at = at;
-    return "crosshair";
+    return !this.corners.length && this.find(this.place(at)) !== null ? "move" : "crosshair";
   }
 
   cancel() {
     this.corners = [];
+    this.held = this.draft = null;
   }
 
   close() {
@@ -129,17 +168,34 @@ export class RegionTool {
     this.bench.useTool("box");
   }
 
+  place(at) {
+    const { width, height } = this.bench.stage.view;
+    return [round(clamp(at.x, width)), round(clamp(at.y, height))];
+  }
+
+  near(one, other) {
+    return Math.hypot(one[0] - other[0], one[1] - other[1]) * this.bench.stage.view.scale < NEAR;
+  }
+
+  /** The corner of the region at a place, by its number; null: none. */
+  find(place) {
+    const index = (this.bench.entry().region ?? []).findIndex((corner) => this.near(corner, place));
+    return index < 0 ? null : index;
+  }
+
   paint(context, view) {
+    const { region } = this.bench.entry();
+    if (region && !this.corners.length) paintPolygon(context, view, this.draft ?? region, { corners: true });
     if (this.corners.length === 0) return;
     const next = this.at ? [[this.at.x, this.at.y]] : [];
-    paintPolygon(context, view, [...this.corners, ...next], { open: true });
+    paintPolygon(context, view, [...this.corners, ...next], { open: true, corners: true });
   }
 }
 
-/** A click adds a thing that was missed, or removes a point that is wrong; a second click takes it back. */
-export class CorrectTool {
+/** A click shows the thing; a click on one that is there takes it back. */
+export class ClickTool {
   drags = false;
-  hint = "Click a thing that was missed to add it; click a wrong point to remove it.";
+  hint = "Click the thing, in a few places if it is large; a second click takes it back.";
 
   constructor(bench) {
     Object.assign(this, { bench });
@@ -148,13 +204,9 @@ export class CorrectTool {
   down(at) {
     const { width, height } = this.bench.stage.view;
     if (at.x < 0 || at.y < 0 || at.x > width || at.y > height) return;
-    const { added, removed } = this.bench.entry();
+    const { clicked } = this.bench.entry();
     const hit = this.find(at);
-    const without = (points, point) => points.filter((each) => each !== point);
-    if (!hit) this.bench.change({ added: [...added, [round(at.x), round(at.y)]] });
-    else if (hit.kind === "added") this.bench.change({ added: without(added, hit.point) });
-    else if (hit.kind === "removed") this.bench.change({ removed: without(removed, hit.point) });
-    else this.bench.change({ removed: [...removed, hit.point] });
+    this.bench.mode.prompt({ clicked: hit ? clicked.filter((each) => each !== hit) : [...clicked, [round(at.x), round(at.y)]] });
   }
 
   move() {}
@@ -165,70 +217,10 @@ export class CorrectTool {
     return this.find(at) ? "pointer" : "copy";
   }
 
-  /** The nearest point close by, and of which kind it is. */
   find(at) {
-    const { kept, removed, added } = this.bench.points();
-    let best = null;
-    let least = 11 / this.bench.stage.view.scale;
-    for (const [kind, points] of Object.entries({ kept, removed, added }))
-      for (const point of points) {
-        const apart = Math.hypot(point[0] - at.x, point[1] - at.y);
-        if (apart < least) [best, least] = [{ kind, point }, apart];
-      }
-    return best;
+    const radius = clickRadius(this.bench.stage.view);
+    return this.bench.entry().clicked.find(([x, y]) => Math.hypot(x - at.x, y - at.y) < radius);
   }
 
   paint() {}
-}
-
-/** Brush a mask, or erase it. */
-export class BrushTool {
-  drags = true;
-
-  constructor(bench, settings, erase) {
-    Object.assign(this, { bench, settings, erase, stroke: null, at: null });
-    this.hint = erase ? "Brush over what does not belong to the thing." : "Brush over the thing to find in the others.";
-  }
-
-  down(at) {
-    this.stroke = { points: [[round(at.x), round(at.y)]], width: round(this.settings.width), erase: this.erase };
-  }
-
-  move(at) {
-    this.at = at;
-    const last = this.stroke?.points.at(-1);
-    if (last && Math.hypot(last[0] - at.x, last[1] - at.y) > this.settings.width / 8)
-      this.stroke.points.push([round(at.x), round(at.y)]);
-  }
-
-  up() {
-    const { stroke } = this;
-    this.stroke = null;
-    if (stroke) this.bench.change({ strokes: [...this.bench.entry().strokes, stroke] });
-  }
-
-  cancel() {
-    this.stroke = null;
-  }
-
-  hover(at) {
-    this.at = at;
-    return "none";
-  }
-
-  leave() {
-    this.at = null;
-  }
-
-  paint(context, view) {
-    if (!this.at) return;
-    const { x, y } = view.toScreen(this.at.x, this.at.y);
-    for (const [colour, width] of [["#0a0c14", 3.5], [this.erase ? "#ff5858" : "#ffffff", 1.5]]) {
-      context.beginPath();
-      context.arc(x, y, Math.max(2, (this.settings.width / 2) * view.scale), 0, 7);
-      context.strokeStyle = colour;
-      context.lineWidth = width;
-      context.stroke();
-    }
-  }
 }

@@ -28,9 +28,8 @@ export class Viewport {
   }
 
   fitScale() {
-    const across = Math.min(64, this.screenWidth * 0.06);
-    const down = Math.min(72, this.screenHeight * 0.1); // the tools above and the hint below cover nothing
-    const scale = Math.min((this.screenWidth - 2 * across) / this.width, (this.screenHeight - 2 * down) / this.height);
+    const [across, down] = [this.screenWidth, this.screenHeight].map((side) => side - 2 * Math.min(20, side * 0.04));
+    const scale = Math.min(across / this.width, down / this.height);
     return Math.max(Math.min(scale, 8), 0.001);
   }
 
