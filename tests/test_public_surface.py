@@ -34,6 +34,7 @@ PUBLIC = (
     "likewise.CountResult.by_region",
     "likewise.CountResult.count",
     "likewise.CountResult.density",
+    "likewise.CountResult.measures",
     "likewise.CountResult.plot",
     "likewise.CountResult.save",
     "likewise.CountResult.to_coco",

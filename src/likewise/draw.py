@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from likewise.types import Box, Point
@@ -176,6 +177,30 @@ def draw_points(picture: Image.Image, points: np.ndarray, colour: tuple[int, int
         outer = radius + min(1.5, radius / 2)
         pen.ellipse((x - outer, y - outer, x + outer, y + outer), fill=CASING)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+
+def draw_labels(picture: Image.Image, labels: np.ndarray, doubtful: np.ndarray) -> None:
+    """Draw the edges of regions, inside of them, over all of a picture.
+
+    Args:
+        picture: of any size.
+        labels: (H, W) int32, 0 or the number of a region.
+        doubtful: (N,), numbers whose edges have another colour, such as of things that a border cuts.
+    """
+    shown = np.asarray(Image.fromarray(labels).resize(picture.size, Image.Resampling.NEAREST))
+    width = max(1, round(max(picture.size) / 800))
+    odd = np.isin(np.arange(int(labels.max(initial=0)) + 1), doubtful)
+    for thickness, colours in ((width + 1, (CASING, CASING)), (width, (POINT_COLOUR, DOUBTFUL_COLOUR))):
+        edge = _edge(shown, thickness)
+        for colour, which in zip(colours, (edge & ~odd[shown], edge & odd[shown]), strict=True):
+            picture.paste(colour, (0, 0), Image.fromarray(which))
+
+
+def _edge(labels: np.ndarray, width: int) -> np.ndarray:
+    """(H, W) bool: pixels of regions that are at most so far from another region or the ground."""
+    low, high = minimum_filter(labels, 2 * width + 1), maximum_filter(labels, 2 * width + 1)
+    found: np.ndarray = (labels > 0) & (low != high)
+    return found
 
 
 def nearest_distances(points: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from likewise.errors import LikewiseError
 #: Every verb with every option. Changing one breaks somebody's script: it is a decision, made here.
 OPTIONS = {
     "count": "--address --box --channel --contrast --csv --engine --format --frames --grid --json --like --model"
-    " --negative --output --overwrite --region --regions --shard --text --trust --unit --workers --z -o IMAGES",
+    " --negative --no-border --outlines --output --overwrite --region --regions --shard --text --trust --unit"
+    " --workers --z -o IMAGES",
     "segment": "--address --csv --engine --format --json --model --output --overwrite --shard --support --workers"
     " -o QUERIES",
     "recognize": "--address --csv --engine --json --model --output --overwrite --shard --workers -o IMAGES",

@@ -41,6 +41,7 @@ class Asker:
         trust: how hard it is looked for signs that a count is off.
         journals: folder in which windows of giants are remembered; None: they are not.
         check: sees, before a picture is counted, that whatever is made of its count can be made.
+        outlines: whether things are outlined.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Asker:
     trust: Literal["fast", "full"]
     journals: Path | None
     check: Callable[[PictureSource], None] = lambda picture: None
+    outlines: bool = False
 
     def shown(self, like: Sequence[tuple[str, Box]]) -> Callable[[Path], CountResult]:
         """What counts a picture, shown boxes in other pictures; the model is loaded here.
@@ -68,6 +70,7 @@ class Asker:
 
     def _count(self, counter: Counter | NamedCounter, references: ReferenceExemplars, picture: Path) -> CountResult:
         from likewise.predict import Counter
+        from likewise.predict.outlining import check_outlined
         from likewise.sources import GIANT, open_source
 
         with open_source(picture, self.choice) as source:
@@ -75,8 +78,10 @@ class Asker:
             self.check(source)
             giant = source.width * source.height > GIANT and counter.preprocess.fit is None
             if giant and isinstance(counter, Counter):
+                if self.outlines:
+                    check_outlined(source)
                 return self._count_windows(counter, source, prompt, references)
-            return counter.count(source, prompt, like=references, trust=self.trust)
+            return counter.count(source, prompt, like=references, trust=self.trust, outlines=self.outlines)
 
     def _count_windows(
         self, counter: Counter, source: PictureSource, prompt: Prompt, references: ReferenceExemplars

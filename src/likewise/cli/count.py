@@ -15,6 +15,7 @@ from likewise.cli.folder_run import Job, Output
 from likewise.cli.frames import FramesJob, frames_job
 from likewise.cli.inputs import parse_box, parse_grid, parse_region
 from likewise.cli.kinds import KindsJob, parse_shown
+from likewise.cli.outlines import NO_OUTLINES, OutlinesAsked, gather_measures
 from likewise.cli.own_pixels import own_pixels
 from likewise.cli.placed import WHAT
 from likewise.cli.regions import NO_REGIONS, SUFFIX, RegionsAsked, gather, region_line
@@ -44,6 +45,8 @@ def count(
     unit: Literal["px", "um", "crs"] | None = None,
     regions: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     grid: Annotated[str | None, Parameter(metavar="96|ROWSxCOLUMNS")] = None,
+    outlines: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    border: Annotated[bool, Parameter(name="--no-border", negative="", show_default=False)] = False,
     channel: Annotated[str | None, Parameter(metavar="NUMBER|NAME")] = None,
     z: Annotated[str | None, Parameter(metavar="NUMBER|max|mean")] = None,
     contrast: Annotated[str | None, Parameter(metavar="auto|LOW,HIGH|LOW%,HIGH%", allow_leading_hyphen=True)] = None,
@@ -80,6 +83,9 @@ def count(
         regions: Also tell the count of each region in this file: GeoJSON (QuPath, QGIS), ImageJ's ROIs, or a label
             image. With -o: NAME_regions.csv a picture, and regions.csv for all.
         grid: The same of the wells of a plate, or of so many rows and columns, over the picture or its --region.
+        outlines: Also find the outline of each thing, and tell its size, form and brightness. With -o: they are drawn,
+            and NAME_measures.csv a picture, and measures.csv for all, have a row a thing.
+        border: Without those that the picture's border cuts; they are counted all the same.
         channel: Of pictures with several: which one, by its number from 0 or by its name.
         z: Of stacks: which plane, from 0, or the brightest or mean value of all.
         contrast: Which values are black and white: two values, or two percentages of the picture's own. [default:
@@ -94,7 +100,9 @@ def count(
         csv: Write one row a picture to this file. With -o and several pictures: DIR/counts.csv.
         output: Write one overlay a picture, NAME_count.png, to this folder.
         formats: Write each result to that folder in a form for other programs, too: coco, points (CSV), parquet,
-            geojson (QuPath, maps), gpkg (GeoPackage), imagej (ROIs), ome-zarr or geotiff (density). Repeat for more.
+            geojson (QuPath, maps), gpkg (GeoPackage), imagej (ROIs), ome-zarr or geotiff (density); of --outlines
+            coco, geojson and imagej hold those, and there are measures-parquet, labels (TIFF), yolo and voc (boxes).
+            Repeat for more.
         overwrite: Count everything again, also what the CSV file already holds.
         shard: Take only the I-th of N parts of the pictures, by the hash of their names, into a table of its own;
             'likewise merge' puts the tables together.
@@ -107,7 +115,7 @@ def count(
     """
 
     def job() -> CountJob | FramesJob | KindsJob:
-        kinds = parse_shown(box, like, text)
+        kinds, asked = parse_shown(box, like, text), OutlinesAsked(outlines, not border)
         question = CountJob(
             prompt=Prompt(
                 tuple(each for shown in kinds.values() for each in shown.boxes),
@@ -118,16 +126,19 @@ def count(
             like=tuple(pair for shown in kinds.values() for pair in shown.like),
             trust=trust,
             model=model or ("spdcn-lite" if box or like else "countx-lite"),
-            formats=tuple(formats),
+            formats=asked.forms(tuple(formats), output),
             unit=unit or "px",
             regions=RegionsAsked(regions, None if grid is None else parse_grid(grid), unit),
             seen=Seen(channel, z, contrast),
             journals=output,
+            outlines=asked,
         )
         if "" in kinds:
             return question if frames is None else frames_job(question, frames)
         if frames is not None:
             raise LikewiseError("--frames counts one kind of thing; run it for each, with the others as --negative")
+        if outlines:
+            raise LikewiseError("--outlines is of one kind of thing; run it for each, with the others as --negative")
         return KindsJob(question, kinds)
 
     results = Output(as_json, csv, output, overwrite, workers)
@@ -151,6 +162,7 @@ class CountJob(Job):
     regions: RegionsAsked = NO_REGIONS
     seen: Seen = AS_IT_IS
     journals: Path | None = None
+    outlines: OutlinesAsked = NO_OUTLINES
 
     task = "count"
     doing = "counting"
@@ -176,7 +188,7 @@ class CountJob(Job):
         like = [(references.get(path, path), box) for path, box in self.like]
         unit = {"unit": self.unit} if self.unit != "px" else {}
         asked = {"prompt": self.prompt.to_dict(), "like": like, "trust": self.trust}
-        return asked | unit | self.regions.settings() | self.seen.told()
+        return asked | unit | self.regions.settings() | self.seen.told() | self.outlines.settings()
 
     def asked(self) -> dict[str, Any]:
         """The prompt, the examples in other pictures, and how hard the count was looked at where that is unusual."""
@@ -187,6 +199,7 @@ class CountJob(Job):
             "unit": self.unit if self.unit != "px" else None,
             **self.regions.asked(),
             **self.seen.told(),
+            **self.outlines.settings(),
         }
         return self.prompt.to_dict() | {key: value for key, value in unusual.items() if value}
 
@@ -209,18 +222,28 @@ class CountJob(Job):
             raise LikewiseError("regions have a table for each picture; say where to with --output DIR, or take --json")
 
     def finish(self, folder: Path) -> None:
-        """Put the tables of regions together."""
+        """Put the tables of regions together, and those of measures."""
         if self.regions:
             gather(folder)
+        if self.outlines:
+            gather_measures(folder)
 
     def load(self) -> Callable[[Path], CountResult]:
         """The counter, shown what the examples in other pictures look like."""
         from likewise.cli.asking import Asker
 
         asker = Asker(
-            self.model, self.prompt, self.unit, self.seen.choice(), self.trust, self.journals, self.regions.check
+            self.model,
+            self.prompt,
+            self.unit,
+            self.seen.choice(),
+            self.trust,
+            self.journals,
+            self.regions.check,
+            self.outlines.wanted,
         )
-        return asker.shown(self.like)
+        ask = asker.shown(self.like)
+        return lambda picture: self.outlines.of(ask(picture))
 
     def text_suffixes(self) -> tuple[str, ...]:
         """Of the forms, and of the table of regions."""
@@ -232,9 +255,9 @@ class CountJob(Job):
         return [*forms, partial(Path.write_bytes, data=self.regions.table(result))] if self.regions else forms
 
     def record(self, result: CountResult) -> dict[str, Any]:
-        """The result, and the counts of its regions."""
+        """The result, the counts of its regions, and its outlined things."""
         told = [each.to_dict() for each in self.regions.counted(result)] if self.regions else []
-        return super().record(result) | ({"regions": told} if self.regions else {})
+        return super().record(result) | ({"regions": told} if self.regions else {}) | self.outlines.record(result)
 
     def parts(self, result: CountResult) -> tuple[str, ...]:
         """The regions' counts."""
@@ -247,8 +270,8 @@ class CountJob(Job):
         return f"{result.count:.4f}", low, high, word, len(result.points), " ".join(result.warnings)
 
     def line(self, result: CountResult) -> str:
-        """The count, and its interval or that it cannot be trusted."""
-        return f"{result.count:.1f}{f' ({result.likely})' * bool(result.likely)}"
+        """The count, its interval or that it cannot be trusted, and what was outlined."""
+        return f"{result.count:.1f}{f' ({result.likely})' * bool(result.likely)}{self.outlines.line(result)}"
 
     def remarks(self, result: CountResult) -> tuple[str, ...]:
         """The warnings."""

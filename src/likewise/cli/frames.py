@@ -57,6 +57,10 @@ class Question(Protocol):
         """Regions, of which there are none for a film."""
 
     @property
+    def outlines(self) -> object:
+        """Outlines, of which there are none for a film."""
+
+    @property
     def seen(self) -> Seen:
         """Channel, plane and contrast."""
 
@@ -100,6 +104,8 @@ class FramesJob(Job):
             )
         if self.question.regions:
             raise LikewiseError("--regions and --grid are for single pictures; --region is a part of every frame")
+        if self.question.outlines:
+            raise LikewiseError("--outlines are of single pictures; a film's frames are counted only")
 
     def settings(self) -> dict[str, Any]:
         """The question's, and which frames."""

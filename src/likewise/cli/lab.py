@@ -14,6 +14,7 @@ from likewise.lazy import resolve
 #: Name -> what measures it: a function of data and cache that prints what it found.
 LABS = {
     "adapt": "likewise.cli.lab_adapt:adapt",
+    "outlines": "likewise.cli.lab_outlines:outlines",
     "totals": "likewise.cli.lab_totals:totals",
 }
 
@@ -28,8 +29,8 @@ def lab(
     """Measure again what the documents report.
 
     Args:
-        name: adapt: what five corrected pictures teach, on sets never trained on. totals: whether intervals of totals
-            hold, and how narrow they are.
+        name: adapt: what five corrected pictures teach, on sets never trained on. outlines: how well things are
+            outlined. totals: whether intervals of totals hold, and how narrow they are.
         data: The folder with the data sets.
         cache: A folder for what takes long and is needed again. [default: lab]
     """

@@ -28,12 +28,13 @@ from likewise.data.deep_colours import deep_colours, jpeg2000_tile
 from likewise.data.intensity import blocks, check_type
 from likewise.data.memory import check_memory, check_whole
 from likewise.data.orientation import orientation_of
-from likewise.data.raster import Piece, Placed, Raster, below, colours, cut, mask
+from likewise.data.raster import Piece, Placed, Raster, below, colours, cut, mask, stored
 from likewise.data.tiff import TiffPicture, is_tiff, read_tiff
 from likewise.data.unreadable import unreadable
 from likewise.errors import LikewiseError, nearest
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageSource", "natural", "pixel_bound", "read_image", "read_mask"]
+__all__ += ["read_stored"]
 
 #: Pictures with more pixels than this are refused before they are decoded: 3 bytes a pixel, so 3 GB.
 MAX_PIXELS = 1_000_000_000
@@ -95,6 +96,22 @@ def read_mask(source: str | os.PathLike[str] | Image.Image, *, max_pixels: int |
         LikewiseError: as `read_image`.
     """
     return _read(source, max_pixels, mask)
+
+
+def read_stored(source: ImageSource) -> NDArray[Any]:
+    """A picture's values as they are stored, (H, W, C) of their own type, upright; what `read_image` makes 8 bits of.
+
+    C is 1 for grey and 3 for colours, and one more with transparency; a palette and CMYK become RGB.
+
+    Args:
+        source: as of `read_image`.
+
+    Raises:
+        LikewiseError: as `read_image`.
+    """
+    if isinstance(source, np.ndarray):
+        return source.reshape(*source.shape[:2], -1)
+    return _read(source, None, stored)
 
 
 def pixel_bound() -> int:

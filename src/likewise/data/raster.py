@@ -81,6 +81,12 @@ def colours(raster: Raster, contrast: Contrast = AUTO) -> NDArray[np.uint8]:
     return _assembled(raster, lambda piece: _to_rgb(piece, levels, opaque), (3,), np.dtype(np.uint8))
 
 
+def stored(raster: Raster) -> NDArray[Any]:
+    """(H, W, C) of the type that is stored, upright: the values themselves."""
+    first = _values(next(iter(raster.pieces()))[2])
+    return _assembled(raster, _values, first.shape[2:], first.dtype)
+
+
 def mask(raster: Raster) -> NDArray[np.bool_]:
     """(H, W) bool, upright: where it is neither black, nor transparent, nor nothing."""
     brightest = (int(_grey(piece).max()) for _, _, piece in raster.pieces()) if raster.lossy else ()
@@ -123,7 +129,7 @@ def _levels(raster: Raster, contrast: Contrast) -> tuple[Levels, float]:
 def _values(piece: Piece) -> NDArray[Any]:
     """(h, w, C); of Pillow what its mode holds."""
     if isinstance(piece, Image.Image):
-        piece = np.asarray(piece.convert("RGB") if piece.mode == "P" else piece)
+        piece = np.asarray(piece.convert("RGB") if piece.mode in ("P", "CMYK") else piece)
     return piece.reshape(*piece.shape[:2], 1 if piece.ndim == 2 else piece.shape[2])
 
 

@@ -44,6 +44,30 @@ def encode_rle(mask: NDArray[np.bool_], *, compressed: bool = False) -> dict[str
     }
 
 
+def encode_crop(mask: NDArray[np.bool_], corner: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
+    """`encode_rle`, compressed, of a mask that is False outside of a small part of it, which alone is looked at.
+
+    Args:
+        mask: (h, w), the part.
+        corner: (x, y) of the whole mask where the part begins.
+        size: (height, width) of the whole mask.
+
+    Example:
+        >>> whole = np.zeros((4, 5), bool)
+        >>> whole[1:3, 2:4] = True
+        >>> encode_crop(whole[1:3, 2:4], (2, 1), (4, 5)) == encode_rle(whole, compressed=True)
+        True
+    """
+    columns, rows = np.nonzero(mask.T)
+    places = (columns + corner[0]) * size[0] + rows + corner[1]
+    breaks = np.flatnonzero(np.diff(places) > 1)
+    starts, ends = places[np.concatenate([[0], breaks + 1])], places[np.concatenate([breaks, [len(places) - 1]])] + 1
+    edges = np.stack([starts, ends], 1).ravel()
+    last = [size[0] * size[1]] if edges[-1] < size[0] * size[1] else []
+    counts: list[int] = np.diff(np.concatenate([[0], edges, last])).tolist()
+    return {"size": [int(size[0]), int(size[1])], "counts": _pack_runs(counts)}
+
+
 def decode_rle(segmentation: Mapping[str, Any], size: Sequence[int] | None = None) -> NDArray[np.bool_]:
     """A COCO mask {"size": [h, w], "counts": list or compressed string} -> (h, w), True inside.
 

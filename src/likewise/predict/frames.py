@@ -11,6 +11,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from likewise.errors import LikewiseError
 from likewise.predict.counter import Counter
 from likewise.predict.densities import ReferenceExemplars
 from likewise.predict.prepared_image import PreparedImage
@@ -65,6 +66,8 @@ def count_frames(
         [24, 24]
     """
     start = time.perf_counter()
+    if words.get("outlines"):
+        raise LikewiseError("a film's frames are counted, not outlined; count single frames: Choice(frame=3)")
     wanted = Frames.parse(frames) if isinstance(frames, str) else frames
     asked = prompt_of(exemplars, words.get("negatives", ()), words.get("text"), words.get("region"))
     references = counter.references(words.get("like", ()))

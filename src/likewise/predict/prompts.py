@@ -16,6 +16,7 @@ from likewise.errors import LikewiseError
 from likewise.ops.polygon import inside_polygon
 from likewise.predict.densities import ReferenceExemplars
 from likewise.predict.kind_prompts import KindPrompts, KindReferences
+from likewise.predict.outlining import check_outlined, outlined
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.results import CountResult, KindsResult
 from likewise.sources import GIANT, PictureSource, open_source
@@ -43,6 +44,7 @@ class PromptWords(TypedDict, total=False):
     region: Sequence[Point] | None
     like: Like
     trust: Effort
+    outlines: bool
 
 
 class KindWords(TypedDict, total=False):
@@ -120,6 +122,7 @@ class PromptedCounter(ABC):
         region: Sequence[Point] | None = None,
         like: Like = (),
         trust: Effort = "fast",
+        outlines: bool = False,
     ) -> CountResult: ...
 
     @overload
@@ -166,6 +169,7 @@ class PromptedCounter(ABC):
         region: Sequence[Point] | None = None,
         like: Like | Mapping[str, Like] | KindReferences = (),
         trust: Effort = "fast",
+        outlines: bool = False,
     ) -> CountResult | KindsResult:
         """Count the objects that look like the exemplars.
 
@@ -190,13 +194,16 @@ class PromptedCounter(ABC):
                 ``image`` has no exemplars of its own, its objects are taken to be as large, in pixels, as those.
             trust: "fast": the interval and the warnings come from what counting works out anyway. "full": the picture
                 is also counted mirrored and at another scale, which takes about three times as long.
+            outlines: also find the outline of each thing, by which `CountResult.measures` tells its size and
+                brightness.
 
         Returns:
             The result; of several kinds a `KindsResult`, a mapping from their names to results.
 
         Raises:
             LikewiseError: an unreadable picture; a box outside it, of zero area or with swapped corners; a kind
-                of prompt that the model does not take, or nothing to go by; a region outside the picture.
+                of prompt that the model does not take, or nothing to go by; a region outside the picture; outlines of a
+                picture that is counted window by window.
 
         Example:
             >>> import likewise as lw
@@ -214,6 +221,8 @@ class PromptedCounter(ABC):
             raise LikewiseError(f"trust = {trust!r}: expected 'fast' or 'full'")
         kinds = kinds_of(exemplars, negatives, text, region, like)
         if kinds is not None:
+            if outlines:
+                raise LikewiseError("outlines are of one kind of thing; ask for each, with the others as negatives")
             found = self._count_kinds(image, *kinds, trust)
             return replace(found, seconds=time.perf_counter() - start)
         boxes, name = cast("Sequence[Box] | Prompt", exemplars), cast("str | None", text)  # as `kinds_of` has seen
@@ -222,10 +231,13 @@ class PromptedCounter(ABC):
             prompt = asked.inside(picture.width, picture.height)
             references = self.references(cast("Like", like))
             self.check(prompt, references)
+            if outlines:
+                check_outlined(picture)
             if isinstance(picture, PictureSource):
                 result = self.answer_giant(picture, prompt, references, trust)
             else:
                 result = self.answer(picture, prompt, references, trust)
+                result = outlined(result, picture, image) if outlines else result
             placement = picture.placement
         return replace(result, seconds=time.perf_counter() - start, placement=placement)
 

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likewise.placement import UNPLACED, Placement
+from likewise.results.measures import Table
+from likewise.results.outlines import Outlines
 from likewise.types import Box, Point
 
 #: What an object is called where nobody gave it a name.
@@ -41,6 +43,8 @@ class PointAnnotations:
         negatives: boxes of look-alikes that were not counted.
         region: polygon of (x, y) corners in which was counted; None: everywhere.
         beside: the other kinds of the same picture, where several were counted at once.
+        outlines: of the objects, numbered by their points, where they were asked for.
+        measures: what those measure, a row an outline; there where they are.
     """
 
     name: str
@@ -58,6 +62,8 @@ class PointAnnotations:
     negatives: tuple[Box, ...] = ()
     region: tuple[Point, ...] | None = None
     beside: tuple[PointAnnotations, ...] = ()
+    outlines: Outlines | None = None
+    measures: Table | None = None
 
     @property
     def kinds(self) -> tuple[PointAnnotations, ...]:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from likewise.boxes import centred_boxes, clip_boxes, xyxy_to_xywh
-from likewise.ops.run_lengths import encode_rle
+from likewise.ops.run_lengths import encode_crop, encode_rle
 from likewise.results.annotations import NAMELESS, MaskAnnotation, PointAnnotations
+from likewise.results.outlines import Outlines
 from likewise.types import Box
 
 Record = dict[str, Any]
@@ -71,7 +72,9 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
     is one pixel. Of a picture with several kinds each is a category, which its examples name too. ``attributes.by``
     says who put it there, and ``images[].predicted`` is the model's own count, where somebody asks; ``negatives`` and
     ``region`` are there where there are any. A folder of pictures with such a file as
-    ``annotations.json`` is a counting data set.
+    ``annotations.json`` is a counting data set. Where
+    there are outlines, each is an annotation with its mask, its own ``bbox`` and its own score, and
+    ``attributes.cut`` says whether the picture's border cuts it; points without an outline are left out.
     """
     dataset = CocoDataset()
     for picture in pictures:
@@ -87,7 +90,7 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
             image["predicted"] = None if picture.predicted is None else round(picture.predicted, 4)
         for kind in picture.kinds:
             dataset.category(kind.category)
-        dataset.add(image, [(kind.category, note) for kind in picture.kinds for note in _point_notes(kind)])
+        dataset.add(image, [(kind.category, note) for kind in picture.kinds for note in _notes(kind)])
     return dataset.to_dict(KEYPOINTS)
 
 
@@ -120,6 +123,10 @@ def _exemplars(dataset: CocoDataset, kind: PointAnnotations, picture: PointAnnot
     return [{"bbox": _bbox(box)} | told for box in kind.exemplars]
 
 
+def _notes(picture: PointAnnotations) -> list[Record]:
+    return _point_notes(picture) if picture.outlines is None else _outline_notes(picture, picture.outlines)
+
+
 def _point_notes(picture: PointAnnotations) -> list[Record]:
     points = picture.points.astype(np.float64)
     boxes = clip_boxes(centred_boxes(points, np.array(picture.object_size or (1.0, 1.0))), picture.size)
@@ -142,6 +149,20 @@ def _point_note(point: Sequence[float], box: Box, score: float, by: str | None) 
         "point": [x, y],
         "score": round(score, 4),
     } | _by(by)
+
+
+def _outline_notes(picture: PointAnnotations, outlines: Outlines) -> list[Record]:
+    notes = []
+    for number, box, score, cut in zip(
+        outlines.numbers.tolist(), outlines.boxes.tolist(), outlines.scores.tolist(), outlines.cut.tolist(), strict=True
+    ):
+        mask, corner = outlines.crop(number)
+        by = None if picture.by is None else picture.by[number - 1]
+        note = _point_note(picture.points[number - 1].tolist(), box, score, by)
+        note |= {"segmentation": encode_crop(mask, corner, outlines.labels.shape), "area": int(mask.sum())}
+        note["attributes"] = {**note.get("attributes", {}), "cut": cut}
+        notes.append(note)
+    return notes
 
 
 def _by(who: str | None) -> Record:

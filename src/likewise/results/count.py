@@ -10,7 +10,7 @@ network's: the same density before it was brought to the caller's pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from likewise.draw import (
     canvas,
     captioned,
     draw_boxes,
+    draw_labels,
     draw_outline,
     draw_points,
     heat_layer,
@@ -32,6 +33,7 @@ from likewise.draw import (
     own_side,
 )
 from likewise.drawings import save_form
+from likewise.errors import LikewiseError
 from likewise.placement import UNPLACED, Placement
 from likewise.regions import Region
 from likewise.results.annotations import NAMELESS, PointAnnotations
@@ -39,6 +41,9 @@ from likewise.results.base import Files, check, finite, rounded
 from likewise.results.by_region import RegionCount, count_regions
 from likewise.results.coco import points_dataset
 from likewise.results.formats import written
+from likewise.results.histograms import below_histograms
+from likewise.results.measures import Table, measure
+from likewise.results.outlines import Outlines
 from likewise.types import UNTRUSTED, Box, Prompt
 
 #: Pixels of an overlay between a point and the nearest one, which it is enlarged for, up to so large a side.
@@ -68,6 +73,7 @@ class CountResult:
         warnings: what speaks against the count, a sentence or two each.
         signs: what interval and warnings were judged by (`likewise.predict.uncertainty`), by name.
         placement: where the picture lies: its pixels' size in micrometres, or its coordinates; None: not known.
+        outlines: of the things, where they were asked for.
 
     Raises:
         LikewiseError: an array of another shape or type than above, or one that is not finite.
@@ -104,6 +110,7 @@ class CountResult:
     warnings: tuple[str, ...] = ()
     signs: Mapping[str, float] = field(default_factory=dict)
     placement: Placement | None = None
+    outlines: Outlines | None = None
 
     def __post_init__(self) -> None:
         """Check shapes, types and values."""
@@ -112,6 +119,9 @@ class CountResult:
         check("scores", self.scores, f"({len(self.points)},), one a point", self.scores.shape == self.points.shape[:1])
         picture = self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8
         check("image", self.image, "(H, W, 3) of uint8", picture)
+        if self.outlines is not None:
+            labels = self.outlines.labels
+            check("outlines", labels, f"{self.size[::-1]}, as the picture", labels.shape == self.size[::-1])
         for name in ("grid", "points", "scores"):
             finite(name, getattr(self, name))
 
@@ -144,6 +154,28 @@ class CountResult:
         whole = resize_density(torch.from_numpy(self.grid.astype(np.float64)), (self.size[1], self.size[0]))
         return whole.numpy().astype(np.float32)
 
+    @cached_property
+    def measures(self) -> Table:
+        """What the outlines measure, a column a name and a row a thing: see `likewise.results.measures.measure`.
+
+        Raises:
+            LikewiseError: there are no outlines.
+
+        Example:
+            >>> import likewise as lw
+            >>> from skimage import data
+            >>> result = lw.load("spdcn-lite").count(data.coins(), [(81, 39, 120, 74)], outlines=True)
+            >>> result.measures["area_px"].shape, sorted(result.measures)[:4]
+            ((24,), ['area_px', 'circularity', 'cut', 'diameter_px'])
+        """
+        if self.outlines is None:
+            raise LikewiseError("there are no outlines to measure; ask for them: count(..., outlines=True)")
+        return measure(self.outlines, self.placement)
+
+    def without_border(self) -> CountResult:
+        """The same, but that things that the picture's border cuts have no outline; the count stays as it is."""
+        return self if self.outlines is None else replace(self, outlines=self.outlines.whole())
+
     @property
     def even(self) -> float:
         """What a cell of the grid holds of one object that is spread evenly over its box.
@@ -155,6 +187,9 @@ class CountResult:
 
     def plot(self, pixels: np.ndarray | None = None) -> Image.Image:
         """The picture with the density as heat, the boxes of exemplars, given or found, the points and the count.
+
+        Where there are outlines they stand there instead of heat and points, those that the picture's border cuts in
+        the colour of doubt, and histograms of what they measure below.
 
         Its longest side is between 900 and 1600 pixels, whatever the picture's, or up to 4096 where points would stand
         closer than `APART`. The count stands beside it, with a question mark where there are warnings, or the word
@@ -168,19 +203,24 @@ class CountResult:
         layer = heat_layer(self.grid, inner.size, faint=self.even)
         side = max(self._plot_side(inner.size), 0 if pixels is None else own_side(pixels))
         picture, _ = canvas(self.image if pixels is None else pixels, smallest=side, largest=side, least=1)
-        lay_over(picture, layer)
+        if self.outlines is None:
+            lay_over(picture, layer)
+        else:
+            draw_labels(picture, self.outlines.labels, self.outlines.numbers[self.outlines.cut])
         scale = np.array([picture.width / self.size[0], picture.height / self.size[1]])
         picture = on_ground(picture)
         boxes = np.reshape((*self.prompt.exemplars, *self.found), (-1, 4)) * np.tile(scale, 2)
         negatives = np.reshape(self.prompt.negatives, (-1, 4)) * np.tile(scale, 2)
         if self.prompt.region is not None:
             draw_outline(picture, [tuple(corner) for corner in np.asarray(self.prompt.region) * scale])
-        draw_points(picture, self.points * scale)
+        if self.outlines is None:
+            draw_points(picture, self.points * scale)
         draw_boxes(picture, [tuple(box) for box in boxes])
         draw_boxes(picture, [tuple(box) for box in negatives], NEGATIVE_COLOUR)
         doubtful = bool(self.warnings) or self.untrusted
         number = f"{self.count:.0f}{f' {UNTRUSTED}' if self.untrusted else '?' * doubtful}"
-        return captioned(picture, number, self._subtitle(), doubtful=doubtful)
+        sheet = captioned(picture, number, self._subtitle(), doubtful=doubtful)
+        return sheet if self.outlines is None else below_histograms(sheet, self.measures)
 
     def _plot_side(self, inner: tuple[int, int]) -> int:
         """The longest side of the picture, enlarged until nine in ten points stand `APART`, or `LARGEST`."""
@@ -285,4 +325,6 @@ class CountResult:
             grid=self.grid,
             negatives=self.prompt.negatives,
             region=self.prompt.region,
+            outlines=self.outlines,
+            measures=None if self.outlines is None else self.measures,
         )

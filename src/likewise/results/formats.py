@@ -19,9 +19,12 @@ from likewise.errors import LikewiseError, nearest
 from likewise.json_text import json_text
 from likewise.results.annotations import MaskAnnotation, PointAnnotations
 from likewise.results.coco import masks_dataset, points_dataset
+from likewise.results.detector_boxes import write_voc, write_yolo
 from likewise.results.geojson import write_geojson
 from likewise.results.geopackage import write_geopackage
 from likewise.results.imagej import write_rois
+from likewise.results.label_image import write_labels
+from likewise.results.measure_tables import write_measures_csv, write_measures_parquet
 from likewise.results.point_tables import write_csv, write_parquet
 from likewise.results.rasters import write_geotiff, write_ome_zarr
 from likewise.types import Task
@@ -39,7 +42,7 @@ class Format:
         write: writes a file, or folder, from what was found in pictures and what is said of the whole, such as its
             description and date (nothing of a single picture). What is there already is replaced.
         apart: whether each picture has a file of its own; ``file`` is an archive of those.
-        needs: what not everything that was found has: the picture's coordinates, or a density.
+        needs: what not everything that was found has: the picture's coordinates, a density, or outlines.
     """
 
     title: str
@@ -48,7 +51,7 @@ class Format:
     suffix: str
     write: Callable[[Iterable[Any], Mapping[str, str], Path], None]
     apart: bool = False
-    needs: Literal["", "coordinates", "density"] = ""
+    needs: Literal["", "coordinates", "density", "outlines"] = ""
 
 
 def _coco_points(pictures: Iterable[PointAnnotations], info: Mapping[str, str], path: Path) -> None:
@@ -110,6 +113,49 @@ FORMATS: Mapping[Task, Mapping[str, Format]] = {
             write_geotiff,
             apart=True,
             needs="density",
+        ),
+        "measures": Format(
+            "Measures: a table with a row a thing",
+            "measures.csv",
+            "text/csv",
+            "_measures.csv",
+            write_measures_csv,
+            needs="outlines",
+        ),
+        "measures-parquet": Format(
+            "Measures as Parquet: a table with a row a thing",
+            "measures.parquet",
+            _ANY,
+            "_measures.parquet",
+            write_measures_parquet,
+            needs="outlines",
+        ),
+        "labels": Format(
+            "Labels: the outlines, as a TIFF of their numbers",
+            "likewise-labels.zip",
+            _ZIP,
+            "_labels.tif",
+            write_labels,
+            apart=True,
+            needs="outlines",
+        ),
+        "yolo": Format(
+            "YOLO: the boxes, for training a detector",
+            "likewise-yolo.zip",
+            _ZIP,
+            "_yolo.txt",
+            write_yolo,
+            apart=True,
+            needs="outlines",
+        ),
+        "voc": Format(
+            "VOC: the boxes, as XML, for training a detector",
+            "likewise-voc.zip",
+            _ZIP,
+            "_voc.xml",
+            write_voc,
+            apart=True,
+            needs="outlines",
         ),
     },
     "segment": {

@@ -15,10 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.results.annotations import PointAnnotations
 from likewise.results.legend import Colour, kind_colours
+from likewise.results.outlines import Outlines
 
 #: Longitude and latitude of WGS 84, as they are called; these alone need no ``crs``.
 WGS84 = frozenset(("EPSG:4326", "OGC:CRS84"))
@@ -29,7 +33,7 @@ Record = dict[str, Any]
 
 
 def write_geojson(pictures: Iterable[PointAnnotations], info: Mapping[str, str], path: Path) -> None:
-    """Write the points of one picture.
+    """Write the points of one picture, or its outlines where there are some, as polygons along the edges of pixels.
 
     Args:
         pictures: one.
@@ -71,6 +75,11 @@ def _in_pixels(picture: PointAnnotations, colour: Colour) -> Iterator[Record]:
         ring = [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
         properties = {"objectType": "annotation", "name": f"example {number}", "classification": kind}
         yield _feature("Polygon", [[[round(v, 2) for v in corner] for corner in ring]], properties)
+    if picture.outlines is not None:
+        for number, ring, score in _rings(picture.outlines):
+            told = {"objectType": "detection", "name": str(number), "classification": kind}
+            yield _feature("Polygon", [ring.tolist()], told | {"measurements": {"score": round(score, 4)}})
+        return
     for (x, y), score, by in _each(picture):
         properties = {"objectType": "detection", "classification": kind, "measurements": {"score": round(score, 4)}}
         yield _feature("Point", [round(x, 2), round(y, 2)], properties | ({"metadata": {"by": by}} if by else {}))
@@ -80,10 +89,23 @@ def _on_map(picture: PointAnnotations) -> Iterator[Record]:
     places = picture.placement.places(picture.points, "crs").tolist()
     a, b, _, d, e, _ = picture.placement.transform or (1, 0, 0, 0, 1, 0)
     digits = max(0, 3 - math.floor(math.log10(max(map(abs, (a, b, d, e))))))  # to a thousandth of a pixel
+    head: Record = {"picture": picture.name, "category": picture.category}
+    if picture.outlines is not None:
+        for number, ring, score in _rings(picture.outlines):
+            corners = [[round(v, digits) for v in corner] for corner in picture.placement.places(ring, "crs").tolist()]
+            yield _feature("Polygon", [corners], head | {"label": number, "score": round(score, 4)})
+        return
     for place, ((x, y), score, by) in zip(places, _each(picture), strict=True):
-        properties: Record = {"picture": picture.name, "category": picture.category, "score": round(score, 4)}
+        properties: Record = head | {"score": round(score, 4)}
         properties |= {"x": round(x, 2), "y": round(y, 2)} | ({"by": by} if by else {})
         yield _feature("Point", [round(v, digits) for v in place], properties)
+
+
+def _rings(outlines: Outlines) -> Iterator[tuple[int, NDArray[np.int64], float]]:
+    """Each outline's number, its closed ring counter-clockwise where y points up, as RFC 7946 has it, and its score."""
+    for number, score in zip(outlines.numbers.tolist(), outlines.scores.tolist(), strict=True):
+        corners = outlines.polygon(number)
+        yield number, np.concatenate([corners, corners[:1]])[::-1], score
 
 
 def _each(picture: PointAnnotations) -> Iterator[tuple[list[float], float, str | None]]:

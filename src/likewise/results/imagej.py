@@ -9,7 +9,7 @@ Coordinates are kept as 32-bit floats.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from likewise.errors import LikewiseError, needs_extra
 from likewise.results.annotations import PointAnnotations
+from likewise.results.outlines import Outlines
 from likewise.types import Box
 
 #: From ImageJ's points to ours.
@@ -25,6 +26,8 @@ MIDDLE = 0.5
 
 def write_rois(pictures: Iterable[PointAnnotations], info: Mapping[str, str], path: Path) -> None:
     """Write the points of one picture as a multi-point ROI a kind, named by category, and its examples as rectangles.
+
+    Where there are outlines, each is a polygon named by its number, and there is no multi-point.
 
     Args:
         pictures: one.
@@ -39,11 +42,18 @@ def write_rois(pictures: Iterable[PointAnnotations], info: Mapping[str, str], pa
     picture, *others = pictures
     if others:
         raise LikewiseError("an archive of ImageJ's ROIs holds those of one picture; write one for each")
-    rois = [_points(kind) for kind in picture.kinds if len(kind.points)]
+    rois = [roi for kind in picture.kinds for roi in _things(kind)]
     for kind in picture.kinds:
         name = f"{_in_archive(kind.category)}-example" if picture.beside else "example"
         rois += [_rectangle(box, f"{name}-{number}") for number, box in enumerate(kind.exemplars, start=1)]
     roifile.roiwrite(path, rois, mode="w")
+
+
+def _things(kind: PointAnnotations) -> list[Any]:
+    """What was found of a kind: outlines where there are any, or points."""
+    if kind.outlines is not None:
+        return list(_polygons(kind.outlines))
+    return [_points(kind)] if len(kind.points) else []
 
 
 def _points(kind: PointAnnotations) -> Any:
@@ -65,6 +75,16 @@ def _rectangle(box: Box, name: str) -> Any:
     roi.left, roi.top, roi.right, roi.bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
     roi.xd, roi.yd, roi.widthd, roi.heightd = x0, y0, x1 - x0, y1 - y0
     return roi
+
+
+def _polygons(outlines: Outlines) -> Iterator[Any]:
+    """Along the edges of pixels, as ImageJ traces them."""
+    import roifile
+
+    for number in outlines.numbers.tolist():
+        roi = roifile.ImagejRoi.frompoints(outlines.polygon(number).astype(np.int32), name=f"{number:05d}")
+        roi.roitype = roifile.ROI_TYPE.POLYGON
+        yield roi
 
 
 def _in_archive(name: str) -> str:

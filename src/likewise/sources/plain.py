@@ -22,12 +22,15 @@ class PlainSource(PictureSource):
         image: as of `read_image`.
         choice: of which only the contrast matters.
 
+    Attributes:
+        original: what it was made of.
+
     Raises:
         LikewiseError: as `read_image` does; or a channel, plane or frame is chosen where there is one.
     """
 
     def __init__(self, image: ImageSource, choice: Choice = PLAIN) -> None:
-        self.choice = choice
+        self.choice, self.original = choice, image
         self.name = _name(image)
         self._pixels = read_image(image, contrast=choice.contrast)
         self.sizes = ((self._pixels.shape[1], self._pixels.shape[0]),)

@@ -45,6 +45,10 @@ BENCHMARKS = {
         "likewise.lab.speed.lite:compare",
         "a photograph counted by spdcn-lite against one look of a plain MobileNetV2",
     ),
+    "outlines": (
+        "likewise.lab.speed.outlines:compare",
+        "a photograph counted and outlined against the count alone",
+    ),
     "folder": ("likewise.lab.speed.folder:compare", "a folder of pictures on two cores against one"),
     "giant": (
         "likewise.lab.speed.giant:compare",
