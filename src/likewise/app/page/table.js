@@ -41,7 +41,8 @@ export class Table {
 
   /** Put the rows that are in view into the page, and take the others out. */
   draw() {
-    const first = Math.max(0, Math.floor(this.box.scrollTop / this.height) - SPARE);
+    const most = Math.max(0, this.ids.length - Math.ceil(this.box.clientHeight / this.height) - SPARE);
+    const first = Math.min(most, Math.max(0, Math.floor(this.box.scrollTop / this.height) - SPARE));
     const last = Math.min(this.ids.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / this.height) + SPARE);
     const seen = this.ids.slice(first, Math.max(first, last));
     const wanted = new Set(seen);
