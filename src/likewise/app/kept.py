@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from platformdirs import user_data_path
+from pydantic import BaseModel
 
 from likewise.app.changes import Change, Changes, Entry, Found
 from likewise.app.picture_store import Picture, PictureStore
@@ -30,7 +31,7 @@ BRIEF = {
     "segment": ("model", "area"),
     "recognize": ("model", "label", "nearest", "probability"),
 }
-_MODELS = {"count": Prediction, "segment": Segmented, "recognize": Recognized}
+_MODELS: dict[str, type[BaseModel]] = {"count": Prediction, "segment": Segmented, "recognize": Recognized}
 #: What is kept of an answer; the rest is in the picture's own row, or drawn anew.
 WHOLE = {
     "count": (*Prediction.model_fields, "object_size"),
@@ -99,12 +100,13 @@ class Kept:
         """
         self._tidy()
         known = [(self._store.known(each.picture), each) for each in changes.pictures]
+        of_all = {str(task): question for task, question in changes.asked.items()}
         for file in self._files():
             mine = [(picture, each) for picture, each in known if picture and self._file(picture) is file]
-            asked = changes.asked if file is self._folder else {}
+            asked = of_all if file is self._folder else {}
             if mine or asked:
                 file.put([self._row(picture, each) for picture, each in mine], asked)
-            found = [each for pair in mine for each in self._brought(*pair, changes.asked)]
+            found = [each for pair in mine for each in self._brought(*pair, of_all)]
             if found:
                 file.put_answers(found)
         return [each.picture for picture, each in known if picture is None]
@@ -227,7 +229,7 @@ def _project_picture(
     named = (
         NamedLike(picture=here[like["key"]].name, exemplars=like["exemplars"]) if like and like["key"] in here else None
     )
-    found = {
+    found: dict[str, Any] = {
         task: kind.model_validate({name: answers[task][name] for name in kind.model_fields if name in answers[task]})
         for task, kind in _MODELS.items()
         if task in answers

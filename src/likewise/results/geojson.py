@@ -76,9 +76,9 @@ def _in_pixels(picture: PointAnnotations, colour: Colour) -> Iterator[Record]:
         properties = {"objectType": "annotation", "name": f"example {number}", "classification": kind}
         yield _feature("Polygon", [[[round(v, 2) for v in corner] for corner in ring]], properties)
     if picture.outlines is not None:
-        for number, ring, score in _rings(picture.outlines):
+        for number, outline, score in _rings(picture.outlines):
             told = {"objectType": "detection", "name": str(number), "classification": kind}
-            yield _feature("Polygon", [ring.tolist()], told | {"measurements": {"score": round(score, 4)}})
+            yield _feature("Polygon", [outline.tolist()], told | {"measurements": {"score": round(score, 4)}})
         return
     for (x, y), score, by in _each(picture):
         properties = {"objectType": "detection", "classification": kind, "measurements": {"score": round(score, 4)}}

@@ -43,7 +43,7 @@ def _panel(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], title: str,
     left, top, right, bottom = box
     pad = (right - left) / 20
     size = float(np.clip((right - left) / 24, 9, 22))
-    words, font = legible(f"{title}: median {np.median(values):.4g}", size)
+    words, font = legible(f"{title}: median {np.median(np.asarray(values, np.float64)):.4g}", size)
     pen.text((left + pad, top + size), words, INK, font, anchor="lm")
     heights, edges = np.histogram(values, BARS)
     floor, step = bottom - 1.8 * size, (right - left - 2 * pad) / BARS

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def sets(data: Path) -> dict[str, Callable[[], Iterator[Asked]]]:
         "platelets (val)": lambda: _boxed(CountingFolder(blood, "val", "platelets")),
         "red cells (val)": lambda: _boxed(CountingFolder(data / "red_cells", "val")),
         "crates of fruit": lambda: _held_back(Photographs(GROCERIES, data / "grocery")),
-        **{name: (lambda name=name: _scenes(name, data)) for name in SCENES},
+        **{name: partial(_scenes, name, data) for name in SCENES},
     }
 
 

@@ -99,7 +99,7 @@ def _distance(markers: Labels, size: tuple[float, float]) -> Floats:
 
 def _likeness(bins: NDArray[np.uint8], distance: Floats, side: float) -> Floats:
     """The log odds of each pixel, taught twice; where either side is too small to teach anything, by distance alone."""
-    prior = PRIOR * (1 - np.minimum(distance, 2.0))
+    prior = (PRIOR * (1 - np.minimum(distance, 2.0))).astype(np.float32)
     far = distance > FAR
     if far.mean() < 0.02:  # a crowd: the places between
         far = distance >= np.quantile(distance, 0.97)
