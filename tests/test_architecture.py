@@ -43,7 +43,19 @@ FLOORS = {
         0,
     ),
     **dict.fromkeys(
-        ("inference", "vocabulary", "nn", "data", "metrics", "sources", "weights", "foreign", "estimation"), 1
+        (
+            "inference",
+            "vocabulary",
+            "class_names",
+            "nn",
+            "data",
+            "metrics",
+            "sources",
+            "weights",
+            "foreign",
+            "estimation",
+        ),
+        1,
     ),
     **dict.fromkeys(("methods",), 2),
     **dict.fromkeys(("registry", "predict", "convert", "engine"), 3),

@@ -223,6 +223,7 @@ def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(
     if moved:
         otherwise = {"margin": 0.0, "snap_peaks": None, "calibration": None, "calibration_full": None}
         otherwise["counted_by"] = raw.get("by_example", "")
+        otherwise["named_by"] = "cam-lite" if otherwise["counted_by"] else ""  # which there was not yet
         otherwise |= {"protocol": "", "whole_boxes": False, "factor": 1.0}
         said = {place.removeprefix("inference."): raw[key] for key, place in INFERENCE.items() if key in raw}
         said["preprocess"] = said["preprocess"] | {"canvas": False}

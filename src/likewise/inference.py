@@ -71,6 +71,8 @@ class InferenceConfig:
         calibration_full: the same for counts whose picture is looked at again, mirrored and at another scale.
         counted_by: weights of a counter by example that counts what these find by name (`likewise.predict.named`);
             empty: they count themselves.
+        named_by: weights of a classifier of photographs, whose names are looked up there first
+            (`likewise.predict.naming`); empty: these know all names there are.
         protocol: which of their network's published protocols they are measured by unless told otherwise
             (`EvalProtocol`); empty: plainly.
 
@@ -87,6 +89,7 @@ class InferenceConfig:
     calibration: Calibration | None = None
     calibration_full: Calibration | None = None
     counted_by: str = ""
+    named_by: str = ""
     protocol: str = ""
     OLD_FIELDS: ClassVar[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
         # was written out, by the one network that had any

@@ -35,6 +35,7 @@ MOVED = {
     "data.synthetic": "scenes",
     "data.transforms": "data.counting.transforms",
     "data.view": "preprocess.scaled_view",
+    "methods.s3n.trunk": "nn.spatial_trunk",
     "nn.prompts": "methods.vlcounter.prompts",
     "ops.block_count": "methods.spdcn.block_count",
     "ops.boosting": "methods.fwb.boosting",

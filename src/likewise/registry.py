@@ -24,6 +24,7 @@ MODELS = {
     "fwb-lite": "likewise.methods.fwb:FWB_LITE",
     "s3n": "likewise.methods.s3n:S3N_PAPER",
     "s3n-lite": "likewise.methods.s3n:S3N_LITE",
+    "cam-lite": "likewise.methods.cam:CAM_LITE",
 }
 
 #: Method name, as written in checkpoints -> its network class, beside which stands ``Config``, and, where weights are
@@ -35,6 +36,7 @@ METHODS = {
     "countx-lite": "likewise.methods.countx.lite:CounTXLite",
     "fwb": "likewise.methods.fwb:FWB",
     "s3n": "likewise.methods.s3n:S3N",
+    "cam": "likewise.methods.cam:CAM",
 }
 
 #: Files of older versions that have another method today: (method in the file, field of its config, value) -> today's.
@@ -46,7 +48,7 @@ def model_names() -> list[str]:
 
     Example:
         >>> [name for name in model_names() if name.endswith("-lite")]
-        ['spdcn-lite', 'countx-lite', 'fwb-lite', 's3n-lite']
+        ['spdcn-lite', 'countx-lite', 'fwb-lite', 's3n-lite', 'cam-lite']
     """
     return list(MODELS)
 

@@ -7,6 +7,7 @@ matter.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -206,6 +207,18 @@ def _is_plural(text: str) -> bool:
     if not words or _WITHIN.intersection(words):
         return False
     return words[-1] in _UNCHANGED or singular(words[-1]) != words[-1]
+
+
+def nearest_names(text: str, known: Sequence[str]) -> str:
+    """The end of a message about a text that is not known: names that look like it, or some of the names there are."""
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(" ".join(text.lower().split()), names, n=3, cutoff=0.55)
+    for word in words_of(text):
+        near += difflib.get_close_matches(word, names, n=2, cutoff=0.7)
+    if near:
+        return "; the nearest known names are " + ", ".join(repr(names[n]) for n in dict.fromkeys(near))
+    some = known[:: max(1, len(known) // 8)][:8]
+    return f"; it knows {len(known)} names, such as {', '.join(map(repr, some))}"
 
 
 def answers(name: str, question: str) -> bool:

@@ -30,7 +30,7 @@ OPTIONS = {
     "calibrate": "--colour-groups --data --exemplars --full --limit --margin --no-colour-groups --object-size --output"
     " --settle --suite --unknown -o MODEL",
     "train": "--list --published OVERRIDES RECIPE",
-    "convert": "--output -o CHECKPOINT METHOD",
+    "convert": "--labels --output -o CHECKPOINT METHOD",
     "models": "--json NAME",
     "app": "--host --model --no-browser --port FOLDER",
     "doctor": "--json",

@@ -93,3 +93,17 @@ def test_a_file_is_a_model_too(tmp_path, capsys, monkeypatch):
         models(str(tmp_path / "broken.safetensors"))
     with pytest.raises(LikewiseError, match="no checkpoint at"):
         models(str(tmp_path / "none.safetensors"))
+
+
+def test_names_of_photographs_are_told_apart_from_those_of_drawn_things(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    told = describe(preset("countx-lite"))
+    assert {"macaw", "avocado", "bird", "red blood cell"} <= set(told["photographs"])
+    assert {"heart", "disc"} <= set(told["knows"]) - set(told["photographs"])
+    models("countx-lite")
+    shown = capsys.readouterr().out
+    assert shown.index("knows in photographs") < shown.index("macaw") < shown.index("knows as drawn things")
+    classifier = describe(preset("cam-lite"))
+    assert {"avocado", "bird"} <= set(classifier["knows"])
+    assert "kinds" not in classifier["config"]
+    assert classifier["photographs"] == []

@@ -330,7 +330,7 @@ def _adapted(
     inference = _inference(counter.inference, lessons, best)
     name = f"{counter.name}, adapted"
     if isinstance(counter, NamedCounter):
-        return NamedCounter(counter.model, counter.counter, name, inference=inference, taught=taught)
+        return counter.using(counter.counter, inference, name, taught)
     by_examples = None
     if alone:
         by_examples = _inference(counter.inference, lessons, alone[choose([each.left_out for each in alone])])

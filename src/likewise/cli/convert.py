@@ -17,15 +17,17 @@ def convert(
     /,
     *,
     output: Annotated[Path, Parameter(name=("--output", "-o"))],
+    labels: Path | None = None,
 ) -> None:
     """Turn a published checkpoint into a file that --model takes.
 
     Args:
         method: The model whose published configuration the checkpoint fits, such as spdcn.
-        checkpoint: The authors' file (.pth, .pt, .safetensors); read without executing code.
+        checkpoint: The authors' file (.pth, .pt, .safetensors, .tflite); read without executing code.
         output: The safetensors file to write.
+        labels: A text file with the names of a recogniser's classes, one a line; for .tflite files, which hold none.
     """
     from likewise.convert import convert as write
 
     check_file("-o", output)
-    say(write(method, checkpoint, output, tell))
+    say(write(method, checkpoint, output, tell, labels=labels))

@@ -30,6 +30,7 @@ MEASURES = {
 SUITES = {
     "generalisation": ("likewise.cli.eval_suite:measure", ("suite", "trust", "sum")),
     "kinds": ("likewise.cli.eval_kinds:measure", ("suite", "sum")),
+    "names": ("likewise.cli.eval_names:measure", ("suite", "sum")),
 }
 #: Protocols that ask pictures for several things each, of any counter; other protocols are a model's own.
 TESTS = {
@@ -52,7 +53,7 @@ def evaluate(
     trust: Literal["fast", "full"] | None = None,
     plain: Annotated[bool, Parameter(name="--sum", negative="", show_default=False)] = False,
     protocol: Annotated[Sequence[str], Parameter(negative="", metavar="NAME", show_default=False)] = (),
-    suite: Literal["generalisation", "kinds"] | None = None,
+    suite: Literal["generalisation", "kinds", "names"] | None = None,
     shots: int | None = None,
     fold: int | None = None,
     seed: int | None = None,
@@ -79,6 +80,7 @@ def evaluate(
             they show, or for what they do not show. Repeat to combine. [default: the model's own]
         suite: Counting: all sets of a suite, in the folders of DATA; limit is of each. generalisation: what was never
             trained on, with template matching beside it. kinds: several kinds at once, each place as one of them.
+            names: by name, in photographs.
         shots: Segmenting: examples an episode. [default: 1]
         fold: Segmenting: only the novel classes of this fold. [default: all folds, and their mean]
         seed: Segmenting: of the episodes that are drawn. [default: 0]

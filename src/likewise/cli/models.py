@@ -64,6 +64,7 @@ def describe(preset: Preset) -> dict[str, Any]:
         parameters = sum(p.numel() for p in preset.build().parameters())
     card = preset.card
     config = dataclasses.asdict(preset.config)
+    together = [name for name, _ in config.pop("kinds", ())]  # of several classes: numbers that no one reads
     present = card.path is not None and card.path.is_file()
     key = next((name for name in ("vocabulary", "labels") if name in config), None)
     return {
@@ -74,9 +75,22 @@ def describe(preset: Preset) -> dict[str, Any]:
         "bundled": present,
         "megabytes": round(card.path.stat().st_size / 1e6, 1) if card.path and present else None,
         "card": {**dataclasses.asdict(card), "scores": dict(card.scores), "notes": list(card.notes)},
-        "knows": [] if key is None else list(config.pop(key)),
+        "knows": [] if key is None else [*config.pop(key), *together],
+        "photographs": _names_of_photographs(preset.config),
         "config": config,
     }
+
+
+def _names_of_photographs(config: Any) -> list[str]:
+    """The names that a counter looks up in a classifier of photographs; none: it has no such."""
+    from likewise.class_names import ClassNames
+    from likewise.registry import preset
+
+    by = getattr(getattr(config, "inference", None), "named_by", "")
+    if not by:
+        return []
+    namer = preset(by).config
+    return list(ClassNames(namer.labels, namer.kinds).names)
 
 
 def _found(name: str) -> Preset:
@@ -141,10 +155,18 @@ def _show_card(model: dict[str, Any]) -> None:
         **{key: card[key] for key in ("licence", "data", "paper", "source", "sha256")},
         "scores": "\n".join(f"{data}: {score}" for data, score in card["scores"].items()),
         "notes": "\n".join(card["notes"]),
-        "knows": ", ".join(model["knows"]),
+        **_names(model),
         "config": "\n".join(_assignments(model["config"])),
     }
     _print_rows([(key, value) for key, value in rows.items() if value])
+
+
+def _names(model: dict[str, Any]) -> dict[str, str]:
+    """Rows with the names that a model knows: those of photographs apart from those of drawn things."""
+    if not model["photographs"]:
+        return {"knows": ", ".join(model["knows"])}
+    drawn = [name for name in model["knows"] if name not in model["photographs"]]
+    return {"knows in photographs": ", ".join(model["photographs"]), "knows as drawn things": ", ".join(drawn)}
 
 
 def _print_rows(rows: list[tuple[str, str]]) -> None:

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from likewise.errors import LikewiseError
 from likewise.foreign import Foreign, check_archive, read_inert, unwrapped
+from likewise.foreign.tflite import read_tflite
 
 
 def look_into_foreign(path: Path) -> Foreign:
     """Read the state dict of a published ``.pth`` (or safetensors) file, out of its wrapping where it has one.
+
+    A TensorFlow Lite file (``.tflite``) has layers in their order in its place: see `likewise.foreign.tflite`.
 
     Wrappings known: ``{"model": state}``, ``{"state_dict": state}`` and names that begin with ``module.``. Other things
     in the file, such as settings and an optimiser's state, are not taken; classes among them that PyTorch's own
@@ -47,6 +50,8 @@ def _read_any(path: Path) -> Foreign:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 return Foreign({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  # not a mapping
+        if path.suffix == ".tflite":
+            return Foreign(read_tflite(path))
         check_archive(path)
         return _read_plain(path) or read_inert(path)
     except Exception as error:  # a damaged file fails in any way it likes

@@ -8,14 +8,17 @@ from typing import Any  # a loaded network: its class is known to the registry a
 import torch
 
 from likewise.errors import LikewiseError
+from likewise.inference import InferenceConfig
 from likewise.predict.adaptation_card import AdaptationCard, is_card, read_card
 from likewise.predict.counter import Counter, device_of
 from likewise.predict.densities import NO_EXEMPLARS, ReferenceExemplars
 from likewise.predict.named import NamedCounter
+from likewise.predict.naming import Namer
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.predict.recognizer import Recognizer
 from likewise.predict.segmenter import EncodedImage, Segmenter, Support
 from likewise.predict.session import Session
+from likewise.predict.taught import Taught
 from likewise.registry import load_model, model_names
 
 __all__ = [
@@ -32,6 +35,9 @@ __all__ = [
     "load",
     "load_counter",
 ]
+
+#: The method whose networks name places, and what finds the boxes of what they name, and counts it.
+PLACE_NAMER, COUNTER_BY_NAME = "cam", "countx-lite"
 
 
 def load(
@@ -76,7 +82,12 @@ def load_counter(
     """
     if (path := Path(name_or_path)).suffix == ".safetensors" and is_card(path):
         return _taught(path, device, scale_steps)
-    name, model = load_model(name_or_path, task="count")
+    name, model = load_model(name_or_path)
+    if model.method == PLACE_NAMER:
+        _, finder = load_model(COUNTER_BY_NAME, task="count")
+        return _joined(finder, name, device, scale_steps, namer=model)
+    if model.task != "count":
+        load_model(name_or_path, task="count")  # says what it is there for
     return _counter(name, model, device, scale_steps)
 
 
@@ -85,8 +96,7 @@ def _counter(
 ) -> Counter | NamedCounter:
     """A network that counts, joined to the one that counts what it finds where its weights say so."""
     taught, inference = (None, None) if card is None else (card.taught, card.inference)
-    partner = model.config.inference.counted_by
-    if not partner:
+    if not model.config.inference.counted_by:
         examples = NO_EXEMPLARS if card is None else card.examples(model, device_of(device))
         return Counter(
             model,
@@ -98,9 +108,26 @@ def _counter(
             by_examples=None if card is None else card.by_examples,
             taught=taught,
         )
-    found, network = load_model(partner, task="count")
+    by = model.config.inference.named_by
+    namer = load_model(by, task="recognize")[1] if by else None
+    return _joined(model, name, device, scale_steps, namer=namer, inference=inference, taught=taught)
+
+
+def _joined(
+    finder: Any,
+    name: str,
+    device: str | torch.device | None,
+    scale_steps: int,
+    *,
+    namer: Any,
+    inference: InferenceConfig | None = None,
+    taught: Taught | None = None,
+) -> NamedCounter:
+    """A network that finds by name, the one that counts what it finds, and the one that names photographs."""
+    found, network = load_model(finder.config.inference.counted_by, task="count")
     counter = Counter(network, found, device=device, scale_steps=scale_steps)
-    return NamedCounter(model, counter, name, inference=inference, taught=taught)
+    naming = None if namer is None else Namer(namer, counter.device)
+    return NamedCounter(finder, counter, name, namer=naming, inference=inference, taught=taught)
 
 
 def _taught(path: Path, device: str | torch.device | None, scale_steps: int) -> Counter | NamedCounter:

@@ -3,6 +3,9 @@
 A counter by example is more exact than one by name, but for the examples. So a name looks for those: its best matches
 are shown to the other counter. What that one finds too and the name does not fit at all is then shown to it as
 look-alikes, and of all that it finds those count that the name fits.
+
+Names that a classifier of photographs knows are looked up there (`likewise.predict.naming`), all others are the
+finder's own.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from likewise.errors import LikewiseError
 from likewise.inference import InferenceConfig
 from likewise.predict.adaptation_card import save_card
 from likewise.predict.counter import Counter
-from likewise.predict.densities import NO_EXEMPLARS, Densities, ReferenceExemplars, ScaledImage
+from likewise.predict.densities import NO_EXEMPLARS, Answer, Densities, ReferenceExemplars, ScaledImage
 from likewise.predict.kind_prompts import KindPrompts, KindReferences
 from likewise.predict.kinds import KindQuestion, count_kinds
 from likewise.predict.localize import CLEAR, find_peaks
+from likewise.predict.naming import Namer, agreement
 from likewise.predict.prepared_image import KEPT_BYTES, PreparedImage
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt
 from likewise.predict.protocols import TextFinder
@@ -35,6 +39,7 @@ from likewise.preprocess.scaled_view import View
 from likewise.results import CountResult, KindsResult
 from likewise.sources import PictureSource
 from likewise.types import Box, Prompt
+from likewise.vocabulary import nearest_names
 
 #: So many matches are examples, at most.
 EXAMPLES = 3
@@ -50,6 +55,16 @@ LEAST = 2.0
 SURE = 0.75
 #: ... and is shown as a look-alike if it fits worse than this.
 UNFIT = 0.25
+#: Objects in a photograph are places that agree so well on their box, or as the best do where none does.
+AGREED = 0.7
+#: Examples in a photograph answer to the name about as well as the best object does: so many log odds worse at most.
+NEARLY = 2.0
+#: A name is in a photograph if the object that answers to it best does so with these log odds or better.
+PRESENT = -1.2
+#: What is like the examples goes by the name unless it answers to another so many logs better (less 1.1, for `SURE`).
+LENIENT = 3.5
+#: What agreement on boxes is multiplied by where matches of logits are chosen.
+_SHARP = 8.0
 
 
 class NamedCounter(PromptedCounter):
@@ -61,6 +76,7 @@ class NamedCounter(PromptedCounter):
         finder: a network that finds examples of what a text names; it is put in eval mode and on the counter's device.
         counter: counts by example.
         name: for results.
+        namer: what photographs show by name; None: the finder knows all names there are.
         inference: how the finder's weights are used; its factor and its records of errors make counts and intervals.
             None: as their config says.
         taught: as of `likewise.predict.Counter`.
@@ -84,10 +100,12 @@ class NamedCounter(PromptedCounter):
         counter: Counter,
         name: str,
         *,
+        namer: Namer | None = None,
         inference: InferenceConfig | None = None,
         taught: Taught | None = None,
     ) -> None:
         self.device = counter.device
+        self.namer = namer
         self.model = finder.to(self.device).eval()
         self.counter = counter
         self.name = name
@@ -107,7 +125,11 @@ class NamedCounter(PromptedCounter):
 
     def summed(self) -> NamedCounter:
         """The same, but that its counts are plain sums of the density: see `likewise.predict.Counter.summed`."""
-        return NamedCounter(self.model, self.counter.summed(), self.name, inference=self.inference, taught=self.taught)
+        return self.using(self.counter.summed(), self.inference, self.name, self.taught)
+
+    def using(self, counter: Counter, inference: InferenceConfig, name: str, taught: Taught | None) -> NamedCounter:
+        """The same networks, but for the one that counts, used in another way."""
+        return NamedCounter(self.model, counter, name, namer=self.namer, inference=inference, taught=taught)
 
     def save(self, path: str | Path) -> Path:
         """Write what it was taught as a small file: see `likewise.predict.Counter.save`."""
@@ -117,11 +139,17 @@ class NamedCounter(PromptedCounter):
         self, image: PreparedImage, prompt: Prompt, references: ReferenceExemplars, trust: Effort
     ) -> CountResult:
         """What goes by a name, counted by the examples that it finds: the result's ``found``."""
-        matches = propose_exemplars(self._densities, self.model, image, prompt.text or "")
+        matches = self._matches(image, prompt.text or "")
         shown = replace(prompt, exemplars=matches.boxes, text=None)
         reader = NamedReader(self.counter, matches)
         result = self.counter.count_prepared(image, shown, ReferenceExemplars(), trust, reader, self.inference)
-        return replace(result, prompt=prompt, model=self.name, found=matches.boxes)
+        return replace(result, prompt=prompt, model=self.name, found=matches.boxes if matches.there else ())
+
+    def _matches(self, image: PreparedImage, text: str) -> TextMatches:
+        """What goes by a name that is known."""
+        if self.namer is None or not self.namer.knows(text):
+            return propose_exemplars(self._densities, self.model, image, text)
+        return photographed(self._densities, self.model, self.namer, image, text)
 
     def answer_giant(
         self, source: PictureSource, prompt: Prompt, references: ReferenceExemplars, trust: Effort
@@ -150,10 +178,7 @@ class NamedCounter(PromptedCounter):
         self, image: PreparedImage, asked: KindPrompts, references: KindReferences, trust: Effort
     ) -> KindsResult:
         """What goes by each of several names, told apart by the examples that they find."""
-        matches = {
-            name: propose_exemplars(self._densities, self.model, image, prompt.text or "")
-            for name, prompt in asked.prompts.items()
-        }
+        matches = {name: self._matches(image, prompt.text or "") for name, prompt in asked.prompts.items()}
         boxes = {name: own_boxes(name, matches, image.size) for name in matches}
         questions: dict[str, tuple[KindQuestion, KindQuestion]] = {}
         for name, prompt in asked.prompts.items():
@@ -168,7 +193,9 @@ class NamedCounter(PromptedCounter):
 
         results, confusions = count_kinds(self.counter.densities, image, questions, finish)
         named = {
-            name: replace(each, prompt=asked.prompts[name], model=self.name, found=boxes[name])
+            name: replace(
+                each, prompt=asked.prompts[name], model=self.name, found=boxes[name] if matches[name].there else ()
+            )
             for name, each in results.items()
         }
         return KindsResult(named, confusions)
@@ -180,8 +207,12 @@ class NamedCounter(PromptedCounter):
             LikewiseError: says what it takes, or the nearest names it knows.
         """
         check_prompt(self.name, self.prompts, prompt, references)
-        if prompt.text is not None:
-            self.model.check(prompt.text)
+        if prompt.text is None or (self.namer is not None and self.namer.knows(prompt.text)):
+            return
+        if self.namer is not None and not self.model.knows(prompt.text):
+            known = (*self.namer.vocabulary, *self.model.vocabulary)
+            raise LikewiseError(f"no word of {prompt.text!r} is known to this model{nearest_names(prompt.text, known)}")
+        self.model.check(prompt.text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,11 +223,13 @@ class TextMatches:
         boxes: examples, in the picture's pixels, the best match first.
         fit: (h, w) in [0, 1], how sure it is that each place shows a thing of that name.
         reach: (height, width) of the picture in places; the last may lie in part outside.
+        there: whether anything goes by it; if not, the boxes are only what comes nearest.
     """
 
     boxes: tuple[Box, ...]
     fit: Tensor
     reach: tuple[float, float]
+    there: bool = True
 
     def at(self, points: Tensor, grid: tuple[int, int]) -> Tensor:
         """How well the name fits (N,) at points (N, 2) on a grid (H, W) over the whole picture."""
@@ -244,6 +277,9 @@ class NamedReader:
     def read(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> Reading:
         """The density and its peaks, of what goes by the name; things that do not are shown as look-alikes first."""
         densities, matches = self.counter.densities, self.matches
+        if not matches.there:
+            nothing = torch.zeros(*(length // scaled.cell for length in scaled.view.sides))
+            return Reading(Answer(nothing, None, None, None), find_peaks(nothing, side, torch.zeros(0, 4)), 0.0)
         answer, examples = densities.answer(scaled, prompt, references), scaled.on_grid(prompt.exemplars)
         peaks = find_peaks(answer.whole, side, examples)
         mean_cosine, grid = answer.count, (answer.whole.shape[0], answer.whole.shape[1])
@@ -293,6 +329,30 @@ def own_boxes(name: str, matches: Mapping[str, TextMatches], size: tuple[int, in
     fit = {each: found.at(middles, grid) for each, found in matches.items()}
     best = torch.stack([fit[name] >= fit[each] for each in matches]).all(0).tolist()
     return tuple(box for box, mine in zip(boxes, best, strict=True) if mine) or boxes
+
+
+def photographed(
+    densities: Densities, finder: TextFinder, namer: Namer, image: PreparedImage, text: str
+) -> TextMatches:
+    """Look for what a name of photographs asks for: objects, whatever they are, where the namer sees it."""
+    scaled = densities.scaled(image, ())
+    view = scaled.view
+    told, stride = finder.boxes_at_places(densities.tile(scaled, (0, 0, view.height, view.width)))
+    inside = [
+        torch.arange(n) < side / stride for n, side in zip(told.shape[1:3], (view.height, view.width), strict=True)
+    ]
+    shown = inside[0][:, None] & inside[1]
+    agreed = agreement(told[0].float().cpu(), stride)[shown]
+    boxes = _clipped(told[0].float().cpu()[shown], view)
+    shares = namer.shares(image, text)
+    objects = shares.at((boxes[:, :2] + boxes[:, 2:]) / 2, (image.width, image.height))
+    odds, fit = objects.odds()[0], (shares.lead() + LENIENT).sigmoid()
+    sure = agreed >= min(AGREED, float(agreed.max()))
+    best = float(odds[sure].max())
+    named = sure & (odds >= best - NEARLY)
+    there = best >= PRESENT and objects.wins((sure & (objects.lead()[0] >= -LENIENT))[None])
+    found = best_boxes(_SHARP * agreed[named], boxes[named])
+    return TextMatches(found, fit, (float(fit.shape[0]), float(fit.shape[1])), there)
 
 
 def best_boxes(logits: Tensor, boxes: Tensor) -> tuple[Box, ...]:

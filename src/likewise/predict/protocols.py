@@ -12,6 +12,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from likewise.class_names import ClassNames
 from likewise.inference import EvalProtocol, InferenceConfig, OpenSet
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.square_view import SquareView
@@ -144,8 +145,34 @@ class TextProposals(Protocol):
 class TextFinder(TextCounter, Protocol):
     """Finds examples of what a text names, to be counted by example."""
 
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The names it was taught."""
+
+    def knows(self, text: str) -> bool:
+        """Whether it knows anything of a text."""
+
+    def boxes_at_places(self, image: Tensor | Prepared) -> tuple[Tensor, int]:
+        """Boxes (B, h, w, 4) xyxy in pixels of what each place shows, whatever its name; pixels between two places."""
+
     def find(self, image: Tensor | Prepared, text: Tensor) -> TextProposals:
         """Where pictures show what encoded texts (B, C) name, and the boxes of what they show."""
+
+
+class PlaceNamer(Preparable, Protocol):
+    """A classifier of places: what it prepares of pictures is logits (B, C, h, w), a place of 32 pixels a side each.
+
+    Attributes:
+        names: of its classes.
+    """
+
+    names: ClassNames
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+
+    def eval(self) -> Self:
+        """The same, ready to be used."""
 
 
 class SegmenterConfig(Protocol):

@@ -29,6 +29,7 @@ RECIPES = {
     "fwb-clothing": "likewise.lab.experiments.fwb_clothing:fwb_clothing",
     "fwb-pascal5i": "likewise.recipes.fwb_benchmarks:fwb_pascal5i",
     "fwb-coco20i": "likewise.recipes.fwb_benchmarks:fwb_coco20i",
+    "cam-lite": "likewise.recipes.cam_lite:cam_lite",
     "s3n-lite": "likewise.recipes.s3n_lite:s3n_lite",
     "s3n-lite-grocery": "likewise.recipes.s3n_lite:s3n_lite_grocery",
     "s3n-grocery-ablation": "likewise.lab.experiments.s3n_grocery_ablation:s3n_grocery_ablation",

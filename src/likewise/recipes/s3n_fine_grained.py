@@ -16,7 +16,7 @@ from likewise.engine.published import Setting, default
 from likewise.engine.recognize_train import epoch_steps
 from likewise.engine.train import train
 from likewise.methods.s3n import S3N, Branches, Config
-from likewise.methods.s3n.trunk import imagenet_weights
+from likewise.nn.spatial_trunk import imagenet_weights
 from likewise.preprocess.square_view import SquareCrop, SquareView
 from likewise.weights import read_foreign
 

@@ -22,7 +22,7 @@ from likewise.types import CountBatch, PromptBatch
 from likewise.weights import Checkpoint, config_from, load_strict, read_checkpoint, save_checkpoint
 
 NAMES = ("red bean", "blue bean", "watch", "small")
-ALONE = replace(COUNTX_LITE_CONFIG.inference, counted_by="")
+ALONE = replace(COUNTX_LITE_CONFIG.inference, counted_by="", named_by="")
 LITE = replace(COUNTX_LITE_CONFIG, vocabulary=NAMES, width=32, decoder=(16, 8))
 #: CLIP's shape at a size that is quickly computed: 16 patches a window of 64 pixels, seen at 32.
 PAPER = Config(
@@ -261,7 +261,7 @@ def flat(config):
     for old, new in (("settle", "snap_peaks"), ("trust", "calibration"), ("trust_full", "calibration_full")):
         values[old] = values.pop(new)
     values["by_example"] = values.pop("counted_by")
-    for later in ("whole_boxes", "protocol", "factor"):
+    for later in ("whole_boxes", "protocol", "factor", "named_by"):
         del values[later]
     if isinstance(config, LiteConfig):
         assert values.pop("boxes") == (values["by_example"] != "")

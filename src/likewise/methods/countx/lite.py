@@ -90,7 +90,12 @@ class Config:
         "mixing": RemovedField("convolution"),
         "gated": RemovedField(only=True),
         "similarity": RemovedField(only=True),
-        "by_example": lambda name: {"inference.counted_by": name, "boxes": bool(name)},
+        # files of that time did not know the classifier of photographs, but are joined to it all the same
+        "by_example": lambda name: {
+            "inference.counted_by": name,
+            "inference.named_by": "cam-lite" if name else "",
+            "boxes": bool(name),
+        },
         "normed": RemovedField(only=False),
         "rectified": RemovedField(only=True),
         "window": RemovedField(),
@@ -180,6 +185,11 @@ class CounTXLite(nn.Module):
         """Whether any word of a text is known."""
         return bool(self.words.knows(text))
 
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The names it was taught."""
+        return self.config.vocabulary
+
     def encode(self, texts: tuple[str, ...]) -> Tensor:
         """What the words of texts come to: (B, C)."""
         vectors: Tensor = self.words(texts)
@@ -201,13 +211,18 @@ class CounTXLite(nn.Module):
 
     def find(self, image: Tensor | Windows, text: Tensor) -> TextProposals:
         """Where pictures show what encoded texts (B, C) name, and its boxes; with ``config.boxes``."""
+        stem = image if isinstance(image, Windows) else self.prepare(image)
+        boxes, stride = self.boxes_at_places(stem)
+        match, _ = self._matched(stem.content.split(self._widths, dim=1), text.to(stem.content.dtype))
+        return TextProposals(match.logits(), boxes, stride)
+
+    def boxes_at_places(self, image: Tensor | Windows) -> tuple[Tensor, int]:
+        """The boxes (B, h, w, 4) of what each place shows, and pixels between two places; with ``config.boxes``."""
         if self.boxes is None:
             raise LikewiseError("this configuration of CounTX-lite tells no boxes; it needs boxes=True")
         stem = image if isinstance(image, Windows) else self.prepare(image)
-        stages = stem.content.split(self._widths, dim=1)
-        match, _ = self._matched(stages, text.to(stem.content.dtype))
-        raw: Tensor = self.boxes(torch.cat(stages[1:], dim=1))
-        return TextProposals(match.logits(), decode_boxes(raw.float(), STRIDE), STRIDE)
+        raw: Tensor = self.boxes(torch.cat(stem.content.split(self._widths, dim=1)[1:], dim=1))
+        return decode_boxes(raw.float(), STRIDE), STRIDE
 
     def loss(self, output: CounTXLiteOutput, batch: CountBatch) -> dict[str, Tensor]:
         """What separates an output from a batch's truth: terms (B,) by name, and "total"."""
@@ -281,7 +296,8 @@ class CounTXLite(nn.Module):
         return match._replace(refined=self.second(similarity_maps, first.detach())), [similarity_maps]
 
 
-COUNTX_LITE_CONFIG = Config(examples=True, boxes=True, inference=replace(Config().inference, counted_by="spdcn-lite"))
+_JOINED = replace(Config().inference, counted_by="spdcn-lite", named_by="cam-lite")
+COUNTX_LITE_CONFIG = Config(examples=True, boxes=True, inference=_JOINED)
 
 COUNTX_LITE = Preset(
     name="countx-lite",

@@ -7,7 +7,6 @@ Shapes: B texts, L words of the longest one, C channels.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from likewise.errors import LikewiseError
-from likewise.vocabulary import words_of
+from likewise.vocabulary import nearest_names, words_of
 
 
 class WordEncoder(nn.Module):
@@ -95,16 +94,5 @@ class WordEncoder(nn.Module):
         # sorted, so that the order of words makes no difference, not even of rounding
         found = tuple(sorted(self.index[word] for word in self.knows(text)))
         if not found:
-            raise LikewiseError(f"no word of {text!r} is known to this model{self._nearest(text)}")
+            raise LikewiseError(f"no word of {text!r} is known to this model{nearest_names(text, self.vocabulary)}")
         return found
-
-    def _nearest(self, text: str) -> str:
-        """The end of the message: names that look like the text, or some of the names there are."""
-        names = {name.lower(): name for name in self.vocabulary}
-        near = difflib.get_close_matches(" ".join(text.lower().split()), names, n=3, cutoff=0.55)
-        for word in words_of(text):
-            near += difflib.get_close_matches(word, names, n=2, cutoff=0.7)
-        if near:
-            return "; the nearest known names are " + ", ".join(repr(names[n]) for n in dict.fromkeys(near))
-        some = self.vocabulary[:: max(1, len(self.vocabulary) // 8)][:8]
-        return f"; it knows {len(self.vocabulary)} names, such as {', '.join(map(repr, some))}"

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from likewise.errors import LikewiseError
 from likewise.inference import OpenSet
 from likewise.methods.s3n.selection import Chosen, Selection, selected
-from likewise.methods.s3n.trunk import SpatialTrunk
+from likewise.nn.spatial_trunk import SpatialTrunk
 from likewise.ops.response_peaks import class_response, entropy_gate, response_means, response_peaks
 from likewise.ops.saliency_sampling import attention_bumps, sample_by_saliency
 from likewise.preprocess.rules import Preprocess
@@ -50,7 +50,7 @@ class Config:
         classes: how many there are.
         labels: their names; empty: they have none.
         trunk: timm's name of the trunk.
-        folded: see `likewise.methods.s3n.trunk.SpatialTrunk`.
+        folded: see `likewise.nn.spatial_trunk.SpatialTrunk`.
         same_padding: likewise.
         branches: which sampled pictures are looked at; "none" is the plain trunk with its classifier.
         depthwise: the 3x3 convolution before a branch's classifier is one a channel, not over all of them.

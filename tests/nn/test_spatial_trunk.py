@@ -7,7 +7,7 @@ import timm
 import torch
 
 from likewise.errors import LikewiseError
-from likewise.methods.s3n.trunk import SpatialTrunk
+from likewise.nn.spatial_trunk import SpatialTrunk
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_050", "convnext_atto"])
