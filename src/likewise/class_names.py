@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from likewise.vocabulary import ADJECTIVES, spellings, words_of
 
+#: Words that say nothing of what a thing is: nobody who says "objects" means what WordNet calls natural ones.
+_ANYTHING = frozenset({"object", "part", "structure", "thing"})
 #: A label that gives a name in two languages, such as "Cyanocitta cristata (Blue Jay)".
 _TWICE = re.compile(r"(.+?) \((.+)\)")
 
@@ -50,7 +52,8 @@ class ClassNames:
                     break
                 if found := self._exact.get(words[start:]):
                     return tuple(sorted(found))
-        return self._ending(words_of(text))
+        words = words_of(text)
+        return () if _ANYTHING.issuperset(words) else self._ending(words)
 
     def sharing(self, index: int) -> tuple[int, ...]:
         """The classes that share a name with one, itself among them."""
