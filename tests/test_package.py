@@ -61,6 +61,7 @@ def test_every_imported_package_is_declared():
         "cli": ("geo", "scale", "tables"),
         "cluster": ("scale",),
         "data": ("bio", "geo"),
+        "foreign": ("tflite",),
         "results": ("bio", "geo", "tables", "video"),
         "sources": ("bio", "geo", "slide", "video"),
     }

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any
 
-import anyio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 import likewise
 from likewise.app.answers import ChangedAnswer, CheckedAnswer, JobAnswer, KeptWhole, ProjectAnswer, SampleAnswer
@@ -82,7 +82,7 @@ def _add_kept_routes(api: APIRouter, bench: Workbench) -> None:
         """Keep what changed; it is on disk when this answers. ``unknown`` are pictures that are not here."""
         if not bench.events.may_write(changes.tab):
             raise RefusedError(409, "another page has this project open; take over there, or here")
-        unknown = await anyio.to_thread.run_sync(lambda: bench.kept.change(changes))
+        unknown = await run_in_threadpool(bench.kept.change, changes)
         changed = [each.picture for each in changes.pictures]
         for picture in changed[: bench.limits.told]:
             bench.events.tell("changed", picture, {"picture": picture}, but=changes.tab)

@@ -67,6 +67,7 @@ def api_routes(bench: Workbench, front: Executor, back: Executor, writing: Execu
     api = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Refusal, "description": "What is refused, and why"}})
     _add_picture_routes(api, bench, front, back)
     _add_question_routes(api, bench)
+    _add_removal(api, bench)
     _add_job_routes(api, bench)
     add_project_routes(api, bench, writing)
     add_file_routes(api, bench, writing)
@@ -99,12 +100,6 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
         picture: Picture = await decoded(lambda: bench.store.admit(path, name))
         return picture.to_dict()
 
-    @api.delete("/pictures/{picture}", status_code=204, tags=["pictures"])
-    async def remove_picture(picture: str) -> None:
-        """Put an uploaded picture away; what was done with it is kept, should it be dropped in again."""
-        bench.store.remove(picture)
-        bench.worker.step(lambda: bench.models.forget(picture))
-
     @api.get("/pictures/{picture}/{view}", tags=["pictures"], response_class=Response)
     async def show_picture(picture: str, view: Literal["image", "thumbnail"]) -> Response:
         """The picture, upright and encoded anew: up to 4096 pixels a side, or a small one."""
@@ -116,6 +111,14 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
             bench.store.spoil(picture, str(error))
             raise RefusedError(415, str(error)) from error
         return Response(content, media_type=media_type, headers=CACHED)
+
+
+def _add_removal(api: APIRouter, bench: Workbench) -> None:
+    @api.delete("/pictures/{picture}", status_code=204, tags=["pictures"])
+    async def remove_picture(picture: str) -> None:
+        """Put an uploaded picture away; what was done with it is kept, should it be dropped in again."""
+        bench.store.remove(picture)
+        bench.worker.step(lambda: bench.models.forget(picture))
 
 
 def _add_question_routes(api: APIRouter, bench: Workbench) -> None:

@@ -16,7 +16,6 @@ from likewise.cli.own_pixels import own_pixels
 from likewise.cli.regions import RegionsAsked, region_line
 from likewise.errors import LikewiseError
 from likewise.types import UNTRUSTED, Box
-from likewise.vocabulary import check_question, listed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,6 +56,8 @@ def parse_shown(box: Sequence[str], like: Sequence[str], text: Sequence[str]) ->
     """
     boxes = [_in_two(each) for each in box]
     pairs = [("", each) if Path(each.rpartition(":")[0]).is_file() else _in_two(each) for each in like]
+    from likewise.vocabulary import listed  # what it is built from takes long to import
+
     texts = [name for each in text for name in listed(each)]
     names = dict.fromkeys(name for name, _ in (*boxes, *pairs))
     if len(names) > 1 and "" in names:
@@ -141,6 +142,7 @@ class KindsJob(Job):
     def __post_init__(self) -> None:
         """See that the kinds have names that fit, and make the columns of the table."""
         from likewise.results.formats import format_of
+        from likewise.vocabulary import check_question
 
         question = self.question
         told = (f"{column}_{name}" for name in self.asked_kinds().names for column in COLUMNS)
