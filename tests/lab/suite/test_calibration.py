@@ -29,7 +29,7 @@ def test_what_is_missing_is_named(tmp_path: Path):
 @pytest.mark.skipif(not DATA.is_dir(), reason="the development sets are not here")
 def test_sets_are_of_pictures_that_the_suite_does_not_show():
     by_example, by_name = sets(DATA), sets(DATA, by_name=True)
-    assert len(by_example) == 16
+    assert len(by_example) == 17
     assert len(by_name) == 6
     shown = {
         (name, each) for name in ("nuclei", "blood") for each in generalisation.CountingFolder(DATA / name, "val").names
