@@ -8,7 +8,7 @@ import pytest
 
 import likewise.lazy
 from likewise.cli import DATA_VERBS, VERBS
-from likewise.cli.eval import MEASURES, SUITE
+from likewise.cli.eval import MEASURES, SUITES, TESTS
 from likewise.engine.contract import CONTRACTS
 from likewise.lab.speed.registry import BENCHMARKS
 from likewise.lazy import resolve
@@ -18,7 +18,8 @@ NAMED = [
     *MODELS.values(),
     *METHODS.values(),
     *CONTRACTS.values(),
-    *(where for where, _ in (*VERBS.values(), *DATA_VERBS.values(), *MEASURES.values(), SUITE)),
+    *(where for where, _ in (*VERBS.values(), *DATA_VERBS.values())),
+    *(where for where, _ in (*MEASURES.values(), *SUITES.values(), *TESTS.values())),
     *(row[0] for row in BENCHMARKS.values()),
 ]
 

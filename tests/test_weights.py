@@ -6,12 +6,13 @@ import json
 import math
 import pickle
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from likewise import registry
 from likewise.errors import LikewiseError
@@ -189,6 +190,18 @@ INFERENCE = {
     "trust": "inference.calibration",
     "trust_full": "inference.calibration_full",
 }
+#: The configuration of the spdcn-lite that was bundled before today's, which has the form of older versions.
+OLD_SPDCN = "old_spdcn_lite.json"
+
+
+def old_file(folder: Path) -> Path:
+    """The tensors that ship under a configuration of the older form, which they fit as well."""
+    path, shipped = folder / "old.safetensors", registry.preset("spdcn-lite").card.path
+    held = (Path(__file__).parent / OLD_SPDCN).read_text(encoding="utf-8")
+    save_file(load_file(shipped), path, {"method": "spdcn", "config": json.dumps(json.loads(held))})
+    return path
+
+
 #: What older versions had one configuration for, and what of it the small network does not have.
 COUNTX = INFERENCE | {"by_example": "inference.counted_by"}
 FIXED = {
@@ -200,17 +213,18 @@ FIXED = {
 @pytest.mark.parametrize(
     ("name", "moved", "gone"),
     [
-        ("spdcn-lite", INFERENCE, set()),
+        ("spdcn-lite", {}, set()),
+        (OLD_SPDCN, INFERENCE, set()),
         ("countx-lite", COUNTX, FIXED),
         ("fwb-lite", {}, set()),
         ("s3n-lite", {}, set()),
     ],
 )
 def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(name, moved, gone, tmp_path):
-    card = registry.preset(name).card
-    with safe_open(card.path, framework="pt") as file:
+    path = old_file(tmp_path) if name == OLD_SPDCN else registry.preset(name).card.path
+    with safe_open(path, framework="pt") as file:
         raw = json.loads(file.metadata()["config"])
-    _, model = registry.load_model(name)
+    _, model = registry.load_model(path)
     now = json.loads(json.dumps(asdict(model.config)))
     for key, value in raw.items():
         if key not in gone:
@@ -224,7 +238,7 @@ def test_bundled_files_are_read_value_by_value_and_written_in_the_form_of_today(
         otherwise = {"margin": 0.0, "snap_peaks": None, "calibration": None, "calibration_full": None}
         otherwise["counted_by"] = raw.get("by_example", "")
         otherwise["named_by"] = "cam-lite" if otherwise["counted_by"] else ""  # which there was not yet
-        otherwise |= {"protocol": "", "whole_boxes": False, "factor": 1.0}
+        otherwise |= {"protocol": "", "whole_boxes": False, "factor": 1.0, "colour_groups": False}
         said = {place.removeprefix("inference."): raw[key] for key, place in INFERENCE.items() if key in raw}
         said["preprocess"] = said["preprocess"] | {"canvas": False}
         assert now["inference"] == otherwise | said

@@ -150,7 +150,7 @@ def test_only_other_addresses_ask_for_a_token(
 ) -> None:
     given = []
 
-    def stop(_: object, token: str | None) -> None:
+    def stop(_: object, token: str | None, *, models: object) -> None:
         given.append(token)
         raise StoppedError
 

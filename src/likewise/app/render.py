@@ -17,6 +17,7 @@ from likewise.app.picture_store import Picture
 from likewise.app.project import ProjectPicture
 from likewise.app.strokes import Marked
 from likewise.boxes import scale_boxes
+from likewise.data.decoders import open_image
 from likewise.draw import (
     canvas,
     captioned,
@@ -119,7 +120,7 @@ def count_overlay(picture: ProjectPicture, heat: bytes | None, pixels: NDArray[n
     side = max(own_side(pixels), 900)
     drawn, _ = canvas(pixels, smallest=side, largest=side, least=1)
     if heat is not None:
-        lay_over(drawn, Image.open(io.BytesIO(heat)).convert("RGBA"))
+        lay_over(drawn, open_image(io.BytesIO(heat)).convert("RGBA"))
     scale = np.array([drawn.width / picture.width, drawn.height / picture.height])
     drawn = on_ground(drawn)
     kept = np.array([point for point, _ in picture.kept]).reshape(-1, 2) * scale

@@ -31,7 +31,9 @@ def test_every_benchmark_is_there_and_called_alike(name: str):
 
 def test_a_name_stands_for_itself_or_its_group():
     assert chosen("spdcn") == ("spdcn",)
-    assert set(chosen("ops")) | set(chosen("names")) | {"app", "folder", "fwb", "giant", "lite"} == set(BENCHMARKS)
+    assert set(chosen("ops")) | set(chosen("names")) | {"app", "folder", "fwb", "giant", "lite", "outlines"} == set(
+        BENCHMARKS
+    )
     assert set(listed()) == {*BENCHMARKS, *GROUPS}
     assert not set(BENCHMARKS) & set(GROUPS)
 

@@ -261,7 +261,7 @@ def flat(config):
     for old, new in (("settle", "snap_peaks"), ("trust", "calibration"), ("trust_full", "calibration_full")):
         values[old] = values.pop(new)
     values["by_example"] = values.pop("counted_by")
-    for later in ("whole_boxes", "protocol", "factor", "named_by"):
+    for later in ("whole_boxes", "protocol", "factor", "named_by", "colour_groups"):
         del values[later]
     if isinstance(config, LiteConfig):
         assert values.pop("boxes") == (values["by_example"] != "")

@@ -35,7 +35,7 @@ BESIDE = (2, 4)
 #: What is in no picture of groceries, and in none of the others.
 NO_GROCERY, NO_PHOTOGRAPH = "dogs", ("strawberries", "cars")
 #: Names of clothes, what the photographs' labels call them, and how many of a sheet show them.
-CLOTHES = (("jeans", "jeans"), ("hats", "hat"), ("coats", "coat"))
+CLOTHES = (("jeans", "jeans"), ("skirts", "skirt"), ("coats", "coat"))
 SHOWN, SHEET = (2, 3, 4), (2, 3)
 #: Width and height of a photograph in a sheet, and the least share of it that what it shows covers.
 _SIDES, _LEAST = (256, 384), 0.02
