@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +114,12 @@ class Person:
         expect(shown).to_have_text(re.compile(r"\d+"), timeout=PATIENCE)
         return int(shown.text_content())
 
-    def show_what_to_count(self) -> int:
-        """Three boxes on the coins; the count."""
+    def show_what_to_count(self, boxes: Sequence[tuple[int, int, int, int]] = COINS) -> int:
+        """Boxes on the coins; the count."""
         self.choose("coins.png")
-        for box in COINS:
+        for box in boxes:
             self.drag(box)
-        expect(self.page.locator(".samples:not(.negative) li")).to_have_count(3)
+        expect(self.page.locator(".samples:not(.negative) li")).to_have_count(len(boxes))
         expect(self.page.locator("#busy")).to_be_hidden(timeout=PATIENCE)
         return self.count()
 

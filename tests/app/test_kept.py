@@ -212,4 +212,4 @@ def test_a_project_that_comes_as_a_file_brings_its_answers(folder: Path) -> None
         [one] = json.loads(client.get("/api/v1/project/file").content)["pictures"][:1]
         assert one["prediction"]["points"] == POINTS
         assert one["recognized"]["label"] == "coin"
-        assert "a2.png,1.0000,2.0000" in client.post("/api/v1/project/export/csv").text
+        assert "a2.png,1,2.0000" in client.post("/api/v1/project/export/csv").text

@@ -58,9 +58,7 @@ def test_the_panel_says_why_points_and_number_differ_until_it_is_confirmed(perso
 
 def test_a_click_means_the_nearest_point_within_half_an_object(person: Person, hear: Any) -> None:
     hear(*FOUND)
-    person.choose("coins.png")
-    person.drag(COINS[0])
-    person.count()
+    person.show_what_to_count(COINS[:1])
     page = person.page
     page.keyboard.press("c")
     person.click(113, 60)  # between two points within reach: the nearer one
@@ -83,9 +81,7 @@ def test_a_click_means_the_nearest_point_within_half_an_object(person: Person, h
 
 def test_the_mouse_shows_what_a_click_will_do_and_shift_only_adds(person: Person, hear: Any) -> None:
     hear(*FOUND)
-    person.choose("coins.png")
-    person.drag(COINS[0])
-    person.count()
+    person.show_what_to_count(COINS[:1])
     page, hint = person.page, person.page.locator("#hint")
     page.keyboard.press("c")
     page.mouse.move(*person.at(252, 202))
@@ -111,9 +107,7 @@ def test_the_mouse_shows_what_a_click_will_do_and_shift_only_adds(person: Person
 def test_another_box_keeps_corrections_and_what_is_found_by_now_is_not_counted_twice(person: Person, hear: Any) -> None:
     page = person.page
     hear(*FOUND)
-    person.choose("coins.png")
-    person.drag(COINS[0])
-    person.count()
+    person.show_what_to_count(COINS[:1])
     page.keyboard.press("c")
     person.click(250, 200)  # wrong
     person.click(30, 250)  # missed
@@ -141,9 +135,7 @@ def test_another_box_keeps_corrections_and_what_is_found_by_now_is_not_counted_t
 
 def test_a_region_bounds_what_was_added_too(person: Person, hear: Any) -> None:
     hear(*FOUND)
-    person.choose("coins.png")
-    person.drag(COINS[0])
-    person.count()
+    person.show_what_to_count(COINS[:1])
     page = person.page
     page.keyboard.press("c")
     person.click(30, 250)

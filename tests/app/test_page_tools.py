@@ -128,9 +128,7 @@ RED = """([x, y]) => {
 
 def test_the_look_changes_and_the_count_does_not(person: Person, hear: Any) -> None:
     hear(*FOUND)
-    person.choose("coins.png")
-    person.drag(COINS[0])
-    person.count()
+    person.show_what_to_count(COINS[:1])
     page = person.page
     asked = len(person.asked)
     x, y = person.at(20, 20)
@@ -171,9 +169,7 @@ def test_the_list_is_one_stop_of_the_tab_key_and_its_names_can_be_seen(person: P
 def test_a_review_goes_from_doubt_to_doubt(person: Person, hear: Any) -> None:
     widths = {"coins.png": (2, 4), "left.png": (0, 9), "right.png": (3, 3), "turned.png": (1, 6)}
     hear(*FOUND, intervals=widths)
-    person.choose("coins.png")
-    person.drag(COINS[0])
-    person.count()
+    person.show_what_to_count(COINS[:1])
     page = person.page
     page.click("#apply")
     expect(page.locator("#total")).to_contain_text("in 4 pictures", timeout=PATIENCE)
@@ -246,9 +242,7 @@ def test_a_grid_counts_by_region_in_all_pictures(person: Person, hear: Any) -> N
 
 def test_the_map_and_the_bars_lead_somewhere(person: Person, hear: Any) -> None:
     hear(*FOUND)
-    person.choose("coins.png")
-    person.drag(COINS[0])
-    person.count()
+    person.show_what_to_count(COINS[:1])
     page = person.page
     small = page.locator("#map")
     expect(small).to_be_hidden()

@@ -134,7 +134,7 @@ def test_roifile_reads_the_polygons_back(result, tmp_path) -> None:
     roifile = pytest.importorskip("roifile", reason="needs the [bio] extra")
     rois = roifile.roiread(saved(result, tmp_path, "imagej") / "dish_rois.zip")
     assert [roi.name for roi in rois] == ["00001", "00003", "00004", "example-1"]
-    np.testing.assert_array_equal(rois[1].coordinates()[:-1], result.outlines.polygon(3))
+    np.testing.assert_array_equal(rois[1].coordinates(), result.outlines.polygon(3))
 
 
 def test_tifffile_reads_the_labels_back(result, tmp_path) -> None:

@@ -65,10 +65,10 @@ class Pace:
         coarse = min(1.0, max(COARSEST, math.sqrt(COARSE_SECONDS / max(seconds, 1e-9)))) * asked.coarse
         tile = counter.preprocess.tile or 1 << 16
         return Forecast(
-            seconds=round(seconds, 1),
+            seconds=seconds,
             tiles=max(1, math.ceil(shown / tile**2)),
             coarse=round(max(0.1, coarse), 2),
-            coarse_seconds=round(seconds * (coarse / asked.coarse) ** 2, 1),
+            coarse_seconds=seconds * (coarse / asked.coarse) ** 2,
         )
 
 

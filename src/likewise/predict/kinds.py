@@ -27,7 +27,7 @@ from likewise.predict.densities import Densities, ReferenceExemplars, ScaledImag
 from likewise.predict.localize import BASIN, CLEAR, Peaks
 from likewise.predict.prepared_image import PreparedImage
 from likewise.predict.prompts import in_order
-from likewise.predict.reading import Look, Reader, Reading, look
+from likewise.predict.reading import Look, Reader, Reading, cell_of, look
 from likewise.results import CountResult
 from likewise.results.kinds import Confusion
 from likewise.types import Prompt
@@ -230,7 +230,7 @@ def _without(reading: Reading, scaled: ScaledImage, rivals: Sequence[Claims], si
     """A reading without what belongs to other kinds: peaks at their places, and density round those."""
     peaks, whole = reading.peaks, reading.answer.whole
     height, width = whole.shape
-    pixels = torch.tensor([scaled.image.width / width, scaled.image.height / height])
+    pixels = torch.from_numpy(cell_of(whole, scaled.image))
     own, cell = Claims.of(peaks, side, pixels), float(pixels.prod().sqrt())
     lost, theirs = torch.zeros(len(peaks.points), dtype=torch.bool), torch.zeros(height, width, dtype=torch.bool)
     for each in rivals:

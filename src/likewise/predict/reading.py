@@ -87,7 +87,7 @@ class PlainReader:
         """The density and its peaks."""
         answer = self.densities.answer(scaled, prompt, references)
         peaks = find_peaks(answer.whole, side, scaled.on_grid(prompt.exemplars))
-        if not (self.densities.inference.colour_groups and prompt.exemplars):
+        if not self._tells_colours(prompt):
             return Reading(answer, peaks)
         pixels, boxes = scaled.image.pixels, prompt.exemplars
         places = peaks.points.numpy() * cell_of(answer.whole, scaled.image)
@@ -101,8 +101,14 @@ class PlainReader:
         return Reading(replace(answer, whole=answer.whole - theirs), kept, other_colours=left_out)
 
     def count(self, scaled: ScaledImage, prompt: Prompt, references: ReferenceExemplars, side: float) -> float:
-        """The density's sum."""
-        return self.read(scaled, prompt, references, side).answer.count
+        """The density's sum, for which peaks are looked for only where some may be of another colour."""
+        if self._tells_colours(prompt):
+            return self.read(scaled, prompt, references, side).answer.count
+        return self.densities.answer(scaled, prompt, references).count
+
+    def _tells_colours(self, prompt: Prompt) -> bool:
+        """Whether things of another colour are left out: examples in other pictures stand in another light."""
+        return self.densities.inference.colour_groups and bool(prompt.exemplars)
 
     def mirrored(self) -> PlainReader:
         """The same: a network reads every picture alike."""
