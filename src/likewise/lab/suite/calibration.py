@@ -1,9 +1,10 @@
 """What the bundled counters learn from how far off they may be: many sorts of pictures, none of them the suite's.
 
 Rendered scenes show kinds of the val split, or, to be asked for by name, of the train split, whose names are known; on
-other backgrounds and of other seeds than those of `likewise.lab.suite.generalisation`. Of nuclei, red cells and blood's
-white cells and platelets the train splits are taken, which the weights have seen.
-Left out are sets whose truth is not whole (orchard, blood's red cells) and, by example, scenes of forty kinds.
+other backgrounds and of other seeds than those of `likewise.lab.suite.generalisation`. Of nuclei and of blood's white
+cells and platelets the train splits are taken, which the weights have seen, and that of red cells, which those that
+ship have not. Left out are sets whose truth is not whole (orchard, blood's red cells) and, by example, scenes of forty
+kinds.
 """
 
 from __future__ import annotations
