@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from likewise.vocabulary import ADJECTIVES, spellings, words_of
 
-#: Words that say nothing of what a thing is: nobody who says "objects" means what WordNet calls natural ones.
-_ANYTHING = frozenset({"object", "part", "structure", "thing"})
+#: Words that say nothing of what a thing is: nobody who says "objects" means what WordNet calls natural ones, and a
+#: disc is seldom a puck.
+ANYTHING = frozenset({"object", "part", "structure", "thing", "bar", "circle", "disc", "disk", "form", "rod", "shape"})
 #: A label that gives a name in two languages, such as "Cyanocitta cristata (Blue Jay)".
 _TWICE = re.compile(r"(.+?) \((.+)\)")
 
@@ -53,7 +54,7 @@ class ClassNames:
                 if found := self._exact.get(words[start:]):
                     return tuple(sorted(found))
         words = words_of(text)
-        return () if _ANYTHING.issuperset(words) else self._ending(words)
+        return () if ANYTHING.issuperset(words) else self._ending(words)
 
     def sharing(self, index: int) -> tuple[int, ...]:
         """The classes that share a name with one, itself among them."""

@@ -69,7 +69,7 @@ def test_a_click_means_the_nearest_point_within_half_an_object(person: Person, h
         page.mouse.move(*person.at(250, 200))
         page.mouse.wheel(0, 400)
     place = person.at(250, 200)
-    page.mouse.click(place[0] + 8, place[1])
+    page.mouse.click(place[0] + 10, place[1])
     expect(page.locator("#parts")).to_contain_text("+1 −1 by hand")
     page.keyboard.press("Control+z")
     page.keyboard.press("0")

@@ -36,7 +36,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                 {
                     "id": number,
                     "file_name": f"{number}.png",
-                    "count": 5 + number // 2,
+                    "count": 2 + number // 4,
                     "exemplars": [[4, 4, 24, 24]],
                     "split": "val" if number else "test",
                 }

@@ -127,6 +127,15 @@ def test_every_setting_of_every_recipe_is_described() -> None:
         assert not missing, name
 
 
+def test_settings_can_be_given_where_none_has_to_be() -> None:
+    for name in recipes.recipe_names():
+        settings_of = recipes.recipe(name).settings
+        if all(each.default is not MISSING or each.default_factory is not MISSING for each in fields(settings_of)):
+            made = settings(recipes.recipe(name), ("--out", "runs/other", "--seed", "5"))
+            assert made == replace(settings_of(), out=Path("runs/other"), seed=5), name
+            assert settings(recipes.recipe(name), ()) == settings_of(), name
+
+
 def test_without_a_recipe_there_is_a_line_for_each(only_pretend: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("train") == 0
     assert capsys.readouterr().out.splitlines()[0].split() == ["pretend", "Pretend", "to", "train."]

@@ -142,8 +142,12 @@ class ProjectPicture(Marks):
 
     @property
     def count(self) -> float | None:
-        """The model's own, or of what was corrected or confirmed the number of points; None where there is neither."""
-        if self.by_hand:
+        """The model's own, or of what was corrected or confirmed the number of points; None where there is neither.
+
+        What was corrected is no count as long as what it corrects is not counted.
+        """
+        asked = self.exemplars or self.text or self.like
+        if self.by_hand and not (asked and self.prediction is None):
             return float(len(self.kept) + len(self.added))
         return None if self.prediction is None else self.prediction.count
 

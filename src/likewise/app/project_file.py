@@ -155,7 +155,7 @@ class ProjectFile:
                 db.execute("INSERT INTO jobs VALUES (?, ?)", (job, body))
 
     def tidy(self, replaced: Iterable[tuple[str, int]]) -> None:
-        """Drop answers to what is not asked any more, and those of pictures that were replaced.
+        """Drop answers to what is not asked any more, neither by a job that was stopped, and those of replaced pictures.
 
         Args:
             replaced: keys of pictures whose file is another than it was, with its size.
@@ -167,7 +167,8 @@ class ProjectFile:
             db.executemany("UPDATE pictures SET size = ? WHERE key = ?", ((size, key) for key, size in replaced))
             db.execute(
                 "DELETE FROM answers WHERE rowid NOT IN (SELECT a.rowid FROM answers a JOIN current c ON "
-                "(a.key, a.task, a.question) = (c.key, c.task, c.question))"
+                "(a.key, a.task, a.question) = (c.key, c.task, c.question)) "
+                "AND question NOT IN (SELECT each.value FROM jobs, json_each(jobs.body, '$.keep') each)"
             )
 
     def close(self) -> None:

@@ -68,11 +68,15 @@ def settings(recipe: Recipe, overrides: tuple[str, ...]) -> Any:
     Raises:
         LikewiseError: no such setting (the nearest is given), a value of the wrong kind, or one that is missing.
     """
+    from dataclasses import MISSING, fields
+
     from cyclopts import CycloptsError
 
     def collect(config: Any) -> Any:
         return config
 
+    if all(each.default is not MISSING or each.default_factory is not MISSING for each in fields(recipe.settings)):
+        collect.__defaults__ = (recipe.settings(),)  # cyclopts wants one where nothing has to be given
     collect.__annotations__ = {"config": Annotated[recipe.settings, Parameter(name="*")]}
     app = App(help_flags=[], version_flags=[], result_action="return_value")
     app.default(collect)

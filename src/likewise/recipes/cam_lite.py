@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from likewise.class_names import ClassNames
+from likewise.class_names import ANYTHING, ClassNames
 from likewise.data.classification.wordnet import Synset, ancestors, read_nouns
 from likewise.data.development import imagenet_trunk
 from likewise.data.images import read_image
@@ -232,6 +232,6 @@ def _kinds(nouns: dict[str, Synset], keys: list[str | None]) -> dict[str, set[in
     kinds: dict[str, set[int]] = {}
     for key, classes in under.items():
         if len(classes) <= MOST and key != PERSON:
-            for name in nouns[key].words:
+            for name in set(nouns[key].words) - ANYTHING:
                 kinds.setdefault(name, set()).update(classes)
     return kinds

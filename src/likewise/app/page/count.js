@@ -58,10 +58,11 @@ export class CountMode extends Mode {
     return this.bench.entry(id).text === null ? [] : this.answer(id)?.found ?? [];
   }
 
-  /** The model's own, or, once a person corrected or confirmed it, the number of points he sees; null: neither. */
+  /** The model's own, or, once a person corrected or confirmed it, the number of points he sees; null: neither, or not yet. */
   count(id = this.bench.selected) {
     const answer = this.answer(id);
     if (!this.byHand(id)) return answer?.count ?? null;
+    if (!answer && this.question(id)) return null; // what was corrected is no count without what it corrects
     const { kept, added, removed } = this.points(id);
     return answer?.brief ? Math.max(0, (answer.dots ?? Math.round(answer.count)) - removed.length) + added.length : kept.length + added.length;
   }
@@ -87,12 +88,17 @@ export class CountMode extends Mode {
     this.bench.stage.redraw();
   }
 
-  /** Take away the points of lower scores: corrections like any others, in one step. */
+  /** Take away the points of lower scores: corrections like any others, in one step. What a click removed stays so. */
   keepAbove(score) {
     const answer = this.answer();
     this.previewed = 0;
     if (!answer?.scores || answer.brief) return;
-    this.bench.change({ removed: answer.points.filter((_, i) => answer.scores[i] < score) });
+    const before = this.bench.entry().removed;
+    const gone = new Set(before.map(String));
+    const last = this.faint?.answer === answer ? this.faint.score : 0;
+    const removed = answer.points.filter((point, i) => answer.scores[i] < score || (answer.scores[i] >= last && gone.has(String(point))));
+    this.faint = { answer, score };
+    if (String(removed) !== String(before)) this.bench.change({ removed });
   }
 
   /** Say that the points are right as they are, or take that back. */

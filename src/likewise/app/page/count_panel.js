@@ -133,10 +133,9 @@ export class CountPanel {
 
   describe(answer, { added, removed }) {
     const byHand = this.mode.byHand();
-    if (!answer && !byHand) return this.mode.asking ? "counting …" : "nothing counted yet";
     const changes = [added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ");
     const hand = changes ? `${changes} by hand` : "confirmed by hand";
-    if (!answer) return hand;
+    if (!answer) return [this.mode.asking && "counting …", byHand && hand].filter(Boolean).join(" · ") || "nothing counted yet";
     const model = `${answer.count.toFixed(1)} by ${answer.model}`;
     if (byHand) return `${model} · ${this.bench.entry().confirmed && changes ? `${hand}, confirmed` : hand}`;
     if (answer.untrusted) return `${model}, untrusted`;
