@@ -155,7 +155,7 @@ class ProjectFile:
                 db.execute("INSERT INTO jobs VALUES (?, ?)", (job, body))
 
     def tidy(self, replaced: Iterable[tuple[str, int]]) -> None:
-        """Drop answers to what is not asked any more, neither by a job that was stopped, and those of replaced pictures.
+        """Drop answers to what is not asked any more, unless by a stopped job, and those of replaced pictures.
 
         Args:
             replaced: keys of pictures whose file is another than it was, with its size.
