@@ -176,8 +176,8 @@ CAM_LITE = Preset(
         "Grocery Store data set (MIT), red_cells (MIT), nuclei (CC0), blood (MIT), and, as what they are not, clothing "
         "(Apache-2.0)",
         file="cam-lite.safetensors",
-        sha256="f793655ad8655755eae7d418d17c99f2ab926cbbde43c2c809a055132799adb8",
-        source="as likewise train cam-lite makes them, seed 0, from crops that were drawn in another order; the trunk "
+        sha256="455da7c1f2c79e43000f88668857fe82cfe8bb9a19f7c00d12056bfbd0ed5d70",
+        source="as likewise train cam-lite makes them, seed 0; the trunk "
         "and 1000 classes are ImageNet MobileNetV2 as published in github.com/google-coral/test_data (Apache-2.0), "
         "rounded to float16",
         paper="Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016",
