@@ -97,9 +97,12 @@ class OutlineErrors:
 
     @property
     def average_precision(self) -> float:
-        """AP50 as COCO has it: the mean, over 101 recalls, of the best precision at that recall or more."""
+        """AP50 as COCO has it: the mean, over 101 recalls, of the best precision at that recall or more.
+
+        NaN where there is nothing to be found.
+        """
         hits = np.array([hit for _, hit in sorted(self._ranked, key=lambda each: -each[0])], bool)
-        if not self.true or not len(hits):
+        if not self.true:
             return float("nan")
         right = hits.cumsum()
         precision = np.maximum.accumulate((right / np.arange(1, len(hits) + 1))[::-1])[::-1]
