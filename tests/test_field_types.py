@@ -20,7 +20,8 @@ GOOD = (
     (tuple[int, ...], (1, 2, 3)),
     (tuple[int, str], (1, "a")),
     (tuple[tuple[float, float], ...], ((1, 2.0),)),
-    (dict[str, int], "whatever it is"),
+    (dict[str, int], {"whatever": "it is"}),
+    (Any, "whatever it is"),
 )
 BAD = (
     (int, True),
@@ -32,6 +33,10 @@ BAD = (
     (Literal["a", 1], "b"),
     (tuple[int, ...], (1, "a")),
     (tuple[int, str], (1,)),
+    (tuple[int, ...], 3),
+    (tuple[int, ...], None),
+    (tuple[int, ...] | None, "a"),
+    (dict[str, int], "whatever it is"),
     (tuple[int, str], (1, "a", "b")),
     (tuple[tuple[float, float], ...], ((1, 2, 3),)),
 )

@@ -10,7 +10,8 @@ from typing import Any
 def fits(hint: Any, value: Any) -> bool:
     """Whether a value is of a declared type: a class, a union, a `typing.Literal`, a tuple of these.
 
-    Whole numbers are floats too; True and False are no numbers. What is declared as anything else takes any value.
+    Whole numbers are floats too; True and False are no numbers. Of what else is made of parts, such as a mapping, the
+    parts are not looked at; what is declared as anything else takes any value.
     """
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -20,9 +21,11 @@ def fits(hint: Any, value: Any) -> bool:
     if origin is tuple and isinstance(value, tuple):
         kinds = parts[:1] * len(value) if parts[1:] == (...,) else parts
         return len(kinds) == len(value) and all(map(fits, kinds, value))
+    if isinstance(origin, type):
+        return isinstance(value, origin)
     if hint in (int, float):
         return isinstance(value, (int, hint)) and not isinstance(value, bool)
-    return not isinstance(hint, type) or isinstance(value, hint)
+    return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
 
 
 def type_name(hint: Any) -> str:

@@ -123,6 +123,8 @@ HOSTILE = [
     ({"chosen": "magic"}, {}, r"'magic' was chosen, of nothing"),
     ({"factor": 2}, {}, r"has no field 'factor'"),
     ({"pictures": [["a", 1, 2, 3]]}, {}, r"pictures = .*expected"),
+    ({"changed": 1.5}, {}, r"changed = 1.5, expected tuple"),
+    ({"exemplars": None}, {}, r"exemplars = None, expected tuple"),
     ({"changed": ["decoder.3.bias"]}, {}, r"its tensors are not those that it says it changes"),
     ({}, {"other": torch.zeros(1)}, r"its tensors are not those that it says it changes"),
     ({}, {"changed/decoder.3.bias": torch.zeros(2)}, r"decoder.3.bias is .*\(2,\), expected .*\(1,\)"),

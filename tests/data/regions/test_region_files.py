@@ -130,6 +130,8 @@ def test_places_without_a_word_are_not_guessed(written):
         (feature("Polygon", 7), "is damaged"),
         ({"type": "Feature", "geometry": {"coordinates": []}}, "is damaged"),
         ({"type": "Feature", "geometry": 7, "properties": None}, "is damaged"),
+        (feature("Polygon", [[[1, 2], [3, 4], [5, 9]]]) | {"properties": "name"}, "is damaged"),
+        (feature("Polygon", [[[1, 2], [3, 4], [5, 9]]]) | {"properties": 7}, "is damaged"),
         ({"type": "Feature", "geometry": None, "properties": 7}, "holds no regions"),
     ],
 )

@@ -38,13 +38,13 @@ def read_geojson(path: Path, placement: Placement, unit: Unit | None) -> list[Re
     features = list(_features(held))
     if not features:
         raise LikewiseError(f"{path} holds no GeoJSON; expected a feature collection, or a list of QuPath's objects")
-    to_pixels = _to_pixels(path, held, features, placement, unit)
     try:
+        to_pixels = _to_pixels(path, held, features, placement, unit)
         found = [_region(feature, number, to_pixels) for number, feature in enumerate(features, start=1)]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, LikewiseError):
             raise
-        raise LikewiseError(f"{path} is damaged: a geometry is not what GeoJSON says ({error})") from error
+        raise LikewiseError(f"{path} is damaged: a feature is not what GeoJSON says ({error})") from error
     return [region for region in found if region is not None]
 
 
