@@ -62,10 +62,9 @@ class ModelsAnswer(BaseModel):
     formats: dict[Task, dict[str, str]]
 
 
-class CountBrief(BaseModel):
+class Measured(BaseModel):
     """A count; the truth lies between ``low`` and ``high`` in nine of ten cases, where that is known."""
 
-    model: str
     count: float
     low: float | None = None
     high: float | None = None
@@ -73,11 +72,34 @@ class CountBrief(BaseModel):
     dots: int | None = Field(default=None, description="how many points there are")
 
 
+class KindAnswer(Measured):
+    """One of several kinds. Its points are among those of the picture, after those of the kinds before it."""
+
+    name: str
+    warnings: list[str]
+    object_size: Point | None
+
+
+class Confused(BaseModel):
+    """Two kinds that can hardly be told apart: so much of their places is nearly as much like the other."""
+
+    kinds: tuple[str, str]
+    share: float
+
+
+class CountBrief(Measured):
+    """A count: of several kinds, that of all together."""
+
+    model: str
+    kinds: list[KindAnswer] = []
+    confusions: list[Confused] = []
+
+
 class CountAnswer(CountBrief):
     """What `/count` found."""
 
     image: str
-    points: list[Point]
+    points: list[Point] = Field(description="of several kinds those of the first, then those of the next, and so on")
     scores: list[float]
     found: list[Box] = Field(description="boxes that a name found, by which the rest was counted")
     warnings: list[str]

@@ -49,8 +49,14 @@ def check_prompt(asked: CountRequest) -> None:
     Raises:
         LikewiseError: they are not.
     """
-    asked.prompt()
+    if asked.kinds:
+        asked.kind_prompts()
+    else:
+        asked.prompt()
     drawn = [("exemplars", asked.exemplars), *((f"like[{i}]", each.exemplars) for i, each in enumerate(asked.like))]
+    for kind in asked.kinds:
+        drawn += [(f"{kind.name}: exemplars", kind.exemplars)]
+        drawn += [(f"{kind.name}: like[{i}]", each.exemplars) for i, each in enumerate(kind.like)]
     for what, boxes in (*drawn, ("negatives", asked.negatives)):
         for index, (x0, y0, x1, y1) in enumerate(boxes):
             if 0 < x1 - x0 < LEAST_SIDE or 0 < y1 - y0 < LEAST_SIDE:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from likewise.app.project import Marks, Prediction, Recognized, Segmented
-from likewise.app.requests import Body, Like, PictureId, Question
+from likewise.app.project import KindMarks, Marks, Prediction, Recognized, Segmented, told_apart
+from likewise.app.requests import MOST_KINDS, Body, Like, PictureId, Question
 
 #: Names a page that is open.
 Tab = Annotated[str, Field(pattern="^[0-9a-z]{0,32}$")]
+
+
+class KindEntry(KindMarks):
+    """What a person has said of one of several kinds."""
+
+    like: Like | None = None
 
 
 class Entry(Marks):
     """What a person has said of a picture."""
 
     like: Like | None = None
+    kinds: Annotated[tuple[KindEntry, ...], Field(max_length=MOST_KINDS), AfterValidator(told_apart)] = ()
 
 
 class Found(Body):

@@ -8,6 +8,7 @@ Points and boxes are in pixels of the upright picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -42,6 +43,8 @@ COUNT_COLUMNS = (
     "model",
     "seconds",
 )
+#: Columns of each of several kinds, followed by its name, as ``likewise count`` has them.
+KIND_COLUMNS = ("count", "low", "high", "untrusted", "points", "by")
 REGION_COLUMNS = ("image", "region", "count", "by")
 SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
 RECOGNIZE_COLUMNS = ("image", "label", "nearest", "probability", "model", "seconds")
@@ -77,6 +80,7 @@ def to_csv(project: AnyProject, task: str, go_on: Callable[[], None] = _always) 
     ``count`` is what the workbench shows: the model's own, ``predicted``, or where a person corrected or confirmed the
     points (``by`` is "hand") their number, ``points``. ``low`` and ``high`` are about the model's own, and are empty
     where a person counted or nothing is known; ``untrusted`` says that word where the model's cannot be trusted.
+    Where a picture has several kinds these are about all together, and `KIND_COLUMNS` follow for each kind there is.
     Spreadsheets open it as it is: a byte order mark comes before letters beyond ASCII, and no cell is computed.
 
     Args:
@@ -94,12 +98,37 @@ def to_csv(project: AnyProject, task: str, go_on: Callable[[], None] = _always) 
         "segment": (SEGMENT_COLUMNS, _segment_row),
         "recognize": (RECOGNIZE_COLUMNS, _recognize_row),
     }[task]
-    rows = [found for picture in _one_by_one(project, go_on) if (found := row(picture)) is not None]
-    return _table((columns, *rows))
+    kinds = _kind_names(project) if task == "count" else []
+    told = [f"{column}_{name}" for name in kinds for column in KIND_COLUMNS]
+    rows = [
+        (*found, *_kind_cells(picture, kinds))
+        for picture in _one_by_one(project, go_on)
+        if (found := row(picture)) is not None
+    ]
+    return _table(((*columns, *told), *rows))
+
+
+def _kind_names(project: AnyProject) -> list[str]:
+    """Of all kinds in the order in which they come, where a picture has several."""
+    return list(dict.fromkeys(name for picture in project.pictures for name in picture.parts))
+
+
+def _kind_cells(picture: ProjectPicture, names: Sequence[str]) -> Iterator[Any]:
+    """What a picture shows of each kind, `KIND_COLUMNS`; nothing where it was not asked for it."""
+    parts = picture.parts
+    for name in names:
+        part = parts.get(name)
+        if part is None or part.count is None:
+            yield from [""] * len(KIND_COLUMNS)
+            continue
+        count, _, low, high, untrusted, by = _told(part)
+        yield from (count, low, high, untrusted, len(part.kept) + len(part.added), by)
 
 
 def to_region_csv(project: AnyProject, go_on: Callable[[], None] = _always) -> str:
     """One row a region of each counted picture that has some: how many points lie in it, after correction.
+
+    Where a picture of the project has several kinds there is a row a kind, and a column with its name.
 
     Args:
         project: pictures with what was found in them.
@@ -108,16 +137,23 @@ def to_region_csv(project: AnyProject, go_on: Callable[[], None] = _always) -> s
     Raises:
         LikewiseError: a region without an inside.
     """
-    rows: list[tuple[Any, ...]] = [REGION_COLUMNS]
+    several = bool(_kind_names(project))
+    rows: list[tuple[Any, ...]] = [(*REGION_COLUMNS, *["kind"] * several)]
     for picture in _one_by_one(project, go_on):
-        if picture.count is None or not picture.regions:
+        if not picture.regions:
             continue
-        points = torch.tensor([*(p for p, _ in picture.kept), *picture.added], dtype=torch.float64).reshape(-1, 2)
-        by = "hand" if picture.by_hand else "model"
-        for region in picture.regions:
-            corners = torch.tensor(region.corners, dtype=torch.float64)
-            rows.append((picture.name, region.name, int(inside_polygon(points, corners).sum()), by))
+        for name, part in (picture.parts or {picture.text or NAMELESS: picture}).items():
+            if part.count is not None:
+                rows += [(*row, *[name] * several) for row in _region_rows(part)]
     return _table(rows)
+
+
+def _region_rows(picture: ProjectPicture) -> Iterator[tuple[Any, ...]]:
+    points = torch.tensor([*(p for p, _ in picture.kept), *picture.added], dtype=torch.float64).reshape(-1, 2)
+    by = "hand" if picture.by_hand else "model"
+    for region in picture.regions:
+        corners = torch.tensor(region.corners, dtype=torch.float64)
+        yield picture.name, region.name, int(inside_polygon(points, corners).sum()), by
 
 
 def _table(rows: Iterable[Sequence[Any]]) -> str:
@@ -173,15 +209,20 @@ def _count_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
     if picture.count is None:
         return None
     found = picture.prediction
-    points = len(picture.kept) + len(picture.added)
     source = (found.model, f"{found.seconds:.3f}") if found else ("", "")
+    added = len(picture.additions)
+    return (picture.name, *_told(picture), added, picture.removals, len(picture.kept) + added, *source)
+
+
+def _told(picture: ProjectPicture) -> list[str]:
+    """The cells count, predicted, low, high, untrusted and by."""
+    found, predicted = picture.prediction, picture.prediction and picture.prediction.count
+    values = [picture.count, predicted, *((found.low, found.high) if found else (None, None))]
+    told = ["" if value is None else f"{value:.4f}" for value in values]
     if picture.by_hand:
-        told = [str(points), "" if found is None else f"{found.count:.4f}", "", "", "", "hand"]
-    else:
-        values = [picture.count, picture.count, *((found.low, found.high) if found else (None, None))]
-        told = ["" if value is None else f"{value:.4f}" for value in values]
-        told += [UNTRUSTED if found and found.untrusted else "", "model"]
-    return (picture.name, *told, len(picture.added), picture.removals, points, *source)
+        whole = all(part.by_hand for part in picture.parts.values())
+        return [f"{picture.count:.0f}" if whole else told[0], told[1], "", "", "", "hand"]
+    return [*told, UNTRUSTED if found and found.untrusted else "", "model"]
 
 
 def _segment_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
@@ -220,9 +261,13 @@ def _recognize_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
 
 
 def _points(picture: ProjectPicture, text: str | None) -> PointAnnotations | None:
-    """The points as corrected; None where nothing was counted."""
-    if picture.count is None:
-        return None
+    """The points as corrected, of several kinds those of each; None where nothing was counted."""
+    parts = picture.parts or {picture.text or text or NAMELESS: picture}
+    found = [_part_points(part, name) for name, part in parts.items() if part.count is not None]
+    return replace(found[0], beside=tuple(found[1:])) if found else None
+
+
+def _part_points(picture: ProjectPicture, category: str) -> PointAnnotations:
     # boxes and corners in a file may be anything
     prompt = Prompt(picture.exemplars, picture.negatives, picture.text or None, picture.region)
     points = [*(point for point, _ in picture.kept), *picture.added]
@@ -230,12 +275,12 @@ def _points(picture: ProjectPicture, text: str | None) -> PointAnnotations | Non
     return PointAnnotations(
         name=picture.name,
         size=(picture.width, picture.height),
-        count=picture.count,
+        count=picture.count or 0.0,
         points=np.array(points, dtype=np.float32).reshape(-1, 2),
         scores=np.array(scores, dtype=np.float32),
         exemplars=prompt.exemplars,
         object_size=picture.object_size,
-        category=picture.text or text or NAMELESS,
+        category=category,
         by=("model",) * len(picture.kept) + ("hand",) * len(picture.added),
         predicted=None if picture.prediction is None else picture.prediction.count,
         negatives=prompt.negatives,

@@ -73,23 +73,33 @@ class Pace:
 
 
 def network_pixels(counter: Counter, size: tuple[int, int], asked: CountRequest) -> float:
-    """Pixels that the network is shown of a picture of (width, height); in a region, of the box round it."""
+    """Pixels that the network is shown of a picture of (width, height); in a region, of the box round it.
+
+    Of several kinds each is looked for at its own scale.
+    """
     width, height = size
-    scale = network_scale(counter.preprocess, _side(asked), width, height, counter.scale_steps) * asked.coarse
+    scales = [
+        network_scale(counter.preprocess, side, width, height, counter.scale_steps) * asked.coarse
+        for side in _sides(asked)
+    ]
     if asked.region and counter.preprocess.fit is None:
         xs, ys = zip(*asked.region, strict=True)
         width = max(0.0, min(max(xs), width) - max(min(xs), 0))
         height = max(0.0, min(max(ys), height) - max(min(ys), 0))
-    return width * height * scale**2
+    return width * height * sum(scale**2 for scale in scales)
 
 
 def coarser(counter: Counter, size: tuple[int, int], asked: CountRequest) -> Counter:
     """The counter, looking at a picture of (width, height) at a part of the scale that the boxes ask for."""
     rules = counter.preprocess
-    scale = network_scale(rules, _side(asked), *size, counter.scale_steps) * asked.coarse
+    scale = max(network_scale(rules, side, *size, counter.scale_steps) for side in _sides(asked)) * asked.coarse
     return counter.at_most(max(scale, rules.scale_range[0]))
 
 
-def _side(asked: CountRequest) -> float | None:
-    boxes: Sequence[Box] = asked.exemplars or tuple(box for each in asked.like for box in each.exemplars)
-    return mean_side(boxes) if boxes else None
+def _sides(asked: CountRequest) -> list[float | None]:
+    """How large a thing is, of each kind, in pixels; None: nothing says so."""
+    found: list[float | None] = []
+    for each in asked.kinds or (asked,):
+        boxes: Sequence[Box] = each.exemplars or tuple(box for like in each.like for box in like.exemplars)
+        found.append(mean_side(boxes) if boxes else None)
+    return found

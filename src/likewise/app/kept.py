@@ -10,16 +10,16 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_data_path
 from pydantic import BaseModel
 
-from likewise.app.changes import Change, Changes, Entry, Found
+from likewise.app.changes import Change, Changes, Found
 from likewise.app.picture_store import Picture, PictureStore
-from likewise.app.project import NamedLike, Prediction, ProjectPicture, Recognized, Segmented
+from likewise.app.project import Prediction, ProjectPicture, Recognized, Segmented
 from likewise.app.project_file import Answered, ProjectFile, Row
 from likewise.json_text import json_text
 from likewise.types import Task
@@ -27,7 +27,7 @@ from likewise.types import Task
 NAME = "likewise-project.sqlite"
 #: What the table of pictures shows of an answer.
 BRIEF = {
-    "count": ("model", "count", "low", "high", "untrusted", "dots"),
+    "count": ("model", "count", "low", "high", "untrusted", "dots", "kinds", "confusions"),
     "segment": ("model", "area"),
     "recognize": ("model", "label", "nearest", "probability"),
 }
@@ -180,9 +180,10 @@ class Kept:
 
     def _row(self, picture: Picture, change: Change) -> Row:
         entry = change.entry.model_dump(mode="json", exclude_defaults=True)
-        like = self._store.known(change.entry.like.picture) if change.entry.like else None
-        if change.entry.like:
-            entry["like"] = {"key": like.key, "exemplars": change.entry.like.exemplars} if like else None
+        for each in (entry, *entry.get("kinds", ())):
+            if each.get("like"):
+                like = self._store.known(each["like"]["picture"])
+                each["like"] = {"key": like.key, "exemplars": each["like"]["exemplars"]} if like else None
         return Row(picture.key, picture.size, json_text(entry, compact=True), change.question)
 
     def _brought(self, picture: Picture, change: Change, asked: Mapping[str, str]) -> Iterator[Answered]:
@@ -214,21 +215,23 @@ def _answered(picture: Picture, task: str, question: str, answer: Mapping[str, A
 
 def _entry_of(row: Row, here: Mapping[str, Picture]) -> dict[str, Any]:
     """The entry as the page has it; examples in a picture that is not here are left out."""
-    entry: dict[str, Any] = json.loads(row.entry)
-    like = entry.pop("like", None)
-    if like and like["key"] in here:
-        entry["like"] = {"picture": here[like["key"]].id, "exemplars": like["exemplars"]}
+    return _with_like(json.loads(row.entry), lambda key: here[key].id if key in here else None)
+
+
+def _with_like(entry: dict[str, Any], called: Callable[[str], str | None]) -> dict[str, Any]:
+    """An entry, with pictures that hold examples called otherwise than by key; those with no such name are left out."""
+    for each in (entry, *entry.get("kinds", ())):
+        like = each.pop("like", None)
+        name = called(like["key"]) if like else None
+        if name is not None:
+            each["like"] = {"picture": name, "exemplars": like["exemplars"]}
     return entry
 
 
 def _project_picture(
     picture: Picture, row: Row | None, answers: Mapping[str, Any], here: Mapping[str, Picture]
 ) -> ProjectPicture:
-    entry = json.loads(row.entry) if row else {}
-    like = entry.pop("like", None)
-    named = (
-        NamedLike(picture=here[like["key"]].name, exemplars=like["exemplars"]) if like and like["key"] in here else None
-    )
+    named = _with_like(json.loads(row.entry) if row else {}, lambda key: here[key].name if key in here else None)
     found: dict[str, Any] = {
         task: kind.model_validate({name: answers[task][name] for name in kind.model_fields if name in answers[task]})
         for task, kind in _MODELS.items()
@@ -238,9 +241,8 @@ def _project_picture(
         name=picture.name,
         width=picture.width,
         height=picture.height,
-        like=named,
         prediction=found.get("count"),
         segmented=found.get("segment"),
         recognized=found.get("recognize"),
-        **Entry.model_validate(entry).model_dump(exclude={"like"}),
+        **named,
     )

@@ -35,6 +35,8 @@ class LearnBody(Body):
 def start_learning(bench: Workbench, asked: LearnBody) -> Job:
     """Begin to learn from every picture with corrections, and from those that were looked at and are right.
 
+    Pictures with several kinds, or by name, teach nothing.
+
     Raises:
         RefusedError: there is such a file already, or too few pictures.
     """
@@ -55,7 +57,8 @@ def start_learning(bench: Workbench, asked: LearnBody) -> Job:
 
 
 def _teaches(picture: ProjectPicture, right: set[str]) -> bool:
-    return picture.count is not None and picture.text is None and (picture.by_hand or picture.name in right)
+    one = picture.text is None and not picture.kinds
+    return one and picture.count is not None and (picture.by_hand or picture.name in right)
 
 
 def _place(bench: Workbench) -> Path:

@@ -9,19 +9,55 @@ Pictures are known by name, because ids last only as long as the workbench runs.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from likewise.app.requests import Body, Boxes, Name, Number, Point, Points, Region, RunLengths, Side, Strokes
+from likewise.app.requests import (
+    MOST_KINDS,
+    Body,
+    Boxes,
+    KindName,
+    Name,
+    Number,
+    Point,
+    Points,
+    Region,
+    RunLengths,
+    Side,
+    Strokes,
+)
 from likewise.boxes import mean_width_height
+from likewise.predict.kind_prompts import check_names
+
+Warnings = Annotated[tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=50)]
+
+
+class KindFound(Body):
+    """Of what a model found, one of several kinds. Its points come after those of the kinds before it."""
+
+    name: KindName
+    count: Number
+    low: Number | None = None
+    high: Number | None = None
+    untrusted: bool = False
+    dots: int = Field(default=0, ge=0, description="how many of the points are its own")
+    warnings: Warnings = ()
+    object_size: Point | None = None
+
+
+class Confused(Body):
+    """Two kinds that can hardly be told apart: so much of their places is nearly as much like the other."""
+
+    kinds: tuple[KindName, KindName]
+    share: Number
 
 
 class Prediction(Body):
     """What a model found; the truth lies between ``low`` and ``high`` in nine of ten cases, where that is known.
 
     ``untrusted`` says that such an interval would be too wide to be of use. ``found`` are the boxes of what matched a
-    name best, by which the rest was counted.
+    name best, by which the rest was counted. Of several ``kinds`` the count is that of all together.
     """
 
     model: Name
@@ -29,17 +65,33 @@ class Prediction(Body):
     low: Number | None = None
     high: Number | None = None
     untrusted: bool = False
-    warnings: Annotated[tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=50)] = ()
+    warnings: Warnings = ()
     points: Points = ()
     found: Boxes = ()
     scores: Annotated[tuple[Number, ...], Field(fail_fast=True, max_length=200_000)] = ()
     seconds: Number = 0.0
+    kinds: Annotated[tuple[KindFound, ...], Field(max_length=MOST_KINDS)] = ()
+    confusions: Annotated[tuple[Confused, ...], Field(max_length=MOST_KINDS**2)] = ()
 
     @model_validator(mode="after")
     def _a_score_for_each(self) -> Prediction:
         if self.scores and len(self.scores) != len(self.points):
             raise ValueError(f"{len(self.scores)} scores of {len(self.points)} points; expected one for each, or none")
+        dots = sum(each.dots for each in self.kinds)
+        if self.kinds and dots != len(self.points):
+            raise ValueError(f"the kinds have {dots} dots, of {len(self.points)} points; expected each point in one")
         return self
+
+    def by_kind(self) -> tuple[Prediction, ...]:
+        """Of each of several kinds what is its own."""
+        found, first = [], 0
+        for each in self.kinds:
+            own = slice(first, first := first + each.dots)
+            told: dict[str, Any] = each.model_dump(exclude={"name", "dots", "object_size"})
+            told |= {"model": self.model, "seconds": self.seconds}
+            told |= {"points": self.points[own], "scores": self.scores[own]}
+            found.append(Prediction.model_construct(**told))  # of what was checked
+        return tuple(found)
 
 
 class NamedLike(Body):
@@ -77,6 +129,41 @@ class Carried(Body):
     removed: Points = ()
 
 
+class KindMarks(Body):
+    """What a person has said of one of several kinds: its examples, and corrections of what was found of it."""
+
+    name: KindName
+    exemplars: Boxes = ()
+    added: Points = ()
+    removed: Points = ()
+    carried: Carried | None = None
+
+
+SomeKind = TypeVar("SomeKind", bound=KindMarks)
+
+
+def told_apart(kinds: tuple[SomeKind, ...]) -> tuple[SomeKind, ...]:
+    """The kinds, their names checked.
+
+    Raises:
+        LikewiseError: two that are one, or one that is none.
+    """
+    if kinds:
+        check_names(each.name for each in kinds)
+    return kinds
+
+
+class NamedKind(KindMarks):
+    """The same, with examples in another picture, by its name."""
+
+    like: NamedLike | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether anything shows it: it is asked for."""
+        return bool(self.exemplars or self.like)
+
+
 class NamedRegion(Body):
     """One of several regions, in which points are counted apart."""
 
@@ -112,6 +199,7 @@ class ProjectPicture(Marks):
     width: Side
     height: Side
     like: NamedLike | None = None
+    kinds: Annotated[tuple[NamedKind, ...], Field(max_length=MOST_KINDS), AfterValidator(told_apart)] = ()
     prediction: Prediction | None = None
     segmented: Segmented | None = None
     recognized: Recognized | None = None
@@ -122,13 +210,37 @@ class ProjectPicture(Marks):
         return self.base is not None or any(not stroke.erase for stroke in self.strokes)
 
     @property
+    def parts(self) -> dict[str, ProjectPicture]:
+        """Of several kinds each by its name, as a picture in which it is the only one; none where there is one kind."""
+        if not self.kinds or self.text is not None:
+            return {}
+        found = iter(self.prediction.by_kind() if self.prediction else ())
+        return {
+            kind.name: self.model_copy(
+                update={
+                    **{name: getattr(kind, name) for name in ("exemplars", "like", "added", "removed", "carried")},
+                    "kinds": (),
+                    "prediction": next(found, None) if kind.shown else None,
+                }
+            )
+            for kind in self.kinds
+        }
+
+    @property
     def kept(self) -> list[tuple[Point, float]]:
         """Points the model found that nobody removed, with their scores."""
+        if self.parts:
+            return [each for part in self.parts.values() for each in part.kept]
         if self.prediction is None:
             return []
         gone = set(self.removed)
         scores = self.prediction.scores or (1.0,) * len(self.prediction.points)
         return [(p, s) for p, s in zip(self.prediction.points, scores, strict=True) if p not in gone]
+
+    @property
+    def additions(self) -> Points:
+        """Points that were added by hand."""
+        return tuple(each for part in (self.parts.values() or (self,)) for each in part.added)
 
     @property
     def removals(self) -> int:
@@ -138,14 +250,19 @@ class ProjectPicture(Marks):
     @property
     def by_hand(self) -> bool:
         """Whether a person corrected or confirmed the points."""
+        if self.parts:
+            return any(part.by_hand for part in self.parts.values())
         return bool(self.confirmed or self.carried or self.added or self.removals)
 
     @property
     def count(self) -> float | None:
         """The model's own, or of what was corrected or confirmed the number of points; None where there is neither.
 
-        What was corrected is no count as long as what it corrects is not counted.
+        What was corrected is no count as long as what it corrects is not counted. Of several kinds that of all.
         """
+        if self.parts:
+            known = [part.count for part in self.parts.values() if part.count is not None]
+            return sum(known) if known else None
         asked = self.exemplars or self.text or self.like
         if self.by_hand and not (asked and self.prediction is None):
             return float(len(self.kept) + len(self.added))

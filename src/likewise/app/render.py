@@ -13,6 +13,7 @@ from PIL import Image
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from likewise.app.kinds import draw_kinds, kinds_answer, kinds_heat
 from likewise.app.picture_store import Picture
 from likewise.app.project import ProjectPicture
 from likewise.app.strokes import Marked
@@ -33,7 +34,7 @@ from likewise.ops.density.peaks import density_peaks, smooth
 from likewise.ops.run_lengths import encode_rle
 from likewise.predict.localize import PEAK_BLUR, PEAK_RADIUS, PEAK_SHARE
 from likewise.predict.prepared_image import preview_of
-from likewise.results import CountResult, RecognizeResult, SegmentResult
+from likewise.results import CountResult, KindsResult, RecognizeResult, SegmentResult
 from likewise.results.recognize import MAGNIFIED
 
 #: Longest side of what is laid over the picture.
@@ -50,20 +51,31 @@ EDGE = 1
 ADDED_COLOUR = (255, 196, 64)
 
 
-def count_answer(picture: Picture, result: CountResult, *, heat: bool) -> dict[str, Any]:
+def count_answer(picture: Picture, result: CountResult | KindsResult, *, heat: bool) -> dict[str, Any]:
     """What ``likewise count --json`` prints, and scores, prompt, where asked for also the heat."""
-    answer = {
+    answer = kinds_answer(result) if isinstance(result, KindsResult) else _one_answer(result)
+    answer["image"] = picture.name
+    return {**answer, "heat": _png(_heat(picture, result, LAYER))} if heat else answer
+
+
+def _one_answer(result: CountResult) -> dict[str, Any]:
+    return {
         **result.to_dict(),
-        "image": picture.name,
         "dots": len(result.points),
         "scores": [round(float(score), 4) for score in result.scores],
         "prompt": result.prompt.to_dict(),
         "object_size": result.object_size,
         "alike": alike_places(result),
     }
-    if not heat:
-        return answer
-    return {**answer, "heat": _png(heat_layer(result.grid, _layer_size(picture), faint=result.even))}
+
+
+def _heat(picture: Picture, result: CountResult | KindsResult, side: int) -> Image.Image:
+    size = _layer_size(picture, side)
+    return (
+        kinds_heat(result, size)
+        if isinstance(result, KindsResult)
+        else heat_layer(result.grid, size, faint=result.even)
+    )
 
 
 def alike_places(result: CountResult) -> list[tuple[float, float]]:
@@ -80,10 +92,10 @@ def alike_places(result: CountResult) -> list[tuple[float, float]]:
     return [(round(float(x), 2), round(float(y), 2)) for x, y in places[:ALIKE]]
 
 
-def kept_heat(picture: Picture, result: CountResult) -> bytes:
+def kept_heat(picture: Picture, result: CountResult | KindsResult) -> bytes:
     """The density as a layer, reduced, as PNG."""
     encoded = io.BytesIO()
-    heat_layer(result.grid, _layer_size(picture, KEPT_LAYER), faint=result.even).save(encoded, "PNG", compress_level=6)
+    _heat(picture, result, KEPT_LAYER).save(encoded, "PNG", compress_level=6)
     return encoded.getvalue()
 
 
@@ -127,6 +139,8 @@ def count_overlay(picture: ProjectPicture, heat: bytes | None, pixels: NDArray[n
     added = np.array(picture.added).reshape(-1, 2) * scale
     if picture.region is not None:
         draw_outline(drawn, [tuple(corner) for corner in np.array(picture.region) * scale])
+    if picture.parts:
+        return draw_kinds(drawn, picture)
     draw_points(drawn, kept)
     draw_points(drawn, added, ADDED_COLOUR)
     draw_boxes(drawn, [tuple(box) for box in scale_boxes(np.array(picture.exemplars).reshape(-1, 4), scale)])

@@ -12,12 +12,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from likewise.errors import LikewiseError
+from likewise.predict.kind_prompts import LONGEST, KindPrompts, check_names
 from likewise.types import Prompt
 
 #: Beyond it, float32 no longer tells one pixel from the next.
 MOST_COORDINATE = float(1 << 24)
 #: Corners of a region.
 MOST_CORNERS = 2000
+#: Kinds of things in one picture: each takes about as long as a picture with one.
+MOST_KINDS = 20
 #: Pictures of a job.
 MOST_PICTURES = 10_000
 
@@ -59,6 +63,18 @@ class Like(Body):
     exemplars: Annotated[tuple[Box, ...], Field(fail_fast=True, min_length=1, max_length=1000)]
 
 
+Likes = Annotated[tuple[Like, ...], Field(fail_fast=True, max_length=100)]
+KindName = Annotated[str, Field(max_length=LONGEST)]
+
+
+class Kind(Body):
+    """One of several kinds of thing, with what shows it: boxes in the picture itself, or examples in others."""
+
+    name: KindName
+    exemplars: Boxes = ()
+    like: Likes = ()
+
+
 class CountRequest(Body):
     """What is to be counted: the same words as in `likewise.predict.Counter.count`."""
 
@@ -66,7 +82,10 @@ class CountRequest(Body):
     negatives: Boxes = ()
     text: Name | None = None
     region: Region | None = None
-    like: Annotated[tuple[Like, ...], Field(fail_fast=True, max_length=100)] = ()
+    like: Likes = ()
+    kinds: Annotated[tuple[Kind, ...], Field(fail_fast=True, max_length=MOST_KINDS)] = Field(
+        default=(), description="several kinds at once, instead of exemplars, text and like: no place is counted twice"
+    )
     model: Name | None = None
     coarse: float = Field(
         default=1.0, ge=0.1, le=1.0, description="times the usual scale: a coarser look takes the square of it as long"
@@ -79,6 +98,23 @@ class CountRequest(Body):
             LikewiseError: a box or a region that cannot be.
         """
         return Prompt(self.exemplars, self.negatives, self.text, self.region)
+
+    def kind_prompts(self) -> KindPrompts:
+        """The same of several kinds.
+
+        Raises:
+            LikewiseError: names that cannot be told apart; a kind that nothing shows; examples that are of no kind; a
+                box or a region that cannot be.
+        """
+        check_names(each.name for each in self.kinds)
+        beside = [word for word in ("exemplars", "text", "like") if getattr(self, word)]
+        if beside:
+            raise LikewiseError(f"{beside[0]} beside kinds: of which kind? Expected it in one of them, or no kinds")
+        for each in self.kinds:
+            if not each.exemplars and not each.like:
+                raise LikewiseError(f"nothing shows the kind {each.name!r}; expected exemplars or like in it")
+        boxes = {each.name: each.exemplars for each in self.kinds}
+        return KindPrompts.of(boxes, negatives=self.negatives, region=self.region)
 
 
 class CountQuestion(CountRequest):

@@ -29,6 +29,7 @@ from likewise.app.models import Models
 from likewise.app.own_folder import OwnFolder
 from likewise.app.picture_store import Picture, PictureStore, pixels_of
 from likewise.app.project import ProjectPicture
+from likewise.app.references import References
 from likewise.app.render import (
     count_answer,
     count_overlay,
@@ -41,7 +42,6 @@ from likewise.app.requests import (
     CountJob,
     CountQuestion,
     CountRequest,
-    Like,
     RecognizeJob,
     RecognizeQuestion,
     SegmentJob,
@@ -51,8 +51,8 @@ from likewise.app.requests import (
 from likewise.app.requests import Job as JobBody
 from likewise.app.strokes import check_all_masks, marked, mended
 from likewise.app.worker import Worker
-from likewise.predict import Counter, NamedCounter, ReferenceExemplars, Segmenter
-from likewise.results import CountResult
+from likewise.predict import Counter, NamedCounter, Segmenter, Session
+from likewise.results import CountResult, KindsResult
 from likewise.types import Task
 
 
@@ -78,7 +78,7 @@ class Workbench:
         self.pace = Pace()
         self.worker = Worker(limits.questions)
         self.jobs = Jobs(self.worker, limits.jobs, self._tell_job)
-        self._references: dict[str, ReferenceExemplars] = {}
+        self._references = References(self.store)
 
     def warm_up(self) -> None:
         """Load what is asked for first, before it is."""
@@ -214,16 +214,12 @@ class Workbench:
     def _check_job(self, asked: CountJob) -> None:
         """See that each picture's question can be asked."""
         check_prompt(asked)
-        self._check_like(asked.like)
+        self._references.check(asked.like, asked.kinds)
         strange = sorted(asked.regions.keys() - set(asked.pictures))
         if strange:
             raise RefusedError(422, f"regions: {strange[0]} is not among the pictures of the job")
         for each in asked.regions:
-            asked.about(each).prompt()
-
-    def _check_like(self, like: tuple[Like, ...]) -> None:
-        found = [self.store.get(each.picture) for each in like]
-        check_examples((picture.width, picture.height) for picture in found)
+            check_prompt(asked.about(each))
 
     def _check_support(self, support: tuple[Support, ...]) -> None:
         found = [(self.store.get(each.picture), each) for each in support]
@@ -269,31 +265,24 @@ class Workbench:
             raise RefusedError(422, f"{drawn.name}: its mask is not that of the picture that is here")
         return [("segment", mask_overlay(drawn, found, pixels)), ("mask", Image.fromarray(found.mask))]
 
-    def _counted(self, picture: Picture, asked: CountRequest) -> CountResult:
+    def _counted(self, picture: Picture, asked: CountRequest) -> CountResult | KindsResult:
         check_prompt(asked)
         by = "text" if _by_name(asked) else "exemplars"
         counter: Counter | NamedCounter = self.models.named(asked.model, "count", by)
-        like = self._like(counter, asked.like)
         if not isinstance(counter, Counter):
-            return self.models.session(counter, picture).count(asked.prompt(), like=like)
+            return self._answered(self.models.session(counter, picture), asked)
         size, new = (picture.width, picture.height), not self.models.has_seen(counter, picture, asked.coarse)
         looking = counter if asked.coarse == 1 else coarser(counter, size, asked)
-        result = self.models.session(looking, picture, asked.coarse).count(asked.prompt(), like=like)
+        result = self._answered(self.models.session(looking, picture, asked.coarse), asked)
         if new:
             self.pace.learn(counter, size, asked, result.seconds)
         return result
 
-    def _like(self, counter: Counter | NamedCounter, like: tuple[Like, ...]) -> ReferenceExemplars:
-        """What examples in other pictures look like; the last few are remembered, for the pictures of a job."""
-        if not like:
-            return ReferenceExemplars()
-        key = counter.name + repr(like)
-        if key not in self._references:
-            self._check_like(like)
-            pairs = [(pixels_of(self.store.get(each.picture)), each.exemplars) for each in like]
-            references = counter.references([(pixels, box) for pixels, boxes in pairs for box in boxes])
-            self._references = {**dict(list(self._references.items())[-3:]), key: references}
-        return self._references[key]
+    def _answered(self, session: Session, asked: CountRequest) -> CountResult | KindsResult:
+        counter: Any = session.counter
+        if asked.kinds:
+            return session.count(asked.kind_prompts(), like=self._references.of_kinds(counter, asked.kinds))
+        return session.count(asked.prompt(), like=self._references.of(counter, asked.like))
 
     def _asker(self, asked: CountJob | SegmentJob | RecognizeJob) -> Callable[[Picture], dict[str, Any]]:
         """What a job does with each picture; models are loaded and support is looked at once, in its first step."""
@@ -342,7 +331,7 @@ class Workbench:
 
 
 def _by_name(asked: CountRequest) -> bool:
-    return bool(asked.text) and not (asked.exemplars or asked.like)
+    return bool(asked.text) and not (asked.exemplars or asked.like or asked.kinds)
 
 
 def _has_answer(picture: ProjectPicture, task: str) -> bool:

@@ -87,7 +87,8 @@ def points_dataset(pictures: Iterable[PointAnnotations]) -> Record:
         if picture.region is not None:
             image["region"] = [[round(v, 2) for v in corner] for corner in picture.region]
         if picture.by is not None:
-            image["predicted"] = None if picture.predicted is None else round(picture.predicted, 4)
+            own = [kind.predicted for kind in picture.kinds if kind.predicted is not None]
+            image["predicted"] = round(sum(own), 4) if own else None
         for kind in picture.kinds:
             dataset.category(kind.category)
         dataset.add(image, [(kind.category, note) for kind in picture.kinds for note in _notes(kind)])

@@ -1,7 +1,7 @@
 // Places that look alike but may be something else, or that were passed over: shown one by one, answered with one key.
 
 import { el } from "./dom.js";
-import { halfObject, nearest } from "./corrections.js";
+import { halfObject, nearest, standing } from "./corrections.js";
 import { COLOURS, paintRing } from "./paint.js";
 
 /** Of a score, the density round a point: below it the model is not sure. */
@@ -22,19 +22,23 @@ export class Alike {
     return el("div", { class: "block" }, el("h3", { text: "Where it looks alike" }), this.told, this.start, this.answers);
   }
 
-  /** Places to ask about: faint points, and peaks that were no points; those that were answered are gone. */
+  /** Places to ask about, of the chosen kind: faint points, and peaks that were no points; those that were answered are gone. */
   places() {
-    const answer = this.mode.answer();
-    const entry = this.bench.entry();
+    const { answer, entry } = this.mode.part();
     if (!answer?.points || answer.brief) return [];
-    const { kept, added } = this.bench.points();
+    const { kept, added } = standing(answer, entry);
     const half = halfObject(answer, entry) ?? 0;
     const scores = new Map(answer.points.map((point, i) => [String(point), answer.scores?.[i] ?? 1]));
     const faint = kept.filter((point) => scores.get(String(point)) < SURE).map((point) => ({ point, counted: true }));
     const other = (answer.alike ?? []).map((point) => ({ point, counted: false }));
-    const said = [...entry.exemplars, ...entry.negatives].map((box) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
+    const said = [...entry.exemplars, ...this.mode.boxes("negatives")].map((box) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
     return [...faint, ...other].filter(({ point }) =>
       this.mode.inRegion(point) && !this.passed.has(`${this.bench.selected} ${point}`) && !nearest([...said, ...added, ...entry.removed], point, half));
+  }
+
+  half() {
+    const { answer, entry } = this.mode.part();
+    return halfObject(answer, entry) ?? 10;
   }
 
   turn(on) {
@@ -49,7 +53,7 @@ export class Alike {
     const [next] = this.on ? this.places() : [];
     const { view } = this.bench.stage;
     if (next) {
-      const half = halfObject(this.mode.answer(), this.bench.entry()) ?? 10;
+      const half = this.half();
       const scale = Math.min(Math.max(view.scale, 24 / half), 160 / half);
       if (scale !== view.scale) view.zoomAt(view.screenWidth / 2, view.screenHeight / 2, scale / view.scale);
       view.centre({ x: next.point[0], y: next.point[1] });
@@ -57,28 +61,33 @@ export class Alike {
     this.bench.stage.redraw();
   }
 
-  /** Yes makes an example of the place and no a counter-example, where boxes show what is counted; else it is corrected. */
+  /**
+   * Yes makes an example of the place and no a counter-example, where boxes show what is counted; else it is corrected.
+   * With several kinds no is always a correction: the place may be one of another kind.
+   */
   say(word) {
     const [place] = this.places();
     if (!this.on || !place) return;
-    const { exemplars, negatives, added, removed } = this.bench.entry();
-    const { point, counted } = place;
+    const { index, entry } = this.mode.part();
+    const { point } = place;
+    const example = (list) => this.mode.setBoxes(list, [...this.mode.boxes(list), this.boxAt(point)]);
     if (word === "skip") this.passed.add(`${this.bench.selected} ${point}`);
-    else if (word === "yes" && exemplars.length) this.mode.prompt({ exemplars: [...exemplars, this.boxAt(point)] });
-    else if (word === "no" && exemplars.length && this.mode.takesNegatives()) this.mode.prompt({ negatives: [...negatives, this.boxAt(point)] });
-    else this.correct(word, place, { added, removed, counted });
+    else if (word === "yes" && entry.exemplars.length) example(this.mode.list());
+    else if (word === "no" && index === null && entry.exemplars.length && this.mode.takesNegatives()) example("negatives");
+    else this.correct(word, place);
     this.mode.panel.update();
     this.bench.stage.redraw();
   }
 
-  correct(word, { point, counted }, { added, removed }) {
+  correct(word, { point, counted }) {
+    const { index, entry } = this.mode.part();
     this.passed.add(`${this.bench.selected} ${point}`);
-    if (word === "yes" && !counted) this.bench.change({ added: [...added, point] });
-    if (word === "no" && counted) this.bench.change({ removed: [...removed, point] });
+    if (word === "yes" && !counted) this.mode.correct([[index, { added: [...entry.added, point] }]]);
+    if (word === "no" && counted) this.mode.correct([[index, { removed: [...entry.removed, point] }]]);
   }
 
   boxAt([x, y]) {
-    const [width, height] = this.mode.answer().object_size;
+    const [width, height] = this.mode.part().answer.object_size;
     const { view } = this.bench.stage;
     const box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2];
     return box.map((value, i) => round(Math.min(Math.max(value, 0), i % 2 ? view.height : view.width)));
@@ -100,7 +109,7 @@ export class Alike {
   }
 
   paint(context, view) {
-    const half = halfObject(this.mode.answer(), this.bench.entry()) ?? 10;
+    const half = this.half();
     if (this.on) for (const { point } of this.places().slice(0, 1)) paintRing(context, view, point, half * 1.3, COLOURS.added);
   }
 }

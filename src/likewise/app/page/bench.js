@@ -29,7 +29,7 @@ export class Bench {
 
   /** As change, of what is asked: where that is another thing, corrections of the old one are set aside. */
   changePrompt(patch) {
-    if (this.preferred && !("model" in patch) && !this.entry().exemplars.length) patch = { ...patch, model: this.preferred };
+    if (this.preferred && !("model" in patch) && !this.entry().exemplars.length && !this.entry().kinds.length) patch = { ...patch, model: this.preferred };
     const setAside = this.selected ? this.store.change(this.selected, patch) : 0;
     const what = setAside === 1 ? "A correction by hand was" : `${setAside} corrections by hand were`;
     if (setAside) say(`${what} set aside, because another thing is asked for now. Undo brings back what was.`);

@@ -1,12 +1,12 @@
 // A click adds a thing that was missed, or removes a point that is wrong; the mouse shows beforehand which it will be.
 
-import { halfObject, nearest, settled } from "./corrections.js";
+import { halfObject, nearest, settled, standing } from "./corrections.js";
 import { COLOURS, paintPlan } from "./paint.js";
 
 /** Pixels of the screen: how near is near where nothing says how large a thing is, and the least where it is tiny. */
 const [NEAR, LEAST] = [11, 3];
 const WORDS = {
-  add: "A click adds a thing here.", remove: "A click removes this point.", takeBack: "A click takes back what was added.",
+  add: "A click adds a NAME here.", turn: "A click makes this a NAME.", remove: "A click removes this point.", takeBack: "A click takes back what was added.",
   restore: "A click puts this point back.", nothing: "A click does nothing here.",
 };
 const CURSORS = { add: "copy", nothing: "not-allowed" };
@@ -22,16 +22,19 @@ export class CorrectTool {
   }
 
   down(at, event) {
-    const plan = this.plan(at, event);
-    const entry = this.bench.entry();
-    const { added, removed, ...rest } = settled(this.bench.mode.answer(), entry);
-    const without = (points) => points.filter((each) => String(each) !== String(plan.point));
-    const patch = {
-      add: { added: [...added, plan.point] }, remove: { removed: [...removed, plan.point] },
-      takeBack: { added: without(added) }, restore: { removed: without(removed) },
-    }[plan.what];
-    if (patch) this.bench.change({ added, removed, ...rest, ...patch });
+    const { what, point, part, of } = this.plan(at, event);
+    const { mode } = this.bench;
+    if (what === "turn") mode.correct([this.patch(of, part, point), this.patch("add", mode.part(), point)]);
+    else if (what !== "nothing") mode.correct([this.patch(what, part, point)]);
     this.planned = null;
+  }
+
+  /** What changes of a part. */
+  patch(what, { index, entry, answer }, point) {
+    const { added, removed, ...rest } = settled(answer, entry);
+    const without = (points) => points.filter((each) => String(each) !== String(point));
+    const own = { add: { added: [...added, point] }, remove: { removed: [...removed, point] }, takeBack: { added: without(added) }, restore: { removed: without(removed) } }[what];
+    return [index, { added, removed, ...rest, ...own }];
   }
 
   move() {}
@@ -40,7 +43,8 @@ export class CorrectTool {
 
   hover(at, event) {
     this.planned = this.plan(at, event);
-    this.bench.hint(WORDS[this.planned.what]);
+    const { name } = this.bench.mode.part();
+    this.bench.hint(WORDS[this.planned.what].replace("NAME", name ?? "thing"));
     return CURSORS[this.planned.what] ?? "pointer";
   }
 
@@ -54,35 +58,42 @@ export class CorrectTool {
     this.planned = null;
   }
 
-  /** What a click at a place will do: the nearest point within half an object is meant, else a thing that was missed. */
+  /** What a click at a place will do: the nearest point within half an object is meant, else a thing that was missed. Of several kinds, a point of another becomes one of the chosen kind. */
   plan(at, event) {
     const only = event?.shiftKey ? "add" : this.settings.clicks;
     const hit = only === "add" ? null : this.find(at);
-    if (hit) return hit;
+    const part = this.bench.mode.part();
+    const other = hit && hit.part.index !== part.index && hit.what !== "restore" && only === "both";
+    if (hit) return other ? { ...hit, what: "turn", of: hit.what } : hit;
     const { width, height } = this.bench.stage.view;
     const place = [round(at.x), round(at.y)];
     const there = at.x >= 0 && at.y >= 0 && at.x <= width && at.y <= height && this.bench.mode.inRegion(place);
-    return { what: there && only !== "remove" ? "add" : "nothing", point: place };
+    return { what: there && only !== "remove" ? "add" : "nothing", point: place, part };
   }
 
   find(at) {
-    const { kept, removed, added } = this.bench.points();
-    const reach = this.reach();
-    const place = [at.x, at.y];
-    const found = Object.entries({ remove: kept, restore: removed, takeBack: added })
-      .map(([what, points]) => ({ what, point: nearest(points, place, reach) })).filter(({ point }) => point);
+    const found = this.bench.mode.parts().flatMap((part) => {
+      const { kept, removed, added } = standing(part.answer, part.entry);
+      return Object.entries({ remove: kept, restore: removed, takeBack: added })
+        .map(([what, points]) => ({ what, part, point: nearest(points, [at.x, at.y], this.reach(part)) })).filter(({ point }) => point);
+    });
     const apart = ({ point: [x, y] }) => Math.hypot(x - at.x, y - at.y);
     return found.sort((a, b) => apart(a) - apart(b))[0] ?? null;
   }
 
   /** Half an object, as the picture is zoomed, in its pixels. */
-  reach() {
+  reach({ answer, entry }) {
     const { scale } = this.bench.stage.view;
-    const half = halfObject(this.bench.mode.answer(), this.bench.entry());
+    const half = halfObject(answer, entry);
     return half === null ? NEAR / scale : Math.max(half, LEAST / scale);
   }
 
+  colour() {
+    const { index, colour } = this.bench.mode.part();
+    return index === null ? COLOURS.added : colour;
+  }
+
   paint(context, view) {
-    if (this.planned) paintPlan(context, view, this.planned, COLOURS[this.planned.what === "remove" ? "negatives" : "added"]);
+    if (this.planned) paintPlan(context, view, this.planned, this.planned.what === "remove" ? COLOURS.negatives : this.colour());
   }
 }

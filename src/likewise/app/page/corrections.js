@@ -1,12 +1,15 @@
 // What a person changed of an answer: which points stand, and what becomes of that when something else is asked.
 
+import { isShown, several } from "./kinds.js";
+
 export const UNTOUCHED = Object.freeze({ added: [], removed: [], carried: null, confirmed: false });
+const CLEAR = { added: [], removed: [], carried: null };
 const NOWHERE = { added: [], removed: [] };
 const known = new WeakMap();
 
-/** Whether a person corrected or confirmed a picture: its count is then the number of points he sees. */
-export function byHand({ added, removed, carried, confirmed }) {
-  return confirmed || added.length + removed.length > 0 || carried !== null;
+/** Whether a person corrected or confirmed a picture, or a kind in it: its count is then the number of points he sees. */
+export function byHand({ added, removed, carried, confirmed, kinds = [], text = null }) {
+  return confirmed || added.length + removed.length > 0 || carried !== null || (text === null && kinds.some(byHand));
 }
 
 /**
@@ -15,12 +18,35 @@ export function byHand({ added, removed, carried, confirmed }) {
  */
 export function carryOver(before, patch) {
   if (!byHand(before)) return { patch, setAside: 0 };
-  const { added, removed } = before.carried ?? NOWHERE;
-  const carried = { added: [...added, ...before.added], removed: [...removed, ...before.removed] };
-  const number = carried.added.length + carried.removed.length;
-  const another = (patch.text && patch.text !== before.text) || patch.like || patch.exemplars?.length === 0;
-  if (another) return { patch: { ...patch, ...UNTOUCHED }, setAside: number };
-  return { patch: { ...patch, added: [], removed: [], confirmed: false, carried: number ? carried : null }, setAside: 0 };
+  const after = { ...before, ...patch };
+  const carried = several(after) ? { ...UNTOUCHED, kinds: after.kinds.map(carriedKind) } : carriedAlone(before, patch, after);
+  return { patch: { ...patch, ...carried }, setAside: Math.max(0, corrections(before) - corrections({ ...after, ...carried })) };
+}
+
+/** Without examples, what was added stands by itself. */
+function carriedKind(kind) {
+  const carried = gathered(kind);
+  return { ...kind, ...CLEAR, ...(isShown(kind) ? { carried } : { added: carried?.added ?? [] }) };
+}
+
+function carriedAlone(before, patch, after) {
+  const left = patch.kinds && several(before); // of several kinds one is left
+  const another = left ? !isShown(after) : (patch.text && patch.text !== before.text) || patch.like || patch.exemplars?.length === 0;
+  const kinds = after.kinds.map((kind) => (another ? { ...kind, ...CLEAR } : carriedKind(kind)));
+  return { ...UNTOUCHED, kinds, carried: another ? null : gathered(left ? after : before) };
+}
+
+/** All that was corrected, to be held against another answer; null: nothing was. */
+function gathered({ added, removed, carried }) {
+  const before = carried ?? NOWHERE;
+  const all = { added: [...before.added, ...added], removed: [...before.removed, ...removed] };
+  return all.added.length + all.removed.length ? all : null;
+}
+
+/** How many there are. */
+function corrections({ kinds = [], ...own }) {
+  const { added, removed } = gathered(own) ?? NOWHERE;
+  return added.length + removed.length + kinds.reduce((sum, kind) => sum + corrections(kind), 0);
 }
 
 /**

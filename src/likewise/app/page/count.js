@@ -4,9 +4,11 @@ import * as api from "./api.js";
 import { Alike } from "./alike.js";
 import { CorrectTool } from "./correct.js";
 import { byHand, halfObject, inside, settled, standing } from "./corrections.js";
+import { Counts } from "./counts.js";
 import { CountPanel } from "./count_panel.js";
 import { shown } from "./dom.js";
 import { fitting, inColours } from "./heat.js";
+import { KIND_COLOURS, isShown, newKind, parts, several } from "./kinds.js";
 import { Mode } from "./mode.js";
 import { COLOURS, paintBox, paintCrosses, paintPoints, paintPolygon } from "./paint.js";
 import { keyOf } from "./question.js";
@@ -24,10 +26,12 @@ export class CountMode extends Mode {
     this.show = { heat: true, points: true, boxes: true };
     this.settings = { clicks: "both" };
     this.colours = localStorage.getItem("likewise-heat") ?? "auto";
-    const [box, not] = [["exemplars", "negatives"], ["negatives", "exemplars"]];
-    this.tools = { box: new BoxTool(bench, { kinds: box, hint: "Drag a box tightly round one of the things, Shift-drag round one not to count." }),
-      not: new BoxTool(bench, { kinds: not, hint: "Drag a box round a look-alike that is not to be counted." }), region: new RegionTool(bench), correct: new CorrectTool(bench, this.settings) };
+    this.kind = 0; // which of several kinds is drawn and added to
+    const lists = () => [this.list(), ...this.marks().kinds.keys(), "negatives"].filter((list, at, all) => all.indexOf(list) === at);
+    this.tools = { box: new BoxTool(bench, { lists, hint: "Drag a box tightly round one of the things, Shift-drag round one not to count." }),
+      not: new BoxTool(bench, { lists: () => lists().reverse(), hint: "Drag a box round a look-alike that is not to be counted." }), region: new RegionTool(bench), correct: new CorrectTool(bench, this.settings) };
     this.labels = { box: ["Box", "B"], not: ["Not this", "N"], region: ["Region", "R"], correct: ["Correct", "C"] };
+    this.counts = new Counts();
     this.alike = new Alike(this);
     this.regions = new Regions(this);
     this.panel = new CountPanel(this);
@@ -35,10 +39,12 @@ export class CountMode extends Mode {
 
   /** What is asked about a picture, in the words of the API; null: nothing shows yet what to count. */
   question(id = this.bench.selected) {
-    const { exemplars, negatives, text, region, like, coarse, model } = this.bench.entry(id);
+    const { exemplars, negatives, text, region, like, kinds, coarse, model } = this.bench.entry(id);
     const where = { picture: id, ...(region && { region }), ...(coarse < 1 && { coarse }), ...(model && { model }) };
     if (text !== null) return text ? { ...where, text } : null;
     const not = negatives.length && this.takesNegatives() ? { negatives } : {};
+    const asked = kinds.filter(isShown).map((kind) => (kind.exemplars.length ? { exemplars: kind.exemplars } : { like: [kind.like] }));
+    if (kinds.length) return asked.length ? { ...where, kinds: asked, ...not } : null;
     if (exemplars.length) return { ...where, exemplars, ...not };
     return like ? { ...where, like: [like] } : null;
   }
@@ -47,10 +53,73 @@ export class CountMode extends Mode {
     return Boolean(this.bench.model("count", "exemplars")?.prompts.includes("negatives"));
   }
 
-  points(id = this.bench.selected) {
-    const answer = this.answer(id);
+  /** Names are no part of a question, so that another name asks for no other answer: they are told with it. */
+  named({ kinds, ...question }) {
+    if (!kinds) return question;
+    const names = this.bench.entry(question.picture).kinds.filter(isShown).map(({ name }) => name);
+    return { ...question, kinds: kinds.map((kind, i) => ({ name: names[i] ?? `Kind ${i + 1}`, ...kind })) };
+  }
+
+  /** What was said of a picture; where that is nothing yet, it is asked for the kinds of the one before it. */
+  marks(id = this.bench.selected) {
     const entry = this.bench.entry(id);
-    return answer?.brief ? { kept: [], removed: entry.removed, added: entry.added, outside: [] } : standing(answer, entry);
+    const blank = !entry.kinds.length && !entry.exemplars.length && !entry.like && entry.text === null && !byHand(entry);
+    if (id !== this.bench.selected || !blank || !this.last?.length) return entry;
+    if (this.offered?.entry !== entry || this.offered.last !== this.last) this.offered = { entry, last: this.last, marks: { ...entry, kinds: this.last.map(newKind) } };
+    return this.offered.marks;
+  }
+
+  /** Each kind with what was said and found of it; the one thing, where there is one. */
+  parts(id = this.bench.selected) {
+    return parts(this.marks(id), this.answer(id));
+  }
+
+  /** The part that boxes and points are added to. */
+  part() {
+    const found = this.parts();
+    return found[Math.min(this.kind, found.length - 1)];
+  }
+
+  /** Where its boxes are: see boxes. */
+  list() {
+    const { length } = this.marks().kinds;
+    return length ? Math.min(this.kind, length - 1) : "exemplars";
+  }
+
+  boxes(list) {
+    return typeof list === "number" ? this.marks().kinds[list].exemplars : super.boxes(list);
+  }
+
+  setBoxes(list, boxes) {
+    if (typeof list !== "number") return super.setBoxes(list, boxes);
+    this.bench.changePrompt({ kinds: this.kindsWith([[list, { exemplars: boxes, like: null }]]), text: null });
+  }
+
+  boxColour(list) {
+    return typeof list === "number" ? KIND_COLOURS[list] : super.boxColour(list);
+  }
+
+  kindsWith(patches) {
+    const patched = new Map(patches);
+    return this.marks().kinds.map((kind, i) => ({ ...kind, ...patched.get(i) }));
+  }
+
+  /** Corrections of some parts, one step: pairs of a part's number and what changes of it. */
+  correct(patches) {
+    const alone = patches.find(([index]) => index === null);
+    this.bench.change(alone ? alone[1] : { kinds: this.kindsWith(patches) });
+  }
+
+  /** Draw and add to another kind. */
+  choose(index) {
+    if (index >= this.marks().kinds.length) return;
+    this.kind = index;
+    this.panel.update();
+    this.bench.stage.redraw();
+  }
+
+  points(id = this.bench.selected) {
+    return this.counts.points(this.parts(id));
   }
 
   /** The boxes that a name found and was counted by. */
@@ -58,13 +127,9 @@ export class CountMode extends Mode {
     return this.bench.entry(id).text === null ? [] : this.answer(id)?.found ?? [];
   }
 
-  /** The model's own, or, once a person corrected or confirmed it, the number of points he sees; null: neither, or not yet. */
+  /** That of all kinds together; null: none is known. */
   count(id = this.bench.selected) {
-    const answer = this.answer(id);
-    if (!this.byHand(id)) return answer?.count ?? null;
-    if (!answer && this.question(id)) return null; // what was corrected is no count without what it corrects
-    const { kept, added, removed } = this.points(id);
-    return answer?.brief ? Math.max(0, (answer.dots ?? Math.round(answer.count)) - removed.length) + added.length : kept.length + added.length;
+    return this.counts.total(this.parts(id));
   }
 
   /** Other boxes are another question, and examples that are drawn take the place of a name or of another picture's. */
@@ -93,12 +158,14 @@ export class CountMode extends Mode {
     const answer = this.answer();
     this.previewed = 0;
     if (!answer?.scores || answer.brief) return;
-    const before = this.bench.entry().removed;
-    const gone = new Set(before.map(String));
     const last = this.faint?.answer === answer ? this.faint.score : 0;
-    const removed = answer.points.filter((point, i) => answer.scores[i] < score || (answer.scores[i] >= last && gone.has(String(point))));
+    const patches = this.parts().filter((part) => part.answer).map(({ index, entry, answer: own }) => {
+      const gone = new Set(entry.removed.map(String));
+      return [index, { removed: own.points.filter((point, i) => own.scores[i] < score || (own.scores[i] >= last && gone.has(String(point)))) }];
+    });
     this.faint = { answer, score };
-    if (String(removed) !== String(before)) this.bench.change({ removed });
+    const before = this.parts().filter((part) => part.answer).map(({ entry }) => entry.removed);
+    if (String(patches.map(([, { removed }]) => removed)) !== String(before)) this.correct(patches);
   }
 
   /** Say that the points are right as they are, or take that back. */
@@ -107,43 +174,35 @@ export class CountMode extends Mode {
   }
 
   value(id) {
-    const count = this.count(id);
-    const { added, removed } = this.points(id);
-    const { confirmed } = this.bench.entry(id);
-    const hand = [confirmed && "✓", added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ");
-    const handSort = added.length + removed.length + (confirmed ? 0.5 : 0);
-    return { text: count === null ? "" : shown(count), sort: count ?? -1, hand, handSort, doubt: confirmed ? -1 : this.doubt(id) };
-  }
-
-  /** How far off the model's count may be, as a share of it; what cannot be trusted comes before all else. */
-  doubt(id) {
-    const answer = this.answer(id);
-    if (!answer) return 0;
-    if (answer.untrusted) return 100;
-    const width = typeof answer.low === "number" ? (answer.high - answer.low) / Math.max(1, answer.count) : 0;
-    return width + (answer.dots === undefined ? 0 : Math.abs(answer.count - answer.dots) / Math.max(1, answer.count));
+    return this.counts.value(this.parts(id), this.bench.entry(id));
   }
 
   total(values) {
-    const counts = values.map(({ sort }) => sort).filter((count) => count >= 0);
-    if (counts.length < 2) return "";
-    const sum = counts.reduce((a, b) => a + b, 0);
-    return `${shown(sum)} in ${counts.length} pictures, ${shown(sum / counts.length)} on average`;
+    return this.counts.sums(values);
   }
 
   /** Once another answer is here, what was corrected before holds for the points that it has. */
   settle() {
-    const [answer, entry] = [this.answer(), this.bench.entry()];
-    if (answer?.points && !answer.brief && entry.carried) this.bench.store.settle(this.bench.selected, settled(answer, entry));
+    const found = this.parts().filter(({ entry, answer }) => entry.carried && answer?.points && !answer.brief);
+    if (!found.length) return;
+    const patches = found.map(({ index, entry, answer }) => [index, settled(answer, entry)]);
+    this.bench.store.settle(this.bench.selected, found[0].index === null ? patches[0][1] : { kinds: this.kindsWith(patches) });
   }
 
   update() {
     this.problem = null;
+    this.remember();
     this.settle();
     this.ask();
     this.layHeat();
     this.panel.update();
     this.bench.stage.redraw();
+  }
+
+  /** The next picture is asked for the same kinds. */
+  remember() {
+    const { kinds, exemplars, like, text } = this.bench.entry();
+    if (kinds.length || exemplars.length || like || text !== null) this.last = several(this.bench.entry()) ? kinds.map(({ name }) => name) : null;
   }
 
   /** Which model is needed depends on the question: the answer says what is missing. */
@@ -152,11 +211,11 @@ export class CountMode extends Mode {
   }
 
   call(question, signal) {
-    return api.count({ ...question, heat: true, keep: keyOf(question) }, signal);
+    return api.count({ ...this.named(question), heat: true, keep: keyOf(question) }, signal);
   }
 
   forecast(question) {
-    return api.forecast(question);
+    return api.forecast(this.named(question));
   }
 
   lacks(answer) {
@@ -182,52 +241,72 @@ export class CountMode extends Mode {
   }
 
   paint(context, view) {
-    const { exemplars, negatives, text, region } = this.bench.entry();
+    const { region } = this.bench.entry();
     const tool = this.bench.tool;
     if (region) paintPolygon(context, view, (tool === this.tools.region && tool.draft) || region, { outside: true });
     this.regions.paint(context, view);
     if (this.show.points) this.paintPoints(context, view);
-    for (const [kind, boxes] of Object.entries({ exemplars, negatives }))
-      boxes.forEach((box, index) => {
-        const held = tool instanceof BoxTool && tool.draft && tool.held.kind === kind && tool.held.index === index;
-        const chosen = tool instanceof BoxTool && tool.chosen?.kind === kind && tool.chosen.index === index;
-        const faint = text !== null || (kind === "negatives" && !this.takesNegatives());
-        if (this.show.boxes && !held) paintBox(context, view, box, COLOURS[kind], { chosen, faint });
-      });
-    if (this.show.boxes) for (const box of this.found()) paintBox(context, view, box, COLOURS.exemplars);
+    if (this.show.boxes) this.paintBoxes(context, view);
     this.alike.paint(context, view);
     tool?.paint(context, view);
   }
 
+  paintBoxes(context, view) {
+    const tool = this.bench.tool instanceof BoxTool ? this.bench.tool : null;
+    const is = (held, list, index) => held?.list === list && held.index === index;
+    const byName = this.bench.entry().text !== null;
+    for (const list of ["exemplars", ...this.marks().kinds.keys(), "negatives"])
+      this.boxes(list).forEach((box, index) => {
+        const faint = byName || (list === "negatives" && !this.takesNegatives());
+        if (!(tool?.draft && is(tool.held, list, index))) paintBox(context, view, box, this.boxColour(list), { chosen: is(tool?.chosen, list, index), faint });
+      });
+    for (const box of this.found()) paintBox(context, view, box, COLOURS.exemplars);
+  }
+
   paintPoints(context, view) {
-    const { kept, removed, added } = this.points();
-    const half = halfObject(this.answer(), this.bench.entry());
-    const side = half === null ? null : 2 * half;
-    const low = new Set((this.previewed && this.answer()?.points.filter((_, i) => this.answer().scores[i] < this.previewed).map(String)) || []);
-    paintPoints(context, view, kept.filter((point) => !low.has(String(point))), COLOURS.point, side);
-    paintCrosses(context, view, kept.filter((point) => low.has(String(point))), COLOURS.negatives);
-    paintPoints(context, view, added, COLOURS.added, side);
-    paintCrosses(context, view, removed, COLOURS.negatives);
+    for (const { index, colour, entry, answer } of this.parts()) {
+      const { kept, removed, added } = standing(answer, entry);
+      const half = halfObject(answer, entry);
+      const side = half === null ? null : 2 * half;
+      const low = new Set((this.previewed && answer?.points?.filter((_, i) => answer.scores[i] < this.previewed).map(String)) || []);
+      paintPoints(context, view, kept.filter((point) => !low.has(String(point))), colour, side);
+      paintCrosses(context, view, kept.filter((point) => low.has(String(point))), COLOURS.negatives);
+      paintPoints(context, view, added, index === null ? COLOURS.added : colour, side);
+      paintCrosses(context, view, removed, COLOURS.negatives);
+    }
   }
 
   /** Whether a person has shown something in a picture, or corrected it: jobs leave it alone. */
   own(id) {
-    return this.bench.entry(id).exemplars.length > 0 || this.byHand(id);
+    const { exemplars, kinds } = this.bench.entry(id);
+    return exemplars.length > 0 || kinds.some((kind) => kind.exemplars.length) || this.byHand(id);
   }
 
   /** The job that asks the same about every other picture; null where nothing is shown yet. */
   job() {
     if (!this.bench.selected) return null;
-    const { exemplars, text, like, model } = this.bench.entry();
-    const by = model ? { model } : {};
     const from = this.bench.selected;
+    const asked = this.shownElsewhere();
+    if (!asked) return null;
     const others = [...this.bench.pictures.values()].filter((p) => p.id !== from && !p.error && !this.own(p.id));
-    const pictures = others.map((picture) => picture.id);
-    if (text) return { body: this.within(pictures, { text, ...by }), patch: { text, exemplars: [], like: null, model } };
-    const shownAs = exemplars.length ? { picture: from, exemplars } : like;
-    if (!shownAs) return null;
-    const body = this.within(pictures.filter((id) => id !== shownAs.picture), { like: [shownAs], ...by });
-    return { body, patch: { text: null, exemplars: [], like: shownAs, model } };
+    const { text = null, like = null, kinds = [], model } = { ...asked, model: this.bench.entry().model };
+    const shownIn = new Set([like, ...kinds.map((kind) => kind.like)].map((each) => each?.picture));
+    const pictures = others.map((picture) => picture.id).filter((id) => !shownIn.has(id));
+    const by = kinds.length ? { kinds: kinds.filter(isShown).map(({ name, like: shown }) => ({ name, like: [shown] })) } : like ? { like: [like] } : { text };
+    const body = this.within(pictures, { ...by, ...(model && { model }) });
+    return { body, patch: { text, exemplars: [], like, kinds, model } };
+  }
+
+  /** What is asked of the other pictures: the same name, the same kinds, or what the examples of this one show. */
+  shownElsewhere() {
+    const { exemplars, text, like, kinds } = this.bench.entry();
+    const from = this.bench.selected;
+    if (text !== null || !kinds.length) {
+      const shownAs = exemplars.length ? { picture: from, exemplars } : like;
+      return text ? { text } : shownAs && { like: shownAs };
+    }
+    const others = kinds.map((kind) => ({ ...newKind(kind.name), like: kind.exemplars.length ? { picture: from, exemplars: kind.exemplars } : kind.like }));
+    return others.some(isShown) ? { kinds: others } : null;
   }
 
   /** The body of a job: each picture is counted in its own region, where it has one. */

@@ -4,6 +4,8 @@ import { Chooser } from "./chooser.js";
 import { $, el } from "./dom.js";
 import { Estimate } from "./estimate.js";
 import { exportBlock } from "./export_block.js";
+import { KindsBlock } from "./kinds_block.js";
+import { doubtsOf } from "./kinds.js";
 import { Learn } from "./learn.js";
 import { ShowBlock } from "./show_block.js";
 
@@ -12,6 +14,7 @@ export class CountPanel {
     this.mode = mode;
     this.bench = mode.bench;
     this.byNameLast = false;
+    this.kinds = new KindsBlock(mode);
     this.more = [new Chooser(mode.bench), (this.learn = new Learn(mode)), new Estimate(mode)];
   }
 
@@ -59,7 +62,7 @@ export class CountPanel {
     this.negativeNote = el("p", { class: "note", id: "negative-note", hidden: true });
     const fields = ["x0", "y0", "x1", "y1"].map((name, i) => el("label", {}, name, this.numbers[i]));
     this.examples = el("div", { class: "block" },
-      this.noSamples, this.likeNote, this.samples, this.counterSamples, this.negativeNote,
+      this.kinds.build(), this.noSamples, this.likeNote, this.samples, this.counterSamples, this.negativeNote, this.kinds.more,
       el("details", {}, el("summary", { text: "A box by numbers" }),
         el("form", { class: "block", onsubmit: (event) => this.addNumbers(event) },
           el("div", { class: "numbers" }, ...fields), el("button", { text: "Add example" }))));
@@ -113,7 +116,7 @@ export class CountPanel {
     this.updateFigure(answer);
     this.problem.hidden = !mode.problem;
     this.problem.textContent = mode.problem ?? "";
-    const doubts = (bench.shows && answer?.warnings) || [];
+    const doubts = bench.shows ? doubtsOf(answer, mode.parts()) : [];
     this.doubts.hidden = doubts.length === 0;
     this.doubts.replaceChildren(...doubts.map((text) => el("li", { text })));
     this.updatePrompt(entry);
@@ -136,9 +139,9 @@ export class CountPanel {
     const changes = [added.length && `+${added.length}`, removed.length && `−${removed.length}`].filter(Boolean).join(" ");
     const hand = changes ? `${changes} by hand` : "confirmed by hand";
     if (!answer) return [this.mode.asking && "counting …", byHand && hand].filter(Boolean).join(" · ") || "nothing counted yet";
-    const model = `${answer.count.toFixed(1)} by ${answer.model}`;
+    const model = `${answer.count.toFixed(1)}${answer.kinds?.length ? " in all" : ""} by ${answer.model}`;
     if (byHand) return `${model} · ${this.bench.entry().confirmed && changes ? `${hand}, confirmed` : hand}`;
-    if (answer.untrusted) return `${model}, untrusted`;
+    if (answer.untrusted && !answer.kinds?.length) return `${model}, untrusted`;
     return typeof answer.low === "number" ? `${model}, likely ${Math.round(answer.low)} to ${Math.round(answer.high)}` : model;
   }
 
@@ -165,8 +168,10 @@ export class CountPanel {
     this.confirm.firstChild.textContent = confirmed ? "Confirmed" : "Confirm the points";
   }
 
-  updatePrompt({ exemplars, negatives, text, like }) {
-    const byName = this.goesByName({ text, exemplars, like });
+  updatePrompt({ negatives, text, kinds, ...entry }) {
+    const byName = this.goesByName({ text, kinds, ...entry });
+    const { exemplars, like } = this.mode.part().entry;
+    this.kinds.update();
     this.byExample.setAttribute("aria-pressed", String(!byName));
     this.byName.setAttribute("aria-pressed", String(byName));
     this.examples.hidden = byName;
@@ -174,7 +179,7 @@ export class CountPanel {
     this.noSamples.hidden = exemplars.length > 0 || Boolean(like);
     this.likeNote.hidden = !like || exemplars.length > 0;
     if (like) this.likeNote.textContent = `Counted by the examples in ${this.bench.picture(like.picture)?.name ?? "another picture"}. Boxes drawn here take their place.`;
-    this.fill(this.samples, "exemplars", exemplars);
+    this.fill(this.samples, this.mode.list(), exemplars);
     this.fill(this.counterSamples, "negatives", negatives);
     const model = this.bench.model("count", "exemplars");
     this.negativeNote.hidden = !negatives.length || this.mode.takesNegatives();
@@ -188,8 +193,8 @@ export class CountPanel {
   }
 
   /** A picture about which nothing was said yet is asked as the one before it, by the same name. */
-  goesByName({ text, exemplars, like }) {
-    if (text !== null || exemplars.length || like) this.byNameLast = text !== null;
+  goesByName({ text, exemplars, like, kinds }) {
+    if (text !== null || exemplars.length || like || kinds.length) this.byNameLast = text !== null;
     return this.byNameLast;
   }
 
@@ -204,17 +209,18 @@ export class CountPanel {
   }
 
   /** Small cuttings of the boxes, each with a button that takes it away. */
-  fill(list, kind, boxes) {
-    const key = this.bench.selected + JSON.stringify(boxes);
+  fill(list, of, boxes) {
+    const key = this.bench.selected + JSON.stringify([of, boxes]);
+    list.style.setProperty("--kind", of === "negatives" ? "" : this.mode.boxColour(of));
     if (list.dataset.key === key && list.dataset.drawn === "yes") return;
     list.dataset.key = key;
     list.dataset.drawn = this.bench.shows ? "yes" : "no";
-    const word = kind === "exemplars" ? "example" : "counter-example";
+    const word = of === "negatives" ? "counter-example" : "example";
     list.hidden = boxes.length === 0;
     list.replaceChildren(...boxes.map((box, i) => {
       const cutting = el("canvas", { width: 108, height: 108, role: "img", "aria-label": `${word} ${i + 1}: ${box.map(Math.round).join(", ")}` });
       this.cut(cutting, box);
-      return el("li", {}, cutting, el("button", { "aria-label": `Remove ${word} ${i + 1}`, title: "Remove", text: "×", onclick: () => this.remove(kind, i) }));
+      return el("li", {}, cutting, el("button", { "aria-label": `Remove ${word} ${i + 1}`, title: "Remove", text: "×", onclick: () => this.remove(of, i) }));
     }));
   }
 
@@ -229,16 +235,16 @@ export class CountPanel {
     context.drawImage(picture, left * factor, top * factor, side * factor, side * factor, 0, 0, canvas.width, canvas.height);
   }
 
-  remove(kind, index) {
+  remove(list, index) {
     for (const tool of [this.mode.tools.box, this.mode.tools.not]) tool.chosen = null;
-    this.mode.prompt({ [kind]: this.bench.entry()[kind].filter((_, i) => i !== index) });
+    this.mode.setBoxes(list, this.mode.boxes(list).filter((_, i) => i !== index));
   }
 
   addNumbers(event) {
     event.preventDefault();
     if (!this.bench.selected) return;
     const box = this.numbers.map((field) => Number(field.value));
-    this.bench.changePrompt({ exemplars: [...this.bench.entry().exemplars, box], text: null, like: null });
+    this.mode.setBoxes(this.mode.list(), [...this.mode.boxes(this.mode.list()), box]);
     event.target.reset();
   }
 
@@ -257,7 +263,7 @@ export class CountPanel {
 
   /** What the name found becomes boxes that can be moved, removed and joined by others. */
   keep() {
-    this.bench.changePrompt({ exemplars: this.mode.found(), text: null, like: null });
+    this.bench.changePrompt({ exemplars: this.mode.found(), text: null, like: null, kinds: [] });
   }
 
   toggle(key, on) {

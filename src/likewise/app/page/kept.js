@@ -124,7 +124,7 @@ export class Kept {
 }
 
 const PARTS = {
-  count: ["model", "count", "low", "high", "untrusted", "warnings", "points", "found", "scores", "seconds"],
+  count: ["model", "count", "low", "high", "untrusted", "warnings", "points", "found", "scores", "seconds", "kinds", "confusions"],
   segment: ["model", "area", "boxes", "segmentation", "seconds"],
   recognize: ["model", "label", "nearest", "probability", "top", "seconds"],
 };

@@ -10,6 +10,7 @@ import { $, download, el, once } from "./dom.js";
 import { Gestures } from "./gestures.js";
 import { Kept } from "./kept.js";
 import { Cross, KEYS, listen } from "./keys.js";
+import { MOST_KINDS } from "./kinds.js";
 import { SmallMap } from "./map.js";
 import { complain, say } from "./notices.js";
 import { openProject } from "./project.js";
@@ -237,6 +238,7 @@ function shortcuts() {
   const tool = (name) => () => name in bench.mode.tools && bench.useTool(name);
   const show = (key) => () => key in (bench.mode.show ?? {}) && bench.mode.panel.toggle(key, !bench.mode.show[key]);
   const alike = () => bench.shows && bench.mode.alike;
+  const kinds = Object.fromEntries(Array.from({ length: MOST_KINDS }, (_, i) => [i + 1, () => bench.mode.choose?.(i)]));
   const brush = (factor) => () => bench.mode.scaleBrush?.(factor);
   return {
     b: () => bench.useTool(bench.mode.firstTool), n: () => (alike()?.on ? alike().say("no") : tool("not")()), x: tool("frame"), k: tool("click"), r: tool("region"), c: tool("correct"), e: tool("erase"),
@@ -245,7 +247,7 @@ function shortcuts() {
     "[": () => bench.selectBy(table.order, -1), "]": () => bench.selectBy(table.order, 1),
     delete: () => bench.tool?.remove?.(), backspace: () => bench.tool?.remove?.(),
     escape: () => { bench.tool?.cancel?.(); alike()?.turn(false); stage.redraw(); },
-    "?": () => $("#help-dialog").showModal(), "ctrl+s": saveProject,
+    ...kinds, "?": () => $("#help-dialog").showModal(), "ctrl+s": saveProject,
     "ctrl+z": () => step("undo"), "ctrl+shift+z": () => step("redo"), "ctrl+y": () => step("redo"),
   };
 }

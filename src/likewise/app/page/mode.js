@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { complain } from "./notices.js";
+import { COLOURS } from "./paint.js";
 import { keyOf } from "./question.js";
 
 /** Seconds beyond which a question is announced before it is asked. */
@@ -28,6 +29,19 @@ export class Mode {
   /** A line about all pictures, from their values in the table. */
   total() {
     return "";
+  }
+
+  /** Boxes that a person has drawn, of one of the lists in an entry. */
+  boxes(list) {
+    return this.bench.entry()[list];
+  }
+
+  setBoxes(list, boxes) {
+    this.prompt({ [list]: boxes });
+  }
+
+  boxColour(list) {
+    return COLOURS[list] ?? COLOURS.exemplars;
   }
 
   /** Whether there is a model to ask. */

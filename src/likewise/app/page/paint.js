@@ -105,7 +105,7 @@ export function paintPlan(context, view, { what, point }, colour) {
   const { x, y } = view.toScreen(...point);
   context.beginPath();
   context.arc(x, y, 10, 0, 7);
-  const turn = what === "add" || what === "restore" ? 0 : Math.PI / 4;
+  const turn = what !== "remove" && what !== "takeBack" ? 0 : Math.PI / 4;
   for (const angle of [turn, turn + Math.PI / 2]) {
     const [dx, dy] = [5 * Math.cos(angle), 5 * Math.sin(angle)];
     context.moveTo(x - dx, y - dy);

@@ -47,7 +47,7 @@ async function check({ pictures, ...head }) {
   return missing;
 }
 
-function entryOf({ name, width, height, prediction, segmented, recognized, like, ...entry }, ids) {
-  const from = like && ids.get(like.picture);
-  return { ...entry, like: from ? { picture: from, exemplars: like.exemplars } : null };
+function entryOf({ name, width, height, prediction, segmented, recognized, like, kinds = [], ...entry }, ids) {
+  const here = (named) => (named && ids.has(named.picture) ? { picture: ids.get(named.picture), exemplars: named.exemplars } : null);
+  return { ...entry, like: here(like), kinds: kinds.map((kind) => ({ ...kind, like: here(kind.like) })) };
 }

@@ -22,7 +22,7 @@ export class SegmentMode extends Mode {
     super(bench, busy);
     Object.assign(this, { settings: { width: 40 }, show: { mask: true, strokes: true }, mask: null });
     this.tools = { brush: new BrushTool(bench, this.settings, false), erase: new BrushTool(bench, this.settings, true),
-      frame: new BoxTool(bench, { kinds: ["boxed"], hint: "Drag a box round the thing." }), click: new ClickTool(bench) };
+      frame: new BoxTool(bench, { lists: () => ["boxed"], hint: "Drag a box round the thing." }), click: new ClickTool(bench) };
     this.labels = { brush: ["Brush", "B"], erase: ["Erase", "E"], frame: ["Box", "X"], click: ["Click", "K"] };
     this.sheet = document.createElement("canvas");
     this.panel = new SegmentPanel(this);

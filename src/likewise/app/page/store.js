@@ -1,9 +1,10 @@
 // What the user has said about each picture, with undo and redo, and the answers, which are kept apart from it.
 
 import { UNTOUCHED, carryOver } from "./corrections.js";
+import { showing, whole } from "./kinds.js";
 
 const BLANK = Object.freeze({
-  exemplars: [], negatives: [], text: null, region: null, like: null, regions: [], coarse: 1, model: null,
+  exemplars: [], negatives: [], text: null, region: null, like: null, kinds: [], regions: [], coarse: 1, model: null,
   strokes: [], base: null, example: false, boxed: [], clicked: [],
   ...UNTOUCHED,
 });
@@ -33,7 +34,7 @@ export class Store {
     let setAside = 0;
     const step = patches.map(([id, patch]) => {
       const before = this.of(id);
-      const asks = Object.keys(patch).some((key) => this.prompt.has(key));
+      const asks = Object.keys(patch).some((key) => this.prompt.has(key)) || (patch.kinds && showing(patch.kinds) !== showing(before.kinds));
       const carried = asks ? carryOver(before, patch) : { patch, setAside: 0 };
       setAside += carried.setAside;
       return { id, before, after: Object.freeze({ ...before, ...carried.patch }) };
@@ -49,7 +50,7 @@ export class Store {
 
   /** Other entries, whole, for some pictures: one undo step. */
   replaceMany(entries) {
-    return this.take(entries.map(([id, entry]) => ({ id, before: this.of(id), after: Object.freeze({ ...BLANK, ...entry }) })));
+    return this.take(entries.map(([id, entry]) => ({ id, before: this.of(id), after: Object.freeze({ ...BLANK, ...whole(entry) }) })));
   }
 
   take(step) {
@@ -89,7 +90,7 @@ export class Store {
 
   /** What is kept on disk, without a word to anybody: not to be undone. */
   load(id, entry) {
-    this.entries.set(id, Object.freeze({ ...BLANK, ...entry }));
+    this.entries.set(id, Object.freeze({ ...BLANK, ...whole(entry) }));
     this.version += 1;
   }
 

@@ -1,7 +1,7 @@
 // The table of pictures: thumbnails, values, sorting, choosing. However many there are, only rows in view are in the page.
 
 import * as api from "./api.js";
-import { $, el } from "./dom.js";
+import { $, el, shown } from "./dom.js";
 
 /** Rows above and below those in view. */
 const SPARE = 12;
@@ -122,13 +122,24 @@ export class Table {
       const cells = this.rows.get(id);
       if (cells) this.fill(id, cells);
     }
+    $("#table").classList.toggle("of-kinds", [...this.values.values()].some(({ kinds }) => kinds?.length));
   }
 
   fill(id, { value, hand }) {
-    const { text, hand: corrected, problem, unreadable } = this.values.get(id);
+    const { text, hand: corrected, kinds = [], problem, unreadable } = this.values.get(id);
     if (problem) value.replaceChildren(el("span", { class: "bad", title: problem, text: unreadable ? "not readable" : "failed" }));
-    else value.replaceChildren(el("span", { class: "told", text }));
+    else value.replaceChildren(el("span", { class: "told", text }), ...(kinds.length ? [this.ofKinds(kinds)] : []));
     hand.textContent = unreadable ? "" : corrected;
+  }
+
+  /** The count of each kind behind a dot of its colour. */
+  ofKinds(kinds) {
+    const named = kinds.map(({ name, count }) => `${name} ${count === null ? "–" : shown(count)}`).join(", ");
+    return el("span", { class: "each", title: named, "aria-label": named }, ...kinds.filter(({ count }) => count !== null).map(({ colour, count }) => {
+      const dot = el("i");
+      dot.style.background = colour;
+      return el("span", { "aria-hidden": "true" }, dot, String(Math.round(count)));
+    }));
   }
 
   choose(id) {

@@ -1,6 +1,6 @@
 // What a press on the picture does, by tool. Places are in pixels of the picture.
 
-import { COLOURS, clickRadius, paintBox, paintPolygon } from "./paint.js";
+import { clickRadius, paintBox, paintPolygon } from "./paint.js";
 
 /** Pixels of the screen: how near is near, how far outside of a box that still holds, and what is too short to be meant. */
 const [NEAR, OUTSIDE, SLIP] = [9, 4, 8];
@@ -13,17 +13,17 @@ const round = (value) => Math.round(value * 100) / 100;
 export class BoxTool {
   drags = true;
 
-  /** kinds: of box in the entry: what a drag draws, and with Shift. */
-  constructor(bench, { kinds, hint }) {
-    Object.assign(this, { bench, kinds, hint, draft: null, held: null, chosen: null });
+  /** lists(): the mode's lists of boxes: that to which a drag adds, others, and at last that to which it does with Shift. */
+  constructor(bench, { lists, hint }) {
+    Object.assign(this, { bench, lists, hint, draft: null, held: null, chosen: null });
   }
 
   down(at, event) {
-    const drawn = this.kinds[event.shiftKey ? this.kinds.length - 1 : 0];
-    this.held = this.find(at) ?? { kind: drawn, corner: [2, 3], new: true };
-    this.chosen = this.held.new ? null : { kind: this.held.kind, index: this.held.index };
+    const drawn = this.lists().at(event.shiftKey ? -1 : 0);
+    this.held = this.find(at) ?? { list: drawn, corner: [2, 3], new: true };
+    this.chosen = this.held.new ? null : { list: this.held.list, index: this.held.index };
     this.start = at;
-    this.box = this.held.new ? [at.x, at.y, at.x, at.y] : this.bench.entry()[this.held.kind][this.held.index];
+    this.box = this.held.new ? [at.x, at.y, at.x, at.y] : this.bench.mode.boxes(this.held.list)[this.held.index];
     this.draft = null;
   }
 
@@ -41,11 +41,11 @@ export class BoxTool {
     const { held, draft } = this;
     this.cancel();
     if (!held || !draft || this.slipped(held, draft)) return;
-    const boxes = [...this.bench.entry()[held.kind]];
+    const boxes = [...this.bench.mode.boxes(held.list)];
     if (held.new) boxes.push(draft);
     else boxes[held.index] = draft;
-    this.chosen = { kind: held.kind, index: held.new ? boxes.length - 1 : held.index };
-    this.bench.mode.prompt({ [held.kind]: boxes });
+    this.chosen = { list: held.list, index: held.new ? boxes.length - 1 : held.index };
+    this.bench.mode.setBoxes(held.list, boxes);
   }
 
   /** A hand that shook draws no example: nothing shows in less than two pixels, and nobody means so short a drag. */
@@ -75,11 +75,11 @@ export class BoxTool {
 
   /** The box at a place: its corner, its edge, or all of it; the last drawn first. */
   find(at) {
-    for (const kind of new Set(this.kinds))
-      for (const [index, box] of [...this.bench.entry()[kind].entries()].reverse()) {
+    for (const list of this.lists())
+      for (const [index, box] of [...this.bench.mode.boxes(list).entries()].reverse()) {
         const corner = this.grip(at, box);
-        if (corner) return { kind, index, corner };
-        if (at.x > box[0] && at.x < box[2] && at.y > box[1] && at.y < box[3]) return { kind, index, corner: null };
+        if (corner) return { list, index, corner };
+        if (at.x > box[0] && at.x < box[2] && at.y > box[1] && at.y < box[3]) return { list, index, corner: null };
       }
     return null;
   }
@@ -108,13 +108,13 @@ export class BoxTool {
 
   remove() {
     if (!this.chosen) return;
-    const { kind, index } = this.chosen;
+    const { list, index } = this.chosen;
     this.chosen = null;
-    this.bench.mode.prompt({ [kind]: this.bench.entry()[kind].filter((_, i) => i !== index) });
+    this.bench.mode.setBoxes(list, this.bench.mode.boxes(list).filter((_, i) => i !== index));
   }
 
   paint(context, view) {
-    if (this.draft) paintBox(context, view, this.draft, COLOURS[this.held.kind] ?? COLOURS.exemplars, { chosen: true });
+    if (this.draft) paintBox(context, view, this.draft, this.bench.mode.boxColour(this.held.list), { chosen: true });
   }
 }
 
