@@ -37,6 +37,12 @@ class PictureAnswer(BaseModel):
     error: str | None = Field(default=None, description="why it cannot be read")
 
 
+class AboutAnswer(BaseModel):
+    """What a picture's file tells of it."""
+
+    micrometres: tuple[float, float] | None = Field(description="width and height of a pixel; null: not known")
+
+
 class PicturesAnswer(BaseModel):
     """Every picture: the folder's, then the uploaded ones."""
 

@@ -190,6 +190,9 @@ class Marks(Body):
     clicked: Points = Field(default=(), description="places on the thing to segment")
     coarse: Annotated[float, Field(ge=0.1, le=1.0)] = 1.0
     model: Name | None = None
+    micrometres: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
+        default=None, description="side of a pixel, where the picture's file does not tell it"
+    )
 
 
 class ProjectPicture(Marks):

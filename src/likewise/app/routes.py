@@ -31,6 +31,7 @@ from likewise.app.multipart import FIELD
 from likewise.app.picture_store import Picture, shown
 from likewise.app.project_routes import add_file_routes, add_learning_routes, add_project_routes
 from likewise.app.requests import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
+from likewise.app.viewing_routes import add_viewing_routes
 from likewise.app.waiting import answered
 from likewise.app.workbench import Workbench
 from likewise.errors import LikewiseError
@@ -65,6 +66,7 @@ def api_routes(bench: Workbench, front: Executor, back: Executor, writing: Execu
         writing: where exports are written, one at a time.
     """
     api = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Refusal, "description": "What is refused, and why"}})
+    add_viewing_routes(api, bench, front)
     _add_picture_routes(api, bench, front, back)
     _add_question_routes(api, bench)
     _add_removal(api, bench)

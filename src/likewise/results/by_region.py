@@ -103,7 +103,7 @@ def _count(
     count = float((grid[rows, columns].astype(np.float64) * share).sum())
     area = float(share.sum(dtype=np.float64)) * size[0] * size[1] / grid.size
     square = None if placed.micrometres is None else placed.micrometres[0] * placed.micrometres[1]
-    metres = _square_metres(placed, region.box) if area else None
+    metres = square_metres(placed, region.box) if area else None
     return RegionCount(
         name=region.name,
         count=count,
@@ -114,8 +114,8 @@ def _count(
     )
 
 
-def _square_metres(placed: Placement, box: Box) -> float | None:
-    """Of a pixel of the picture round a box; None: not known.
+def square_metres(placed: Placement, box: Box) -> float | None:
+    """Area of one pixel of the picture, on average in a box; None: not known.
 
     Where coordinates are degrees, the box's own area on the ellipsoid tells, by an equal-area projection.
     """

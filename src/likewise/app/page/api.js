@@ -51,6 +51,7 @@ export const checkProject = (project) => post("/project/check", project);
 export const startOverlays = (task) => post(`/project/overlays?task=${task}`, {});
 export const events = (tab) => new EventSource(`${BASE}/events?tab=${tab}`);
 export const projectFile = `${BASE}/project/file`;
+export const about = (id) => get(`/pictures/${id}/about`);
 export const imageUrl = (id) => `${BASE}/pictures/${id}/image`;
 export const thumbnailUrl = (id) => `${BASE}/pictures/${id}/thumbnail`;
 

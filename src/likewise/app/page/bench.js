@@ -56,6 +56,7 @@ export class Bench {
     this.stage.show(null);
     this.onselect(id);
     if (picture.error) return;
+    this.learnOf(picture);
     loadImage(api.thumbnailUrl(id)).then((small) => this.selected === id && !this.shows && this.stage.show(small, picture.width, picture.height), () => {});
     try {
       const image = await loadImage(api.imageUrl(id));
@@ -68,6 +69,13 @@ export class Bench {
       if (problem) this.spoil(id, problem);
       else complain(error);
     }
+  }
+
+  /** What its file tells of it; a file that cannot be read says why when it is to be shown. */
+  async learnOf(picture) {
+    picture.about ??= await api.about(picture.id).catch(() => null);
+    this.mode.panel.update();
+    this.stage.redraw();
   }
 
   /** A picture turned out not to be readable. */

@@ -7,6 +7,7 @@ import { exportBlock } from "./export_block.js";
 import { KindsBlock } from "./kinds_block.js";
 import { doubtsOf } from "./kinds.js";
 import { Learn } from "./learn.js";
+import { Scale } from "./scale.js";
 import { ShowBlock } from "./show_block.js";
 
 export class CountPanel {
@@ -15,7 +16,7 @@ export class CountPanel {
     this.bench = mode.bench;
     this.byNameLast = false;
     this.kinds = new KindsBlock(mode);
-    this.more = [new Chooser(mode.bench), (this.learn = new Learn(mode)), new Estimate(mode)];
+    this.more = [new Chooser(mode.bench), (this.learn = new Learn(mode)), new Estimate(mode), (this.scale = new Scale(mode))];
   }
 
   build(actions) {
@@ -25,7 +26,7 @@ export class CountPanel {
     this.root = el("div", { class: "block" },
       el("div", { class: "figure" },
         part("count", el("output", { class: "big", id: "count", "aria-live": "polite", text: "–" })),
-        part("parts", el("p", { class: "parts", id: "parts" }))),
+        part("parts", el("p", { class: "parts", id: "parts" })), this.scale.density),
       part("doubts", el("ul", { class: "doubts", id: "doubts", "aria-label": "What speaks against the count", hidden: true })),
       part("why", el("p", { class: "note", id: "why", hidden: true })),
       part("confirm", el("button", { id: "confirm", "aria-pressed": "false", onclick: () => actions.confirm() }, el("span"), el("kbd", { text: "V", "aria-hidden": "true" }))),

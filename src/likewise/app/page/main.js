@@ -19,6 +19,7 @@ import { RecognizeMode } from "./recognize.js";
 import { SegmentMode } from "./segment.js";
 import { startSplitter } from "./splitter.js";
 import { Review } from "./review.js";
+import { ScaleBar } from "./scale.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
@@ -196,8 +197,12 @@ function wire() {
   };
   stage.painters.push((context, view) => bench.selected && bench.mode.paint(context, view));
   new SmallMap(stage, $("#map"));
+  const bar = new ScaleBar(bench, $("#scale-bar"));
   new Cross(stage, () => bench.tool);
-  stage.onview = (view) => ($("#zoom-level").textContent = stage.picture ? `${Math.round(view.scale * 100)} %` : "");
+  stage.onview = (view) => {
+    $("#zoom-level").textContent = stage.picture ? `${Math.round(view.scale * 100)} %` : "";
+    bar.draw(view);
+  };
   bench.onselect = (id) => {
     table.choose(id);
     const { name, error } = bench.picture(id);

@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 import { inside } from "./corrections.js";
 import { paintCells } from "./paint.js";
+import { areaOf, areaUnit, pixelOf, spokenDensity } from "./scale.js";
 
 /** Rows are letters, as on a plate; after Z they are numbers. */
 const named = (row, column, rows) => (rows > 26 ? `${row + 1}.${column + 1}` : `${String.fromCharCode(65 + row)}${column + 1}`);
@@ -84,7 +85,13 @@ export class Regions {
     const cells = this.bench.shows ? this.counted() : [];
     this.one.hidden = !this.bench.entry().region;
     this.more.hidden = this.list.hidden = !cells.length;
-    this.list.replaceChildren(...cells.map(({ name, number }) => el("li", {}, el("span", { class: "quiet", text: name }), el("b", { text: String(number) }))));
+    const pixel = pixelOf(this.bench);
+    const sum = (values) => values.reduce((a, b) => a + b, 0);
+    const unit = pixel && areaUnit(sum(cells.map((cell) => cell.number)), sum(cells.map((cell) => areaOf(cell.corners))), pixel);
+    this.list.classList.toggle("wide", Boolean(pixel));
+    this.list.replaceChildren(...cells.map((cell) => el("li", {},
+      el("span", { class: "quiet", text: cell.name }), el("b", { text: String(cell.number) }),
+      pixel && el("span", { text: spokenDensity(cell.number, areaOf(cell.corners), pixel, unit) }))));
   }
 
   paint(context, view) {
