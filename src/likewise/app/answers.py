@@ -41,6 +41,16 @@ class AboutAnswer(BaseModel):
     """What a picture's file tells of it."""
 
     micrometres: tuple[float, float] | None = Field(description="width and height of a pixel; null: not known")
+    channels: list[str] = Field(description="of a stack, their names, or numbers from 0")
+    planes: int = Field(description="of a stack, in depth")
+    frames: int = Field(description="of a stack, in time")
+    deep: bool = Field(description="values have more than 8 bits, so that contrast says something")
+
+
+class FittingAnswer(BaseModel):
+    """Pictures that have what was chosen."""
+
+    pictures: list[str]
 
 
 class PicturesAnswer(BaseModel):

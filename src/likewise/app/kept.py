@@ -21,7 +21,9 @@ from likewise.app.changes import Change, Changes, Found
 from likewise.app.picture_store import Picture, PictureStore
 from likewise.app.project import Prediction, ProjectPicture, Recognized, Segmented
 from likewise.app.project_file import Answered, ProjectFile, Row
+from likewise.app.requests import Seen
 from likewise.json_text import json_text
+from likewise.sources import PLAIN, Choice
 from likewise.types import Task
 
 NAME = "likewise-project.sqlite"
@@ -114,9 +116,17 @@ class Kept:
     def answer(
         self, picture: Picture, task: Task, question: str, answer: Mapping[str, Any], heat: bytes | None
     ) -> None:
-        """Keep what a model said of a picture."""
+        """Keep what a model said of a picture, but for an answer about something else of its file than is seen now."""
         self._tidy()
+        if task != "count" and self._choice(picture) != picture.choice:  # whose question is the same for all of it
+            return
         self._file(picture).put_answers([_answered(picture, task, question, answer, heat)])
+
+    def _choice(self, picture: Picture) -> Choice:
+        """What of a picture's file is seen."""
+        row = next(iter(self._file(picture).rows(picture.key)), None)
+        seen = json.loads(row.entry).get("seen") if row else None
+        return Seen.model_validate(seen).choice() if seen else PLAIN
 
     def answered(self, task: Task, questions: Mapping[str, str]) -> set[str]:
         """Of the pictures with these ids those to whose question there is an answer."""
@@ -182,8 +192,8 @@ class Kept:
         entry = change.entry.model_dump(mode="json", exclude_defaults=True)
         for each in (entry, *entry.get("kinds", ())):
             if each.get("like"):
-                like = self._store.known(each["like"]["picture"])
-                each["like"] = {"key": like.key, "exemplars": each["like"]["exemplars"]} if like else None
+                like = self._store.known(each["like"].pop("picture"))
+                each["like"] = {"key": like.key, **each["like"]} if like else None
         return Row(picture.key, picture.size, json_text(entry, compact=True), change.question)
 
     def _brought(self, picture: Picture, change: Change, asked: Mapping[str, str]) -> Iterator[Answered]:
@@ -224,8 +234,14 @@ def _with_like(entry: dict[str, Any], called: Callable[[str], str | None]) -> di
         like = each.pop("like", None)
         name = called(like["key"]) if like else None
         if name is not None:
-            each["like"] = {"picture": name, "exemplars": like["exemplars"]}
+            each["like"] = _like(like, name)
     return entry
+
+
+def _like(kept: Mapping[str, Any], picture: str) -> dict[str, Any]:
+    """Examples in another picture as the page has them: a question's name depends on the order of its words."""
+    seen = {"seen": kept["seen"]} if kept.get("seen") else {}
+    return {"picture": picture, **seen, "exemplars": kept["exemplars"]}
 
 
 def _project_picture(

@@ -11,6 +11,7 @@ from pydantic import Field
 from likewise.app.jobs import Job
 from likewise.app.limits import RefusedError
 from likewise.app.models import ENDING, taught_in_words
+from likewise.app.opened import chosen, pixels_of
 from likewise.app.project import ProjectPicture
 from likewise.app.requests import Body, Name, Pictures
 from likewise.predict.cancellation import check_cancelled
@@ -103,7 +104,7 @@ def _correction(bench: Workbench, picture: ProjectPicture) -> Any:
     if found is None:
         raise RefusedError(404, f"{picture.name} is not here")
     return Correction(
-        found.path,
+        found.path if picture.seen is None else pixels_of(chosen(found, picture.seen)),
         exemplars=picture.exemplars,
         negatives=picture.negatives,
         region=picture.region,

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from likewise.app.limits import RefusedError
-from likewise.app.picture_store import Picture, pixels_of
+from likewise.app.opened import check_whole, opened
+from likewise.app.picture_store import Picture
 from likewise.errors import LikewiseError
 from likewise.predict import Counter, EncodedImage, NamedCounter, Segmenter, Session, load, load_counter
 from likewise.predict.adaptation_card import is_card, read_card
@@ -98,7 +99,7 @@ class Models:
 
     def session(self, counter: Counter | NamedCounter, picture: Picture, coarse: float = 1.0) -> Session:
         """A picture that a counter was asked about: the next question about it is answered quickly."""
-        found: Session = self._kept(f"{_known_as(counter)}@{coarse}", picture, lambda pixels: Session(counter, pixels))
+        found: Session = self._kept(f"{_known_as(counter)}@{coarse}", picture, lambda source: Session(counter, source))
         found.counter = counter  # at a part of the scale, each question's own
         return found
 
@@ -108,13 +109,15 @@ class Models:
 
     def encoded(self, segmenter: Segmenter, picture: Picture) -> EncodedImage:
         """A picture as a segmenter sees it, likewise."""
-        found: EncodedImage = self._kept(segmenter.name, picture, segmenter.encode)
+        found: EncodedImage = self._kept(segmenter.name, picture, lambda source: segmenter.encode(source.whole()[0]))
         return found
 
     def _kept(self, name: str, picture: Picture, make: Callable[[Any], Any]) -> Any:
         key = (name, picture)
         if key not in self._seen:
-            self._seen[key] = make(pixels_of(picture))
+            check_whole(picture)
+            with opened(picture) as source:
+                self._seen[key] = make(source)
         self._seen.move_to_end(key)
         while len(self._seen) > 1 and sum(held.width * held.height for _, held in self._seen) > self._most:
             self._seen.popitem(last=False)

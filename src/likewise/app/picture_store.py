@@ -8,7 +8,6 @@ Sizes and pixels are of the upright picture, as `likewise.data.images.read_image
 from __future__ import annotations
 
 import hashlib
-import io
 import secrets
 import threading
 from collections.abc import AsyncIterator
@@ -16,22 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from likewise.app.limits import Limits, RefusedError
 from likewise.app.multipart import receive_file
 from likewise.app.upload_checks import check_header, checked_name, decode
 from likewise.data.decoders import is_read, open_image
-from likewise.data.images import natural, pixel_bound, read_image
+from likewise.data.images import natural, pixel_bound
 from likewise.data.orientation import orientation_of
-from likewise.errors import LikewiseError
-
-#: Longest side of what the page shows of a picture, and of its small picture in the table.
-SHOWN, SMALL = 4096, 160
-#: Shown pictures with at most this many pixels are sent without loss.
-LOSSLESS = 1_500_000
+from likewise.data.tiff import is_tiff
+from likewise.sources import PLAIN, Choice
 
 
 @dataclass(frozen=True)
@@ -48,6 +39,7 @@ class Picture:
         height: likewise.
         uploaded: whether it lies in the workbench's own folder.
         problem: why it cannot be read.
+        choice: what of the file is the picture.
     """
 
     id: str
@@ -59,6 +51,7 @@ class Picture:
     height: int
     uploaded: bool
     problem: str | None = None
+    choice: Choice = PLAIN
 
     def to_dict(self) -> dict[str, object]:
         """What the outside may know."""
@@ -253,53 +246,13 @@ class _Tally:
         self._shelf.account(-self._taken)
 
 
-def pixels_of(picture: Picture) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8.
-
-    Raises:
-        LikewiseError: it cannot be read (any more); its name is in the message, its path is not.
-    """
-    try:
-        return read_image(picture.path)
-    except LikewiseError as error:
-        raise LikewiseError(str(error).replace(str(picture.path), picture.name)) from None
-
-
-def shown(picture: Picture, *, small: bool = False) -> tuple[bytes, str]:
-    """The picture encoded anew for the page, and its media type.
-
-    Raises:
-        LikewiseError: it cannot be read.
-    """
-    image = Image.fromarray(_reduced_pixels(picture) if small else pixels_of(picture))
-    side = SMALL if small else SHOWN
-    if max(image.size) > side:
-        image.thumbnail((side, side), Image.Resampling.BILINEAR if small else Image.Resampling.LANCZOS)
-    encoded = io.BytesIO()
-    if not small and image.width * image.height <= LOSSLESS:
-        image.save(encoded, "PNG", compress_level=1)
-        return encoded.getvalue(), "image/png"
-    image.save(encoded, "JPEG", quality=80 if small else 92)
-    return encoded.getvalue(), "image/jpeg"
-
-
-def _reduced_pixels(picture: Picture) -> NDArray[np.uint8]:
-    """As `pixels_of`, but a JPEG is decoded at a fraction of its size: a folder's small pictures come in seconds."""
-    try:
-        with open_image(picture.path) as image:
-            image.draft("RGB", (2 * SMALL, 2 * SMALL))
-            return read_image(image)
-    except Exception:  # noqa: BLE001  # whatever it is, reading all of it says what
-        return pixels_of(picture)
-
-
 def _from_folder(path: Path) -> Picture | None:
     """Only the header is read: folders are large. None: it is gone."""
     name, problem, width, height = path.name, None, 0, 0
     try:
         with open_image(path) as image:
             width, height = image.size
-            if width * height > pixel_bound():
+            if width * height > pixel_bound() and not is_tiff(path):  # that one is read in parts
                 problem = f"{name} has too many pixels; crop or reduce it first"
             if orientation_of(image) >= 5:
                 width, height = height, width

@@ -24,6 +24,7 @@ from likewise.app.requests import (
     Points,
     Region,
     RunLengths,
+    Seen,
     Side,
     Strokes,
 )
@@ -99,6 +100,7 @@ class NamedLike(Body):
 
     picture: Name
     exemplars: Boxes
+    seen: Seen | None = None
 
 
 class Segmented(Body):
@@ -193,6 +195,7 @@ class Marks(Body):
     micrometres: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
         default=None, description="side of a pixel, where the picture's file does not tell it"
     )
+    seen: Seen | None = Field(default=None, description="what of its file is the picture")
 
 
 class ProjectPicture(Marks):

@@ -34,6 +34,11 @@ CREATE VIEW current AS SELECT answers.* FROM answers
     WHERE answers.question = CASE task WHEN 'count' THEN pictures.question ELSE asked.question END;
 """
 
+_DROP_SEEN_BEFORE = """
+DELETE FROM answers WHERE key = :key AND task != 'count' AND json_extract(:entry, '$.seen') IS NOT
+    (SELECT json_extract(entry, '$.seen') FROM pictures WHERE pictures.key = :key)
+"""
+
 
 class Row(NamedTuple):
     """What a person said of a picture.
@@ -116,11 +121,16 @@ class ProjectFile:
     def put(self, rows: Iterable[Row] = (), asked: Mapping[str, str] | None = None) -> None:
         """Keep what a person said, all of it or nothing.
 
+        Where something else of a picture's file is seen than before, answers to what is asked of all pictures are gone:
+        their question does not tell them apart.
+
         Raises:
             RefusedError: it cannot be written.
         """
+        said = list(rows)
         with self._writing() as db:
-            db.executemany("REPLACE INTO pictures VALUES (?, ?, ?, ?)", rows)
+            db.executemany(_DROP_SEEN_BEFORE, [{"key": row.key, "entry": row.entry} for row in said])
+            db.executemany("REPLACE INTO pictures VALUES (?, ?, ?, ?)", said)
             db.executemany("REPLACE INTO asked VALUES (?, ?)", (asked or {}).items())
 
     def put_answers(self, answers: Sequence[Answered]) -> None:

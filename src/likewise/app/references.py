@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from likewise.app.budget import check_examples
-from likewise.app.picture_store import PictureStore, pixels_of
+from likewise.app.opened import chosen, in_parts, opened
+from likewise.app.picture_store import Picture, PictureStore
 from likewise.app.requests import Kind, Like
 from likewise.predict import Counter, NamedCounter, ReferenceExemplars
 from likewise.predict.kind_prompts import KindReferences
+from likewise.sources import PictureSource
+from likewise.types import Box
 
 #: Questions whose examples are remembered.
 REMEMBERED = 4
@@ -34,7 +38,7 @@ class References:
         """
         every = [*like, *(each for kind in kinds for each in kind.like)]
         found = {picture.id: picture for picture in (self._store.get(each.picture) for each in every)}
-        check_examples((picture.width, picture.height) for picture in found.values())
+        check_examples((picture.width, picture.height) for picture in found.values() if not in_parts(picture))
 
     def of(self, counter: Counter | NamedCounter, like: Sequence[Like]) -> ReferenceExemplars:
         """Of one thing."""
@@ -43,7 +47,8 @@ class References:
         key = counter.name + repr(like)
         if key not in self._known:
             self.check(like)
-            self._remember(key, counter.references(self._pairs(like, {})))
+            with ExitStack() as held:
+                self._remember(key, counter.references(self._pairs(like, {}, held)))
         found: ReferenceExemplars = self._known[key]
         return found
 
@@ -55,18 +60,24 @@ class References:
         key = counter.name + repr(shown)
         if key not in self._known:
             self.check((), kinds)
-            opened: dict[str, Any] = {}
-            pairs = {name: self._pairs(like, opened) for name, like in shown.items()}
-            self._remember(key, counter.kind_references(pairs))
+            with ExitStack() as held:
+                sources: dict[Picture, PictureSource] = {}
+                pairs = {name: self._pairs(like, sources, held) for name, like in shown.items()}
+                self._remember(key, counter.kind_references(pairs))
         found: KindReferences = self._known[key]
         return found
 
-    def _pairs(self, like: Sequence[Like], opened: dict[str, Any]) -> list[tuple[Any, Any]]:
-        """Pixels and box of each example; a picture is read once, and is then one and the same."""
+    def _pairs(
+        self, like: Sequence[Like], sources: dict[Picture, PictureSource], held: ExitStack
+    ) -> list[tuple[PictureSource, Box]]:
+        """Source and box of each example; a picture is opened once, and is then one and the same."""
+        found: list[tuple[PictureSource, Box]] = []
         for each in like:
-            if each.picture not in opened:
-                opened[each.picture] = pixels_of(self._store.get(each.picture))
-        return [(opened[each.picture], box) for each in like for box in each.exemplars]
+            picture = chosen(self._store.get(each.picture), each.seen)
+            if picture not in sources:
+                sources[picture] = held.enter_context(opened(picture))
+            found.extend((sources[picture], box) for box in each.exemplars)
+        return found
 
     def _remember(self, key: str, found: Any) -> None:
         self._known = {**dict(list(self._known.items())[1 - REMEMBERED :]), key: found}

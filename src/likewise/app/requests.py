@@ -8,12 +8,14 @@ at (0.5, 0.5), as everywhere in likewise.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from likewise.errors import LikewiseError
 from likewise.predict.kind_prompts import LONGEST, KindPrompts, check_names
+from likewise.sources import Choice
 from likewise.types import Prompt
 
 #: Beyond it, float32 no longer tells one pixel from the next.
@@ -56,10 +58,39 @@ class Body(BaseModel):
         return given
 
 
-class Like(Body):
-    """Examples in another picture."""
+class Seen(Body):
+    """What of a picture's file is the picture, in the words of the command line: ``GFP``, ``max``, ``1%,99%``."""
+
+    channel: Name | None = Field(default=None, description="its name, or its number from 0; null: the only one")
+    z: Annotated[str, Field(max_length=20)] | None = Field(
+        default=None, description="the number of a plane from 0, or max or mean of all; null: the only one"
+    )
+    frame: Annotated[int, Field(ge=0, le=1 << 24)] | None = Field(
+        default=None, description="the number of a frame from 0; null: the only one"
+    )
+    contrast: Annotated[str, Field(max_length=80)] = Field(
+        default="auto", description="what is black and white: auto, min,max, two percentages or two values"
+    )
+
+    def choice(self) -> Choice:
+        """The same as sources take it.
+
+        Raises:
+            LikewiseError: it means nothing.
+        """
+        return replace(Choice.parse(self.channel, self.z, self.contrast), frame=self.frame)
+
+
+class OfPicture(Body):
+    """Something about a picture, or about the channel and the plane of a stack."""
 
     picture: PictureId
+    seen: Seen | None = Field(default=None, description="of a stack, what of it is the picture")
+
+
+class Like(OfPicture):
+    """Examples in another picture."""
+
     exemplars: Annotated[tuple[Box, ...], Field(fail_fast=True, min_length=1, max_length=1000)]
 
 
@@ -117,10 +148,9 @@ class CountRequest(Body):
         return KindPrompts.of(boxes, negatives=self.negatives, region=self.region)
 
 
-class CountQuestion(CountRequest):
+class CountQuestion(CountRequest, OfPicture):
     """One picture to count in."""
 
-    picture: PictureId
     heat: bool = Field(default=False, description="also draw the density, as a PNG to lay over the picture")
     keep: Question | None = Field(default=None, description="keep the answer in the project, as that to this question")
 
@@ -143,10 +173,9 @@ class RunLengths(Body):
     counts: Annotated[str, Field(max_length=8_000_000, pattern="^(?:[P-o]{0,6}[0-O])*$")]
 
 
-class Support(Body):
+class Support(OfPicture):
     """A picture in which the thing is marked: by a box, by clicks, or by strokes of a brush, which may mend a mask."""
 
-    picture: PictureId
     strokes: Strokes = ()
     base: RunLengths | None = None
     box: Box | None = None
@@ -158,19 +187,17 @@ class Support(Body):
         return self.box is None and not self.clicks
 
 
-class SegmentQuestion(Body):
+class SegmentQuestion(OfPicture):
     """One picture in which to find what the support marks."""
 
-    picture: PictureId
     support: Annotated[tuple[Support, ...], Field(fail_fast=True, min_length=1, max_length=20)]
     model: Name | None = None
     keep: Question | None = None
 
 
-class RecognizeQuestion(Body):
+class RecognizeQuestion(OfPicture):
     """One picture to recognise."""
 
-    picture: PictureId
     model: Name | None = None
     keep: Question | None = None
 
@@ -186,6 +213,9 @@ Keep = Annotated[
     BeforeValidator(_few_entries),
     Field(description="of each picture whose answer is kept in the project, the question it is to"),
 ]
+SeenOf = Annotated[
+    dict[PictureId, Seen], BeforeValidator(_few_entries), Field(description="of each stack, what of it is the picture")
+]
 
 
 class CountJob(CountRequest):
@@ -197,6 +227,7 @@ class CountJob(CountRequest):
         default={}, description="pictures of the job that are counted in a region of their own instead of `region`"
     )
     keep: Keep = {}
+    seen: SeenOf = {}
 
     def about(self, picture: str) -> CountRequest:
         """What is asked about one of the pictures."""
@@ -213,6 +244,7 @@ class SegmentJob(Body):
     support: Annotated[tuple[Support, ...], Field(fail_fast=True, min_length=1, max_length=20)]
     model: Name | None = None
     keep: Keep = {}
+    seen: SeenOf = {}
 
 
 class RecognizeJob(Body):
@@ -222,6 +254,7 @@ class RecognizeJob(Body):
     pictures: Pictures
     model: Name | None = None
     keep: Keep = {}
+    seen: SeenOf = {}
 
 
 Job = Annotated[CountJob | SegmentJob | RecognizeJob, Field(discriminator="task")]

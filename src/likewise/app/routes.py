@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -28,18 +28,22 @@ from likewise.app.export import project_forms
 from likewise.app.jobs import Job
 from likewise.app.limits import RefusedError
 from likewise.app.multipart import FIELD
-from likewise.app.picture_store import Picture, shown
+from likewise.app.picture_store import Picture
 from likewise.app.project_routes import add_file_routes, add_learning_routes, add_project_routes
-from likewise.app.requests import CountJob, CountQuestion, RecognizeJob, RecognizeQuestion, SegmentJob, SegmentQuestion
+from likewise.app.requests import (
+    CountJob,
+    CountQuestion,
+    RecognizeJob,
+    RecognizeQuestion,
+    SegmentJob,
+    SegmentQuestion,
+)
 from likewise.app.viewing_routes import add_viewing_routes
 from likewise.app.waiting import answered
 from likewise.app.workbench import Workbench
-from likewise.errors import LikewiseError
 from likewise.json_text import json_text
 from likewise.results.formats import FORMATS
 
-#: Pictures never change under their id.
-CACHED = {"Cache-Control": "private, max-age=3600, immutable"}
 UPLOAD_FORM = {
     "requestBody": {
         "required": True,
@@ -66,10 +70,10 @@ def api_routes(bench: Workbench, front: Executor, back: Executor, writing: Execu
         writing: where exports are written, one at a time.
     """
     api = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Refusal, "description": "What is refused, and why"}})
-    add_viewing_routes(api, bench, front)
-    _add_picture_routes(api, bench, front, back)
+    add_viewing_routes(api, bench, front, back)
+    _add_picture_routes(api, bench, back)
     _add_question_routes(api, bench)
-    _add_removal(api, bench)
+    _add_removal(api, bench, front)
     _add_job_routes(api, bench)
     add_project_routes(api, bench, writing)
     add_file_routes(api, bench, writing)
@@ -77,9 +81,9 @@ def api_routes(bench: Workbench, front: Executor, back: Executor, writing: Execu
     return api
 
 
-def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back: Executor) -> None:
-    async def decoded(function: Callable[[], Any], where: Executor = back) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(where, function)
+def _add_picture_routes(api: APIRouter, bench: Workbench, back: Executor) -> None:
+    async def decoded(function: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(back, function)
 
     @api.get("/pictures", response_model=PicturesAnswer, response_model_exclude_unset=True, tags=["pictures"])
     async def list_pictures() -> Response:
@@ -102,23 +106,12 @@ def _add_picture_routes(api: APIRouter, bench: Workbench, front: Executor, back:
         picture: Picture = await decoded(lambda: bench.store.admit(path, name))
         return picture.to_dict()
 
-    @api.get("/pictures/{picture}/{view}", tags=["pictures"], response_class=Response)
-    async def show_picture(picture: str, view: Literal["image", "thumbnail"]) -> Response:
-        """The picture, upright and encoded anew: up to 4096 pixels a side, or a small one."""
-        found = bench.store.get(picture)
-        small = view == "thumbnail"
-        try:
-            content, media_type = await decoded(lambda: shown(found, small=small), back if small else front)
-        except LikewiseError as error:
-            bench.store.spoil(picture, str(error))
-            raise RefusedError(415, str(error)) from error
-        return Response(content, media_type=media_type, headers=CACHED)
 
-
-def _add_removal(api: APIRouter, bench: Workbench) -> None:
+def _add_removal(api: APIRouter, bench: Workbench, front: Executor) -> None:
     @api.delete("/pictures/{picture}", status_code=204, tags=["pictures"])
     async def remove_picture(picture: str) -> None:
         """Put an uploaded picture away; what was done with it is kept, should it be dropped in again."""
+        await asyncio.get_running_loop().run_in_executor(front, bench.view.let_go)  # some systems keep what is open
         bench.store.remove(picture)
         bench.worker.step(lambda: bench.models.forget(picture))
 
@@ -140,7 +133,8 @@ def _add_question_routes(api: APIRouter, bench: Workbench) -> None:
             told = {"picture": question.picture, "done": tiles, "tiles": max(found.tiles if found else 0, tiles)}
             bench.events.tell("tiles", question.picture, told)
 
-        return await answered(bench, lambda: bench.count(question), request, found.seconds if found else 0, ticking)
+        told = None if bench.in_windows(question) else ticking  # which tells by itself
+        return await answered(bench, lambda: bench.count(question), request, found.seconds if found else 0, told)
 
     @api.post("/forecast", response_model=ForecastAnswer, response_model_exclude_unset=True, tags=["questions"])
     def forecast(question: CountQuestion) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 from likewise.app.limits import Limits, RefusedError
 from likewise.data.decoders import IMAGE_SUFFIXES, open_image
 from likewise.data.images import read_image
 from likewise.errors import LikewiseError
+from likewise.sources import Choice, open_source
 
 #: Bytes at both ends of a file that are searched for something else than a picture.
 ENDS = 1 << 16
@@ -23,6 +25,8 @@ _PAGES = re.compile(
 )
 _ARCHIVE = b"PK\x05\x06"
 NAME_LENGTH = 200
+#: What every file has, a stack as well as a photograph.
+FIRST = Choice(channel=0, z=0, frame=0)
 
 
 def checked_name(name: str) -> str:
@@ -72,8 +76,19 @@ def decode(path: Path, name: str, limits: Limits) -> tuple[int, int]:
     try:
         height, width = read_image(path, max_pixels=limits.upload_pixels).shape[:2]
     except LikewiseError as error:
-        raise RefusedError(415, str(error).replace(str(path), name)) from error
+        stack = _decoded_stack(path)
+        if stack is None:
+            raise RefusedError(415, str(error).replace(str(path), name)) from error
+        return stack
     return width, height
+
+
+def _decoded_stack(path: Path) -> tuple[int, int] | None:
+    """Width and height of a stack whose first plane is there; None: it is no stack, or damaged."""
+    with suppress(LikewiseError), open_source(path, FIRST) as source:
+        height, width = source.whole()[0].shape[:2]
+        return width, height
+    return None
 
 
 def _refuse_riders(path: Path, name: str) -> None:

@@ -22,12 +22,14 @@ from likewise.app.budget import check_examples, check_masks, check_prompt
 from likewise.app.events import Events
 from likewise.app.export import AnyProject
 from likewise.app.forecast import Forecast, Pace, coarser
+from likewise.app.giants import count_giant, teller
 from likewise.app.jobs import Job, Jobs
 from likewise.app.kept import BRIEF, Kept
 from likewise.app.limits import Limits, RefusedError
 from likewise.app.models import Models
+from likewise.app.opened import chosen, drawn_on, is_giant, pixels_of
 from likewise.app.own_folder import OwnFolder
-from likewise.app.picture_store import Picture, PictureStore, pixels_of
+from likewise.app.picture_store import Picture, PictureStore
 from likewise.app.project import ProjectPicture
 from likewise.app.references import References
 from likewise.app.render import (
@@ -42,6 +44,7 @@ from likewise.app.requests import (
     CountJob,
     CountQuestion,
     CountRequest,
+    OfPicture,
     RecognizeJob,
     RecognizeQuestion,
     SegmentJob,
@@ -50,6 +53,7 @@ from likewise.app.requests import (
 )
 from likewise.app.requests import Job as JobBody
 from likewise.app.strokes import check_all_masks, marked, mended
+from likewise.app.tiles import Front
 from likewise.app.worker import Worker
 from likewise.predict import Counter, NamedCounter, Segmenter, Session
 from likewise.results import CountResult, KindsResult
@@ -79,6 +83,19 @@ class Workbench:
         self.worker = Worker(limits.questions)
         self.jobs = Jobs(self.worker, limits.jobs, self._tell_job)
         self._references = References(self.store)
+        self.view = Front()
+
+    def picture(self, asked: OfPicture) -> Picture:
+        """The picture that is asked about, and what of its file.
+
+        Raises:
+            RefusedError: there is none, or it cannot be read.
+        """
+        return chosen(self.store.get(asked.picture), asked.seen)
+
+    def in_windows(self, asked: CountQuestion) -> bool:
+        """Whether a picture is counted window by window, of which the pages are told."""
+        return is_giant(self.store.get(asked.picture)) and not _by_name(asked)
 
     def warm_up(self) -> None:
         """Load what is asked for first, before it is."""
@@ -94,11 +111,12 @@ class Workbench:
         self.events.close()
         self.worker.stop()
         self.kept.close()
+        self.view.let_go()
         self._own.remove()
 
     def forecast(self, asked: CountQuestion) -> Forecast | None:
         """What counting in a picture will take; None: nobody knows, as the model is not loaded, or counts by name."""
-        picture = self.store.get(asked.picture)
+        picture = self.picture(asked)
         counter = None if _by_name(asked) else self.models.ready(asked.model, "count", "exemplars")
         if not isinstance(counter, Counter) or self.models.has_seen(counter, picture, asked.coarse):
             return None
@@ -106,7 +124,7 @@ class Workbench:
 
     def count(self, question: CountQuestion) -> dict[str, Any]:
         """Count in one picture."""
-        return self._count(self.store.get(question.picture), question, question.keep, heat=question.heat)
+        return self._count(self.picture(question), question, question.keep, heat=question.heat)
 
     def _count(self, picture: Picture, asked: CountRequest, keep: str | None, *, heat: bool) -> dict[str, Any]:
         result = self._counted(picture, asked)
@@ -124,7 +142,7 @@ class Workbench:
 
     def segment(self, question: SegmentQuestion) -> dict[str, Any]:
         """Find in one picture what the support marks."""
-        picture = self.store.get(question.picture)
+        picture = self.picture(question)
         self._check_support(question.support)
         segmenter = self.models.named(question.model, "segment")
         support = segmenter.set_support([self._marked(segmenter, each) for each in question.support])
@@ -136,7 +154,7 @@ class Workbench:
 
     def recognize(self, question: RecognizeQuestion) -> dict[str, Any]:
         """Say what one picture shows."""
-        picture = self.store.get(question.picture)
+        picture = self.picture(question)
         recognizer = self.models.named(question.model, "recognize")
         answer = recognize_answer(picture, recognizer.recognize(pixels_of(picture)), evidence=True)
         if question.keep is not None:
@@ -155,7 +173,7 @@ class Workbench:
         """
         done = set() if job_id is None else self.kept.answered(asked.task, asked.keep)
         left = [each for each in asked.pictures if each not in done]
-        pictures = [self.store.get(each) for each in left]
+        pictures = [chosen(self.store.get(each), asked.seen.get(each)) for each in left]
         if isinstance(asked, CountJob):
             self._check_job(asked)
         if isinstance(asked, SegmentJob):
@@ -252,11 +270,11 @@ class Workbench:
 
     def _drawn(self, drawn: ProjectPicture, task: str) -> list[tuple[str, Image.Image]]:
         """What the archive holds of a picture, by the endings that the command line writes."""
-        picture = self._of_project(drawn.name)
+        picture = chosen(self._of_project(drawn.name), drawn.seen)
         if task == "count":
             kept = self.kept.heat(picture)
             same = kept is not None and drawn.prediction is not None and kept[0] == drawn.prediction.count
-            return [("count", count_overlay(drawn, kept[1] if kept and same else None, pixels_of(picture)))]
+            return [("count", count_overlay(drawn, kept[1] if kept and same else None, drawn_on(picture)))]
         if task == "recognize":
             model = drawn.recognized.model if drawn.recognized else None
             return [("recognize", self.models.named(model, "recognize").recognize(pixels_of(picture)).plot())]
@@ -273,7 +291,10 @@ class Workbench:
             return self._answered(self.models.session(counter, picture), asked)
         size, new = (picture.width, picture.height), not self.models.has_seen(counter, picture, asked.coarse)
         looking = counter if asked.coarse == 1 else coarser(counter, size, asked)
-        result = self._answered(self.models.session(looking, picture, asked.coarse), asked)
+        if is_giant(picture):
+            result: CountResult | KindsResult = self._giant(looking, picture, asked)
+        else:
+            result = self._answered(self.models.session(looking, picture, asked.coarse), asked)
         if new:
             self.pace.learn(counter, size, asked, result.seconds)
         return result
@@ -283,6 +304,12 @@ class Workbench:
         if asked.kinds:
             return session.count(asked.kind_prompts(), like=self._references.of_kinds(counter, asked.kinds))
         return session.count(asked.prompt(), like=self._references.of(counter, asked.like))
+
+    def _giant(self, counter: Counter, picture: Picture, asked: CountRequest) -> CountResult:
+        if asked.kinds:
+            raise RefusedError(422, f"{picture.name} is too large to tell kinds apart; count each kind by itself")
+        like = self._references.of(counter, asked.like)
+        return count_giant(counter, picture, asked.prompt(), like, teller(self.events, picture))
 
     def _asker(self, asked: CountJob | SegmentJob | RecognizeJob) -> Callable[[Picture], dict[str, Any]]:
         """What a job does with each picture; models are loaded and support is looked at once, in its first step."""
@@ -314,7 +341,7 @@ class Workbench:
 
     def _marked(self, segmenter: Segmenter, support: Support) -> tuple[Any, Any]:
         """A picture and the mask drawn in it, as the segmenter takes them."""
-        picture = self.store.get(support.picture)
+        picture = self.picture(support)
         encoded = self.models.encoded(segmenter, picture)
         if not support.drawn:
             return encoded, support.box or list(support.clicks)

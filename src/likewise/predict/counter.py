@@ -23,7 +23,7 @@ from likewise.predict.adaptation_card import save_card
 from likewise.predict.densities import NO_EXEMPLARS, Densities, ReferenceExemplars
 from likewise.predict.kind_prompts import KindPrompts, KindReferences
 from likewise.predict.kinds import KindQuestion, count_kinds
-from likewise.predict.prepared_image import Picture, PreparedImage
+from likewise.predict.prepared_image import Picture, PreparedImage, is_giant
 from likewise.predict.prompts import Effort, Like, PromptedCounter, check_prompt, exemplars_inside, in_order
 from likewise.predict.protocols import ExemplarCounter, TextCounter
 from likewise.predict.reading import PlainReader, Reader, look, look_again, wanted_scale, with_interval
@@ -282,7 +282,7 @@ class Counter(PromptedCounter):
         own, others = _by_picture(like), _by_picture(negatives)
         shown: list[tuple[PreparedImage, Prompt]] = []
         for key, (picture, _) in (own | {k: v for k, v in others.items() if k not in own}).items():
-            image = PreparedImage(picture)
+            image = PreparedImage(picture, lazy=is_giant(picture))
             boxes, against = (held[key][1] if key in held else () for held in (own, others))
             try:
                 shown.append((image, Prompt(boxes, against).inside(image.width, image.height)))

@@ -18,7 +18,7 @@ from likewise.ops.density.tiling import TileBox
 from likewise.placement import Placement
 from likewise.predict.protocols import Preparable, Prepared
 from likewise.preprocess.scaled_view import Pixels, View
-from likewise.sources import PictureSource, open_source
+from likewise.sources import GIANT, PictureSource, open_source
 
 Picture = ImageSource | Tensor | PictureSource
 
@@ -136,6 +136,11 @@ def source_of(image: Picture) -> str | None:
     if isinstance(image, PictureSource):
         return image.name or None
     return str(image) if isinstance(image, (str, os.PathLike)) else None
+
+
+def is_giant(image: Picture) -> bool:
+    """Whether it is a source of a picture that is too large to be read whole."""
+    return isinstance(image, PictureSource) and image.width * image.height > GIANT
 
 
 def preview_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

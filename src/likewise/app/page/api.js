@@ -51,9 +51,13 @@ export const checkProject = (project) => post("/project/check", project);
 export const startOverlays = (task) => post(`/project/overlays?task=${task}`, {});
 export const events = (tab) => new EventSource(`${BASE}/events?tab=${tab}`);
 export const projectFile = `${BASE}/project/file`;
-export const about = (id) => get(`/pictures/${id}/about`);
-export const imageUrl = (id) => `${BASE}/pictures/${id}/image`;
-export const thumbnailUrl = (id) => `${BASE}/pictures/${id}/thumbnail`;
+/** What of a file is seen, as the end of an address. */
+const words = (seen) => (seen ? `?${new URLSearchParams(seen)}` : "");
+export const about = (id, seen) => get(`/pictures/${id}/about${words(seen)}`);
+export const fitting = (seen) => post("/pictures/fitting", seen);
+export const imageUrl = (id, seen) => `${BASE}/pictures/${id}/image${words(seen)}`;
+export const tileUrl = (id, seen, ...place) => `${BASE}/pictures/${id}/tiles/${place.join("/")}${words(seen)}`;
+export const thumbnailUrl = (id, seen) => `${BASE}/pictures/${id}/thumbnail${words(seen)}`;
 
 /** Why a picture cannot be shown; null where it can. */
 export async function whyNot(url) {

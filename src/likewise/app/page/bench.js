@@ -2,15 +2,18 @@
 
 import * as api from "./api.js";
 import { complain, say } from "./notices.js";
+import { isStack } from "./seen.js";
 import { loadImage } from "./stage.js";
+import { Tiles } from "./tiles.js";
 
 export class Bench {
   constructor(stage, store) {
-    // shows: whether the chosen picture is on the stage, and not only its small copy
-    Object.assign(this, { stage, store, pictures: new Map(), selected: null, shows: false, mode: null, tool: null, models: [], formats: {}, preferred: null });
+    // shows: whether the chosen picture is on the stage, and not only its small copy; looked: which picture is, or will be, as what of its file
+    Object.assign(this, { stage, store, pictures: new Map(), selected: null, shows: false, looked: null, mode: null, tool: null, models: [], formats: {}, preferred: null });
     this.onselect = () => {};
     this.ontool = () => {};
     this.onspoilt = () => {};
+    this.onlearnt = () => {};
     this.settled = async () => {};
     this.hint = () => {};
   }
@@ -48,32 +51,56 @@ export class Bench {
   }
 
   /** Look at a picture: until it is there, its small copy is shown, and nothing is said of it. */
-  async select(id) {
+  select(id) {
     if (id === this.selected || !this.pictures.has(id)) return;
     this.tool?.cancel?.();
     Object.assign(this, { selected: id, shows: false });
-    const picture = this.picture();
     this.stage.show(null);
     this.onselect(id);
-    if (picture.error) return;
-    this.learnOf(picture);
-    loadImage(api.thumbnailUrl(id)).then((small) => this.selected === id && !this.shows && this.stage.show(small, picture.width, picture.height), () => {});
+    this.look();
+  }
+
+  /** Bring the chosen picture to the stage, unless it is there or on its way as what of its file is to be seen. */
+  async look() {
+    const [id, picture, { seen }] = [this.selected, this.picture(), this.entry()];
+    const looked = `${id} ${JSON.stringify(seen)}`;
+    if (this.looked === looked) return;
+    Object.assign(this, { looked, shows: false });
+    if (!picture || picture.error) return;
+    const learnt = this.learnOf(picture);
+    if (!this.stage.picture) loadImage(api.thumbnailUrl(id, seen)).then((small) => this.looked === looked && !this.shows && this.stage.show(small, picture.width, picture.height), () => {});
     try {
-      const image = await loadImage(api.imageUrl(id));
-      if (this.selected !== id) return;
+      const image = await loadImage(api.imageUrl(id, seen));
+      if (this.looked !== looked) return;
       this.shows = true;
-      this.stage.show(image, picture.width, picture.height);
+      const address = (...place) => api.tileUrl(id, seen, ...place);
+      const tiles = image.naturalWidth < picture.width ? new Tiles(address, picture, image, () => this.stage.redraw()) : null;
+      this.stage.show(image, picture.width, picture.height, tiles);
       this.mode.shown();
     } catch (error) {
-      const problem = await api.whyNot(api.imageUrl(id)).catch(() => null);
+      await learnt;
+      if (this.unchosen(id)) return;
+      const problem = await api.whyNot(api.imageUrl(id, seen)).catch(() => null);
       if (problem) this.spoil(id, problem);
-      else complain(error);
+      else complain(await api.about(id, seen).then(() => error, (told) => told)); // which says what is wrong with the choice
     }
+  }
+
+  /** Whether it is still to be said what of a file is the picture. */
+  unchosen(id = this.selected) {
+    return isStack(this.picture(id)?.about) && !this.entry(id).seen;
+  }
+
+  /** What of their files is seen, of some pictures, as a part of what a job is told. */
+  seenOf(ids) {
+    const seen = ids.map((id) => [id, this.entry(id).seen]).filter(([, each]) => each);
+    return seen.length ? { seen: Object.fromEntries(seen) } : {};
   }
 
   /** What its file tells of it; a file that cannot be read says why when it is to be shown. */
   async learnOf(picture) {
     picture.about ??= await api.about(picture.id).catch(() => null);
+    this.onlearnt();
     this.mode.panel.update();
     this.stage.redraw();
   }

@@ -19,7 +19,8 @@ export function byHand({ added, removed, carried, confirmed, kinds = [], text = 
 export function carryOver(before, patch) {
   if (!byHand(before)) return { patch, setAside: 0 };
   const after = { ...before, ...patch };
-  const carried = several(after) ? { ...UNTOUCHED, kinds: after.kinds.map(carriedKind) } : carriedAlone(before, patch, after);
+  const elsewhere = "seen" in patch && patch.seen?.channel !== before.seen?.channel; // other things are seen there
+  const carried = several(after) && !elsewhere ? { ...UNTOUCHED, kinds: after.kinds.map(carriedKind) } : carriedAlone(before, patch, after, elsewhere);
   return { patch: { ...patch, ...carried }, setAside: Math.max(0, corrections(before) - corrections({ ...after, ...carried })) };
 }
 
@@ -29,9 +30,9 @@ function carriedKind(kind) {
   return { ...kind, ...CLEAR, ...(isShown(kind) ? { carried } : { added: carried?.added ?? [] }) };
 }
 
-function carriedAlone(before, patch, after) {
+function carriedAlone(before, patch, after, elsewhere) {
   const left = patch.kinds && several(before); // of several kinds one is left
-  const another = left ? !isShown(after) : (patch.text && patch.text !== before.text) || patch.like || patch.exemplars?.length === 0;
+  const another = elsewhere || (left ? !isShown(after) : (patch.text && patch.text !== before.text) || patch.like || patch.exemplars?.length === 0);
   const kinds = after.kinds.map((kind) => (another ? { ...kind, ...CLEAR } : carriedKind(kind)));
   return { ...UNTOUCHED, kinds, carried: another ? null : gathered(left ? after : before) };
 }

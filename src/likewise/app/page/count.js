@@ -39,8 +39,8 @@ export class CountMode extends Mode {
 
   /** What is asked about a picture, in the words of the API; null: nothing shows yet what to count. */
   question(id = this.bench.selected) {
-    const { exemplars, negatives, text, region, like, kinds, coarse, model } = this.bench.entry(id);
-    const where = { picture: id, ...(region && { region }), ...(coarse < 1 && { coarse }), ...(model && { model }) };
+    const { exemplars, negatives, text, region, like, kinds, coarse, model, seen } = this.bench.entry(id);
+    const where = { picture: id, ...(seen && { seen }), ...(region && { region }), ...(coarse < 1 && { coarse }), ...(model && { model }) };
     if (text !== null) return text ? { ...where, text } : null;
     const not = negatives.length && this.takesNegatives() ? { negatives } : {};
     const asked = kinds.filter(isShown).map((kind) => (kind.exemplars.length ? { exemplars: kind.exemplars } : { like: [kind.like] }));
@@ -299,19 +299,19 @@ export class CountMode extends Mode {
 
   /** What is asked of the other pictures: the same name, the same kinds, or what the examples of this one show. */
   shownElsewhere() {
-    const { exemplars, text, like, kinds } = this.bench.entry();
-    const from = this.bench.selected;
+    const { exemplars, text, like, kinds, seen } = this.bench.entry();
+    const from = { picture: this.bench.selected, ...(seen && { seen }) };
     if (text !== null || !kinds.length) {
-      const shownAs = exemplars.length ? { picture: from, exemplars } : like;
+      const shownAs = exemplars.length ? { ...from, exemplars } : like;
       return text ? { text } : shownAs && { like: shownAs };
     }
-    const others = kinds.map((kind) => ({ ...newKind(kind.name), like: kind.exemplars.length ? { picture: from, exemplars: kind.exemplars } : kind.like }));
+    const others = kinds.map((kind) => ({ ...newKind(kind.name), like: kind.exemplars.length ? { ...from, exemplars: kind.exemplars } : kind.like }));
     return others.some(isShown) ? { kinds: others } : null;
   }
 
   /** The body of a job: each picture is counted in its own region, where it has one. */
   within(pictures, shown) {
     const bounded = pictures.map((id) => [id, this.bench.entry(id).region]).filter(([, region]) => region);
-    return { task: "count", pictures, ...shown, ...(bounded.length && { regions: Object.fromEntries(bounded) }) };
+    return { task: "count", pictures, ...shown, ...this.bench.seenOf(pictures), ...(bounded.length && { regions: Object.fromEntries(bounded) }) };
   }
 }

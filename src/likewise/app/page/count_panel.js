@@ -132,7 +132,7 @@ export class CountPanel {
 
   /** Instead of a number, as long as the chosen picture is not there. */
   unseen() {
-    return this.bench.picture()?.error ?? (this.bench.selected ? "loading the picture …" : "nothing counted yet");
+    return this.bench.picture()?.error ?? (this.bench.unchosen() ? "choose above what of the file is the picture" : this.bench.selected ? "loading the picture …" : "nothing counted yet");
   }
 
   describe(answer, { added, removed }) {
@@ -226,14 +226,9 @@ export class CountPanel {
   }
 
   cut(canvas, [x0, y0, x1, y1]) {
-    const { picture, view } = this.bench.stage;
-    if (!picture) return;
+    if (!this.bench.stage.picture) return;
     const side = Math.max(x1 - x0, y1 - y0) * 1.15;
-    const factor = picture.naturalWidth / view.width;
-    const [left, top] = [(x0 + x1 - side) / 2, (y0 + y1 - side) / 2];
-    const context = canvas.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(picture, left * factor, top * factor, side * factor, side * factor, 0, 0, canvas.width, canvas.height);
+    this.bench.stage.drawPart(canvas, (x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side);
   }
 
   remove(list, index) {

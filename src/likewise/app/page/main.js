@@ -14,8 +14,8 @@ import { MOST_KINDS } from "./kinds.js";
 import { SmallMap } from "./map.js";
 import { complain, say } from "./notices.js";
 import { openProject } from "./project.js";
-import { keyOf } from "./question.js";
 import { RecognizeMode } from "./recognize.js";
+import { SeenBar } from "./seen.js";
 import { SegmentMode } from "./segment.js";
 import { startSplitter } from "./splitter.js";
 import { Review } from "./review.js";
@@ -32,6 +32,7 @@ const stage = new Stage($("#canvas"));
 const bench = new Bench(stage, store);
 const table = new Table(bench);
 const review = new Review(bench, table);
+const seenBar = new SeenBar(bench, $("#seen"));
 const chart = new Chart(bench, table, $("#chart"));
 const overview = once(() => { review.update(); chart.update(); });
 const batch = new Batch(taken, ended);
@@ -71,6 +72,8 @@ function refresh(ids) {
   $("#undo").disabled = store.past.length === 0;
   $("#redo").disabled = store.future.length === 0;
   $("#empty").hidden = bench.pictures.size > 0;
+  seenBar.update();
+  bench.look();
   if (bench.shows && (!ids || ids.includes(bench.selected) || bench.mode.task === "segment")) bench.mode.update();
   else bench.mode.panel.update();
 }
@@ -112,7 +115,7 @@ async function apply() {
   if (!job) return;
   if (store.locked) return say(store.locked);
   if (job.patch) store.changeMany(job.body.pictures.map((id) => [id, job.patch]));
-  const keep = Object.fromEntries(job.body.pictures.map((id) => [id, keyOf(bench.mode.question(id))]));
+  const keep = Object.fromEntries(job.body.pictures.map((id) => [id, bench.mode.key(bench.mode.question(id))]));
   await batch.run(() => api.startJob({ ...job.body, keep }));
 }
 
@@ -190,6 +193,7 @@ function wire() {
   store.listeners.push(refresh, (ids) => kept.mark(ids));
   new Waiting(bench);
   table.onremove = remove;
+  bench.onlearnt = () => seenBar.update();
   bench.onspoilt = (id) => {
     table.redraw(id);
     if (bench.selected === id) bench.onselect(id);
@@ -211,6 +215,7 @@ function wire() {
     if (error) say(error, { bad: true });
     sessionStorage.setItem("selected", id);
     bench.mode.problem = null;
+    seenBar.update();
     busy(bench.mode.asking);
     bench.mode.panel.update();
   };

@@ -26,6 +26,11 @@ export class Mode {
     return this.bench.store.answer(this.task, this.question(id)) ?? null;
   }
 
+  /** Under which name the answer to a question is kept. */
+  key(question) {
+    return keyOf(question);
+  }
+
   /** A line about all pictures, from their values in the table. */
   total() {
     return "";
@@ -157,7 +162,7 @@ export class Mode {
     if (error) this.problems.set(picture, error);
     else this.problems.delete(picture);
     const known = this.answer(picture);
-    if (question && !error && keyOf(question) === key && (known?.brief ?? true)) this.bench.store.put(this.task, question, { ...found, brief: true });
+    if (question && !error && this.key(question) === key && (known?.brief ?? true)) this.bench.store.put(this.task, question, { ...found, brief: true });
     return picture;
   }
 }

@@ -60,10 +60,10 @@ export function paintPolygon(context, view, corners, { open = false, outside = f
 /** Dots that are smaller where the picture is zoomed out, in one path for thousands of them. */
 export function paintPoints(context, view, points, colour, size = null) {
   const radius = Math.min(Math.max((size ?? 14) * view.scale * 0.13, 2.2), 6.5);
+  const places = points.map(([x, y]) => view.toScreen(x, y)).filter(({ x, y }) => x > -9 && y > -9 && x < view.screenWidth + 9 && y < view.screenHeight + 9);
   for (const [fill, r] of [[RIM, radius + 2.2], [CASING, radius + 1.5], [colour, radius]]) {
     context.beginPath();
-    for (const [px, py] of points) {
-      const { x, y } = view.toScreen(px, py);
+    for (const { x, y } of places) {
       context.moveTo(x + r, y);
       context.arc(x, y, r, 0, 7);
     }

@@ -48,6 +48,6 @@ async function check({ pictures, ...head }) {
 }
 
 function entryOf({ name, width, height, prediction, segmented, recognized, like, kinds = [], ...entry }, ids) {
-  const here = (named) => (named && ids.has(named.picture) ? { picture: ids.get(named.picture), exemplars: named.exemplars } : null);
+  const here = (named) => (named && ids.has(named.picture) ? { picture: ids.get(named.picture), ...(named.seen && { seen: named.seen }), exemplars: named.exemplars } : null);
   return { ...entry, like: here(like), kinds: kinds.map((kind) => ({ ...kind, like: here(kind.like) })) };
 }

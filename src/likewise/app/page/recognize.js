@@ -19,7 +19,7 @@ export class RecognizeMode extends Mode {
   }
 
   question(id = this.bench.selected) {
-    return id && !this.bench.picture(id).error ? { picture: id } : null;
+    return id && !this.bench.picture(id).error ? { picture: id, ...(this.bench.entry(id).seen && { seen: this.bench.entry(id).seen }) } : null;
   }
 
   /** What is asked of every picture alike. */
@@ -27,8 +27,13 @@ export class RecognizeMode extends Mode {
     return {};
   }
 
-  call(question, signal) {
-    return api.recognize({ ...question, keep: keyOf(question) }, signal);
+  key() {
+    return keyOf(this.asked());
+  }
+
+  async call(question, signal) {
+    await this.bench.settled(); // an answer about what is not yet known to be seen would not be kept
+    return api.recognize({ ...question, keep: this.key() }, signal);
   }
 
   /** The evidence of a picture that a job went through is fetched when the picture is looked at. */
@@ -62,7 +67,7 @@ export class RecognizeMode extends Mode {
 
   job() {
     const pictures = [...this.bench.pictures.values()].filter((p) => !p.error).map((p) => p.id);
-    return { body: { task: "recognize", pictures }, patch: null };
+    return { body: { task: "recognize", pictures, ...this.bench.seenOf(pictures) }, patch: null };
   }
 
   toggle(key, on) {

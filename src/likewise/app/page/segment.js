@@ -51,9 +51,10 @@ export class SegmentMode extends Mode {
 
   /** How a picture shows the thing: by its mask, or by boxes and clicks; mostly not at all. */
   shownIn(picture) {
-    const { strokes, base, boxed, clicked } = this.bench.entry(picture);
-    if (this.teaches(picture)) return [{ picture, strokes, ...(base && { base }) }];
-    return [...boxed.map((box) => ({ picture, box })), ...(clicked.length ? [{ picture, clicks: clicked }] : [])];
+    const { strokes, base, boxed, clicked, seen } = this.bench.entry(picture);
+    const from = { picture, ...(seen && { seen }) };
+    if (this.teaches(picture)) return [{ ...from, strokes, ...(base && { base }) }];
+    return [...boxed.map((box) => ({ ...from, box })), ...(clicked.length ? [{ ...from, clicks: clicked }] : [])];
   }
 
   /** What is asked of every picture alike. */
@@ -64,7 +65,8 @@ export class SegmentMode extends Mode {
   /** A person's own mask is not asked about; boxes and clicks only say where the thing is, so their picture is. */
   question(id = this.bench.selected) {
     const support = id && !this.bench.picture(id).error && !this.brushed(id) ? this.support() : [];
-    return support.length ? { picture: id, support } : null;
+    const { seen } = this.bench.entry(id);
+    return support.length ? { picture: id, ...(seen && { seen }), support } : null;
   }
 
   /** A stroke on what was found mends it: the mask is kept, and what the others were asked with stays as it is. */
@@ -84,8 +86,13 @@ export class SegmentMode extends Mode {
     return this.brushed(id) ? areaOf(this.bench.entry(id), width, height) : this.answer(id)?.area ?? null;
   }
 
-  call(question, signal) {
-    return api.segment({ ...question, keep: keyOf(question) }, signal);
+  key() {
+    return keyOf(this.asked());
+  }
+
+  async call(question, signal) {
+    await this.bench.settled(); // an answer about what is not yet known to be seen would not be kept
+    return api.segment({ ...question, keep: this.key() }, signal);
   }
 
   /** The mask of a picture that a job went through is fetched when the picture is looked at. */
@@ -163,7 +170,7 @@ export class SegmentMode extends Mode {
   job() {
     const support = this.support();
     const pictures = [...this.bench.pictures.values()].filter((p) => !p.error && !this.brushed(p.id)).map((p) => p.id);
-    return support.length ? { body: { task: "segment", pictures, support }, patch: null } : null;
+    return support.length ? { body: { task: "segment", pictures, support, ...this.bench.seenOf(pictures) }, patch: null } : null;
   }
 
   setWidth(width) {

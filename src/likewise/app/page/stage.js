@@ -8,6 +8,7 @@ export class Stage {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.view = new Viewport();
+    this.tiles = null;
     this.picture = null; // as it is; look: how it is shown, drawn: what comes of that
     this.drawn = null;
     this.look = PLAIN;
@@ -20,12 +21,13 @@ export class Stage {
     this.resized();
   }
 
-  /** Show a loaded image as the picture of that size; null: nothing. */
-  show(image, width, height) {
-    this.picture = image;
+  /** Show a loaded image as the picture of that size; in the place of another one, where that lies. null: nothing. tiles: what is finer than the image. */
+  show(image, width, height, tiles = null) {
+    const another = !this.picture;
+    Object.assign(this, { picture: image, tiles });
     this.drawn = looking(image, this.look);
     this.layer = null;
-    if (image) this.view.show(width, height);
+    if (image && another) this.view.show(width, height);
     this.redraw();
   }
 
@@ -61,17 +63,32 @@ export class Stage {
     context.setTransform(density, 0, 0, density, 0, 0);
     context.clearRect(0, 0, view.screenWidth, view.screenHeight);
     if (!this.picture) return;
-    const place = [view.x, view.y, view.width * view.scale, view.height * view.scale];
-    context.imageSmoothingEnabled = view.scale < 3;
-    context.imageSmoothingQuality = "high";
-    context.drawImage(this.drawn, ...place);
+    this.drawPicture(context, view, density, this.look);
     if (this.layer) {
       context.imageSmoothingEnabled = true;
       context.globalAlpha = this.layerOpacity;
-      context.drawImage(this.layer, ...place);
+      context.drawImage(this.layer, view.x, view.y, view.width * view.scale, view.height * view.scale);
       context.globalAlpha = 1;
     }
     for (const paint of this.painters) paint(context, view);
+  }
+
+  /** The picture alone, where it lies in a view, for a canvas with so many pixels to one of the view. */
+  drawPicture(context, view, density, look) {
+    context.imageSmoothingEnabled = view.scale < 3;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(look === this.look ? this.drawn : this.picture, view.x, view.y, view.width * view.scale, view.height * view.scale);
+    this.tiles?.paint(context, view, density, look);
+  }
+
+  /** A square of the picture, as it is, on a canvas of its own; of a large picture once its tiles are here. */
+  async drawPart(canvas, left, top, side) {
+    const scale = canvas.width / side;
+    const { width, height } = this.view;
+    const view = Object.assign(new Viewport(), { width, height, scale, x: -left * scale, y: -top * scale, screenWidth: canvas.width, screenHeight: canvas.height });
+    const { picture } = this;
+    await this.tiles?.load(view);
+    if (this.picture === picture) this.drawPicture(canvas.getContext("2d"), view, 1, PLAIN);
   }
 }
 

@@ -4,12 +4,12 @@ import { UNTOUCHED, carryOver } from "./corrections.js";
 import { showing, whole } from "./kinds.js";
 
 const BLANK = Object.freeze({
-  exemplars: [], negatives: [], text: null, region: null, like: null, kinds: [], regions: [], coarse: 1, model: null, micrometres: null,
+  exemplars: [], negatives: [], text: null, region: null, like: null, kinds: [], regions: [], coarse: 1, model: null, micrometres: null, seen: null,
   strokes: [], base: null, example: false, boxed: [], clicked: [],
   ...UNTOUCHED,
 });
 /** Changing one of these asks for another answer. */
-const PROMPT = ["exemplars", "text", "region", "like", "coarse", "model"];
+const PROMPT = ["exemplars", "text", "region", "like", "coarse", "model", "seen"];
 const STEPS = 500;
 
 export class Store {

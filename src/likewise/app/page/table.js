@@ -101,7 +101,7 @@ export class Table {
       const problem = await api.whyNot(api.thumbnailUrl(picture.id)).catch(() => null);
       if (problem) this.bench.spoil(picture.id, problem);
     };
-    return el("img", { src: api.thumbnailUrl(picture.id), alt: "", width: 44, height: 36, onerror: missing });
+    return el("img", { src: api.thumbnailUrl(picture.id, this.bench.entry(picture.id).seen), alt: "", width: 44, height: 36, onerror: missing });
   }
 
   /** A picture is not what it was taken for. */
@@ -125,7 +125,8 @@ export class Table {
     $("#table").classList.toggle("of-kinds", [...this.values.values()].some(({ kinds }) => kinds?.length));
   }
 
-  fill(id, { value, hand }) {
+  fill(id, { value, hand, row }) {
+    this.showAs(row.querySelector("img"), api.thumbnailUrl(id, this.bench.entry(id).seen));
     const { text, hand: corrected, kinds = [], problem, unreadable } = this.values.get(id);
     if (problem) value.replaceChildren(el("span", { class: "bad", title: problem, text: unreadable ? "not readable" : "failed" }));
     else value.replaceChildren(el("span", { class: "told", text }), ...(kinds.length ? [this.ofKinds(kinds)] : []));
@@ -140,6 +141,11 @@ export class Table {
       dot.style.background = colour;
       return el("span", { "aria-hidden": "true" }, dot, String(Math.round(count)));
     }));
+  }
+
+  /** The small picture, as what of its file is seen. */
+  showAs(image, address) {
+    if (image && image.getAttribute("src") !== address) image.src = address;
   }
 
   choose(id) {
