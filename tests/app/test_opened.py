@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from tifffile import imwrite
 
-from likewise.app.opened import pixel_size
+from likewise.results.pixel_size import pixel_size
 from likewise.placement import Placement
 
 from .conftest import coins, upload

@@ -38,10 +38,13 @@ ALSO = {
     "cabbage": "head cabbage",
     "bell pepper": "bell pepper",
 }
-#: Kinds of pictures under the microscope, which are no photographs of things.
-CELLS = {"red_cells": "red blood cell, erythrocyte", "blood": "red blood cell, erythrocyte", "nuclei": "cell nucleus"}
+#: Kinds of pictures under the microscope, which are no photographs of things. Nuclei are none: countx-lite knows them
+#: better by itself.
+CELLS = {"red_cells": "red blood cell, erythrocyte", "blood": "red blood cell, erythrocyte"}
 #: Crops of each picture of a set, and the least share of its shorter side that one shows.
 CROPS = {"red_cells": (4, 0.4), "nuclei": (1, 0.4), "blood": (2, 0.4), "clothing": (1, 0.3)}
+#: Files of which a set has one: what its pictures are and show.
+INDEXES = ("annotations.json", "index.json")
 #: Times that each picture of groceries is cropped, once a round.
 ROUNDS = 2
 #: Sides, in pixels, to which crops are brought, and crops a batch.
@@ -177,8 +180,8 @@ def _pictures(config: CamLite, grocery: list[int], model: CAM) -> Iterator[tuple
     """Every picture of the train splits: its file, its new class or -1, how often and how closely it is cropped."""
     for name, (crops, least) in CROPS.items():
         kind = model.config.labels.index(CELLS[name]) if name in CELLS else -1
-        index = "annotations.json" if name in CELLS else "index.json"
-        for record in _records(config.data / name / index):
+        index = next(path for each in INDEXES if (path := config.data / name / each).is_file())
+        for record in _records(index):
             yield config.data / name / (record.get("file_name") or record["image"]), kind, crops, least
     for _ in range(ROUNDS):
         for record in _records(config.data / "grocery" / "index.json"):

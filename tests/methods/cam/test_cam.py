@@ -89,8 +89,10 @@ def test_it_knows_unions_groceries_and_cells() -> None:
     }
     assert {"strawberry", "avocado"} <= {CAM_LITE.config.labels[i] for i in names.classes("fruit")}
     assert len(names.classes("oranges")) == 3  # ImageNet's, the shop's, and satsumas, which hardly anybody tells apart
-    for name in ("red blood cells", "nuclei", "beets", "passion fruits"):
+    for name in ("red blood cells", "beets", "passion fruits"):
         assert len(names.classes(name)) == 1
+    assert names.classes("nuclei") == ()  # countx-lite finds them better by itself
+    assert names.classes("discs") == ()  # of which a puck is one
     assert names.classes("people") == names.classes("objects") == ()
 
 

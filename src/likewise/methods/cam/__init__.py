@@ -172,15 +172,16 @@ CAM_LITE = Preset(
     config=bundled_config(Config, "cam-lite.safetensors", Config()),
     card=WeightCard(
         licence="Apache-2.0; names of several classes together from WordNet 3.0, Copyright 2006 Princeton University",
-        data="ImageNet, by those who published the network; 83 classes beside its 1000 on the train splits of the "
-        "Grocery Store data set (MIT), red_cells (MIT), nuclei (CC0), blood (MIT), and, as what they are not, clothing "
-        "(Apache-2.0)",
+        data="ImageNet, by those who published the network; 82 classes beside its 1000 on the train splits of the "
+        "Grocery Store data set (MIT), red_cells (MIT), blood (MIT), and, as what they are not, nuclei (CC0) and "
+        "clothing (Apache-2.0)",
         file="cam-lite.safetensors",
-        sha256="455da7c1f2c79e43000f88668857fe82cfe8bb9a19f7c00d12056bfbd0ed5d70",
+        sha256="6527e0c25e61a67da6dd727a1196fcd9b72f959271f781b1a94f3b8bf7610def",
         source="as likewise train cam-lite makes them, seed 0; the trunk "
         "and 1000 classes are ImageNet MobileNetV2 as published in github.com/google-coral/test_data (Apache-2.0), "
         "rounded to float16",
         paper="Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016",
+        scores={"named kinds in photographs (names suite)": "median error 15 %; absent names 0 %; clothes not found"},
         notes=(
             "Of names alike it takes the one that it knows better: ImageNet's lemon is an orange at times.",
             "It was rounded to eight bits before it was published; its accuracy on ImageNet was not measured.",
