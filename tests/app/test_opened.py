@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from tifffile import imwrite
 
-from likewise.results.pixel_size import pixel_size
 from likewise.placement import Placement
+from likewise.results.pixel_size import pixel_size
 
 from .conftest import coins, upload
 
