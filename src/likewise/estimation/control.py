@@ -30,6 +30,8 @@ WIDEST, USUAL = 2.0, 0.4
 OFFSET = 0.5
 #: Added to every doubt, as a share of the mean doubt: a picture that looks sure, or empty, can be drawn, too.
 FLOOR = 0.3
+#: Least doubt, objects: truths are whole numbers, so that a count that is wrong is wrong by one or more.
+LEAST = 0.5
 #: Half the width of a normal 90 % interval, in standard deviations.
 HALF_90 = 1.645
 
@@ -40,7 +42,7 @@ class Control:
 
     Attributes:
         values: (N,) steadied counts.
-        doubt: (N,) half widths of 90 % intervals, in objects.
+        doubt: (N,) half widths of 90 % intervals, in objects; at least half of one.
         trust: 0 to 1, how far the counts are used as they are.
     """
 
@@ -82,7 +84,7 @@ def control_of(counts: Counts) -> Control:
     usual = float((sure * logs).sum() / sure.sum())
     values = np.exp(weight * logs + (1 - weight) * usual) - OFFSET
     doubt = trust * np.minimum(relative, WIDEST) + (1 - trust) * np.minimum(relative, SURE)
-    return Control(values, (values + OFFSET) * doubt, trust)
+    return Control(values, np.maximum((values + OFFSET) * doubt, LEAST), trust)
 
 
 def _relative(counts: Array, spreads: Array) -> Array:
