@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from likewise.app.kept import NAME
 from likewise.app.server import build_app
 from likewise.lab.giant import write_giant
 from likewise.sources import open_source
@@ -37,7 +38,9 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def looker(slide: Path, browser: Any) -> Iterator[Person]:
-    """Somebody before a slide."""
+    """Somebody before a slide of which nothing was said yet."""
+    for kept in slide.parent.glob(f"{NAME}*"):
+        kept.unlink()
     with served(build_app(slide.parent)) as address:
         person = Person(browser, address)
         person.choose("slide.tif", SIDE, SIDE)
