@@ -118,6 +118,13 @@ def heat_overlay(
     return Image.composite(layer.convert("RGB"), picture, layer.getchannel("A"))
 
 
+def resized_density(density: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The values of a density (h, w) at each pixel of (width, height): (height, width) float32."""
+    small = Image.fromarray(np.ascontiguousarray(density, dtype=np.float32))
+    shrinking = small.width > size[0] or small.height > size[1]
+    return np.asarray(small.resize(size, Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR))
+
+
 def heat_layer(
     density: np.ndarray, size: tuple[int, int], *, strength: float = 0.72, faint: float = 0.0
 ) -> Image.Image:
@@ -126,10 +133,7 @@ def heat_layer(
     The colours end at the density's 99.8th percentile, so that one sharp peak does not hide the rest, but not below
     ``faint``, so that traces of density look like traces.
     """
-    small = Image.fromarray(np.ascontiguousarray(density, dtype=np.float32))
-    shrinking = small.width > size[0] or small.height > size[1]
-    resampling = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
-    heat = np.asarray(small.resize(size, resampling)).clip(min=0)
+    heat = resized_density(density, size).clip(min=0)
     present = heat[heat > 0.02 * heat.max(initial=0)]
     if present.size == 0:
         return Image.new("RGBA", size)

@@ -27,6 +27,13 @@ class Shown(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def run(*words: str) -> int:
+    """``likewise count`` with the bundled weights; its exit code."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["count", *words])
+    return int(stopped.value.code or 0)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from likewise import cli
 from likewise.cli.kinds import parse_shown
 from likewise.errors import LikewiseError
+
+from .conftest import run
 
 SMALL, OTHER, LARGE = "81,39,120,74", "189,170,237,217", "305,16,364,73"
 
@@ -26,12 +27,6 @@ def dishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.fromarray(coins).save("dishes/a.png")
     Image.fromarray(np.ascontiguousarray(coins[:, ::-1])).save("dishes/b.png")
     return tmp_path
-
-
-def run(*words: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["count", *words])
-    return int(stopped.value.code or 0)
 
 
 def test_kinds_as_typed():

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from likewise import cli
 from likewise.cli.outlines import OutlinesAsked, gather_measures
 from likewise.errors import LikewiseError
+
+from .conftest import run
 
 BOXES = ("--box", "81,39,120,74", "--box", "189,170,237,217", "--box", "305,16,364,73")
 
@@ -26,12 +27,6 @@ def dishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.fromarray(coins).save("dishes/a.png")
     Image.fromarray(np.ascontiguousarray(coins[:265])).save("dishes/b.png")  # a row of coins is cut
     return tmp_path
-
-
-def run(*words: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["count", *words])
-    return int(stopped.value.code or 0)
 
 
 def rows(path: str) -> list[dict[str, str]]:

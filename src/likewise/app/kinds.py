@@ -14,7 +14,7 @@ from PIL import Image
 
 from likewise.app.project import ProjectPicture
 from likewise.boxes import scale_boxes
-from likewise.draw import draw_boxes, draw_points, heat_layer
+from likewise.draw import draw_boxes, draw_points, heat_layer, resized_density
 from likewise.results import KindsResult
 from likewise.results.legend import kind_colours, with_legend
 
@@ -55,9 +55,7 @@ def kinds_heat(result: KindsResult, size: tuple[int, int]) -> Image.Image:
     """The densities of all kinds as one layer of (width, height): a thing of any kind is about as bright."""
     whole = np.zeros((size[1], size[0]), np.float32)
     for each in result.values():
-        grid = Image.fromarray((each.grid / each.even).astype(np.float32))
-        shrinking = grid.width > size[0] or grid.height > size[1]
-        whole += np.asarray(grid.resize(size, Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR))
+        whole += resized_density(each.grid / each.even, size)
     return heat_layer(whole, size, faint=1.0)
 
 

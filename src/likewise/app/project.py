@@ -235,8 +235,8 @@ class ProjectPicture(Marks):
     @property
     def kept(self) -> list[tuple[Point, float]]:
         """Points the model found that nobody removed, with their scores."""
-        if self.parts:
-            return [each for part in self.parts.values() for each in part.kept]
+        if parts := self.parts:
+            return [each for part in parts.values() for each in part.kept]
         if self.prediction is None:
             return []
         gone = set(self.removed)
@@ -256,8 +256,8 @@ class ProjectPicture(Marks):
     @property
     def by_hand(self) -> bool:
         """Whether a person corrected or confirmed the points."""
-        if self.parts:
-            return any(part.by_hand for part in self.parts.values())
+        if parts := self.parts:
+            return any(part.by_hand for part in parts.values())
         return bool(self.confirmed or self.carried or self.added or self.removals)
 
     @property
@@ -266,8 +266,8 @@ class ProjectPicture(Marks):
 
         What was corrected is no count as long as what it corrects is not counted. Of several kinds that of all.
         """
-        if self.parts:
-            known = [part.count for part in self.parts.values() if part.count is not None]
+        if parts := self.parts:
+            known = [part.count for part in parts.values() if part.count is not None]
             return sum(known) if known else None
         asked = self.exemplars or self.text or self.like
         if self.by_hand and not (asked and self.prediction is None):

@@ -43,8 +43,6 @@ ALSO = {
 CELLS = {"red_cells": "red blood cell, erythrocyte", "blood": "red blood cell, erythrocyte"}
 #: Crops of each picture of a set, and the least share of its shorter side that one shows.
 CROPS = {"red_cells": (4, 0.4), "nuclei": (1, 0.4), "blood": (2, 0.4), "clothing": (1, 0.3)}
-#: Files of which a set has one: what its pictures are and show.
-INDEXES = ("annotations.json", "index.json")
 #: Times that each picture of groceries is cropped, once a round.
 ROUNDS = 2
 #: Sides, in pixels, to which crops are brought, and crops a batch.
@@ -180,8 +178,8 @@ def _pictures(config: CamLite, grocery: list[int], model: CAM) -> Iterator[tuple
     """Every picture of the train splits: its file, its new class or -1, how often and how closely it is cropped."""
     for name, (crops, least) in CROPS.items():
         kind = model.config.labels.index(CELLS[name]) if name in CELLS else -1
-        index = next(path for each in INDEXES if (path := config.data / name / each).is_file())
-        for record in _records(index):
+        index = "index.json" if name == "clothing" else "annotations.json"
+        for record in _records(config.data / name / index):
             yield config.data / name / (record.get("file_name") or record["image"]), kind, crops, least
     for _ in range(ROUNDS):
         for record in _records(config.data / "grocery" / "index.json"):

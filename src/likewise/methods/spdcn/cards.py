@@ -26,8 +26,8 @@ SPDCN_LITE_CARD = WeightCard(
     source="likewise train spdcn-lite, seed 0: 3600 steps of 16 crops without negatives, 2000 with them and "
     "4000 (seed 1) with crowds, the average of those and of 1250 more (seed 2) with loose boxes, 1500 (seed 3) "
     "with cells of unequal size, the average of those and of 2600 more (seed 6) with hidden things, red cells and "
-    "orchards, then likewise calibrate --object-size 32 --colour-groups --suite calibration; "
-    "the trunk started from ImageNet MobileNetV2 "
+    "orchards, peaks from 0.5 to 1.5 read as one by a script, then likewise calibrate "
+    "--object-size 32 --colour-groups --suite calibration; the trunk started from ImageNet MobileNetV2 "
     "(github.com/google-coral/test_data, Apache-2.0), every layer was trained",
     paper="Lin et al., Scale-Prior Deformable Convolution for Exemplar-Guided Class-Agnostic Counting, BMVC 2022",
     scores={
