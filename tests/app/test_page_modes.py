@@ -14,7 +14,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from likewise.app.models import Models
-from likewise.predict.segmenter import mask_of
+from likewise.predict.marks import mark_of
 from likewise.results import RecognizeResult, SegmentResult
 
 from .browsing import PATIENCE, Person, expect, needs_chromium, rows
@@ -34,7 +34,7 @@ class Brightness:
         return image
 
     def set_support(self, support: list[tuple[np.ndarray, Any]]) -> float:
-        masks = [(image, mask_of(mask, image.shape[1], image.shape[0])) for image, mask in support]
+        masks = [(image, mark_of(mask, image.shape[1], image.shape[0]).pixels) for image, mask in support]
         return float(np.mean([image[mask].mean() for image, mask in masks]))
 
     def segment(self, query: np.ndarray, support: float) -> SegmentResult:

@@ -97,7 +97,7 @@ def test_json_holds_every_fold_and_class_and_they_add_up(evaluated, wardrobe: Pa
         expected = {KINDS[k]: counts[KINDS[k]][0] / counts[KINDS[k]][1] for k in kinds}
         assert each["per_class"] == pytest.approx(expected)
         assert each["miou"] == pytest.approx(np.mean(list(expected.values())))
-    for key in ("miou", "fb_iou"):
+    for key in ("miou", "boundary_iou", "fb_iou"):
         assert held[key] == pytest.approx(np.mean([each[key] for each in held["folds"].values()]))
         assert math.isfinite(held[key])
 
@@ -127,6 +127,16 @@ def test_one_fold_more_shots_and_another_split(evaluated) -> None:
         assert int(episode["image"].removesuffix(".png")) >= 4
     trained = json.loads(evaluated("--fold", 0, "--split", "train", "--limit", 4, "--json")[1])
     assert all(int(episode["image"].removesuffix(".png")) < 4 for episode in trained["per_image"])
+
+
+def test_examples_may_be_shown_by_a_box_or_a_click(evaluated) -> None:
+    plain, mask, box, click = (
+        json.loads(evaluated("--fold", 0, "--limit", 4, "--json", *words)[1])
+        for words in ((), ("--support", "mask"), ("--support", "box"), ("--support", "click"))
+    )
+    ious = [[episode["iou"] for episode in held["per_image"]] for held in (plain, mask, box, click)]
+    assert ious[0] == ious[1]
+    assert ious[1] != ious[2] != ious[3]
 
 
 def test_the_seed_draws_the_episodes(evaluated) -> None:

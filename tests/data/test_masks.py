@@ -5,7 +5,7 @@ import pytest
 from pycocotools import mask as coco
 from skimage.measure import points_in_poly
 
-from likewise.data.masks import box_mask, discs_mask, polygons_mask, segmentation_mask
+from likewise.data.masks import box_mask, discs_mask, mark_thing, polygons_mask, segmentation_mask
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import encode_rle
 
@@ -65,3 +65,21 @@ def test_a_mask_of_another_picture_is_refused_before_it_is_made():
     """Read first, this one would take a terabyte."""
     with pytest.raises(LikewiseError, match="segmentation: a mask of 1048576 x 1048576 pixels: expected 30 x 20"):
         segmentation_mask({"size": [1 << 20, 1 << 20], "counts": [1 << 40]}, 20, 30)
+
+
+def test_a_thing_is_marked_by_its_mask_a_box_or_the_click_deepest_in_it():
+    mask = np.zeros((30, 40), bool)
+    mask[5:12, 20:39] = True  # 7 high: no pixel is deeper in than in the fourth row
+    mask[12:28, 20:23] = True
+    assert mark_thing(mask, "mask") is mask
+    assert mark_thing(mask, "box") == (20.0, 5.0, 39.0, 28.0)
+    ((x, y),) = mark_thing(mask, "click")
+    outside = np.argwhere(~np.pad(mask, 1)) - 1 + 0.5
+    nearest = {(c, r): np.hypot(*(outside - (r + 0.5, c + 0.5)).T).min() for r, c in np.argwhere(mask)}
+    assert nearest[int(x), int(y)] == max(nearest.values())
+    assert (x % 1, y % 1) == (0.5, 0.5)
+
+
+def test_what_fills_the_picture_is_clicked_in_its_middle_and_what_is_nowhere_stays_nothing():
+    assert mark_thing(np.ones((9, 9), bool), "click") == [(4.5, 4.5)]
+    assert not mark_thing(np.zeros((3, 3), bool), "box").any()

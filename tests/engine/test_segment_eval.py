@@ -78,6 +78,24 @@ def test_every_episode_is_measured_once_at_its_own_size():
     assert told["per_image"][0]["image"] not in told["per_image"][0]["support"]
 
 
+@pytest.mark.parametrize(("support", "shown"), [("mask", 1), ("box", 2), ("click", 2)])
+def test_examples_are_shown_as_asked(support, shown):
+    """A box or a click is first turned into the thing, which takes the network a prototype more."""
+
+    class Counting(Bright):
+        made = 0
+
+        def prototype(self, shots):
+            self.made += 1
+            return super().prototype(shots)
+
+    network = Counting()
+    report = evaluate(Segmenter(network, "bright"), Episodes(Coloured(), 1, length=2), support=support)
+    assert network.made == 2 * shown
+    assert report.summary()["miou"] == pytest.approx(1.0)
+    assert report.summary()["boundary_iou"] == pytest.approx(1.0)
+
+
 def test_what_a_query_truly_shows_changes_nothing_of_what_is_found():
     """Other truth, same masks: the IoU falls to what the wrong truth gives."""
 

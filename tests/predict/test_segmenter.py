@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from likewise.errors import LikewiseError
+from likewise.methods.fwb.support import Levels
 from likewise.predict import Counter, Segmenter, load
-from likewise.predict.segmenter import mask_of
+from likewise.predict.marks import mark_of
 from likewise.registry import preset
 from likewise.weights import save_checkpoint
 
@@ -65,22 +66,91 @@ def test_every_form_of_a_mask_is_the_same_mask(tmp_path, kind):
         path = tmp_path / "mask.png"
         (picture if kind == "png" else picture.convert("P")).save(path)
         forms[kind] = path
-    assert np.array_equal(mask_of(forms[kind], 90, 60), MASK)
+    mark = mark_of(forms[kind], 90, 60)
+    assert mark.kind == "mask"
+    assert np.array_equal(mark.pixels, MASK)
 
 
 def test_a_dim_label_of_one_is_the_thing_too(tmp_path):
     """Label files are often 0 and 1, which look all black."""
     Image.fromarray(MASK.astype(np.uint8)).save(tmp_path / "mask.png")
-    assert np.array_equal(mask_of(str(tmp_path / "mask.png"), 90, 60), MASK)
+    assert np.array_equal(mark_of(str(tmp_path / "mask.png"), 90, 60).pixels, MASK)
 
 
-def test_a_box_stands_for_its_pixels_and_clicks_for_discs():
-    assert np.array_equal(mask_of((10, 10, 50, 40), 90, 60), MASK)
-    assert np.array_equal(mask_of(np.array([10, 10, 50, 40]), 90, 60), MASK)
-    rows, columns = np.nonzero(mask_of([(30.5, 20.5), (70.5, 40.5)], 90, 60))
+def test_a_box_holds_its_pixels_and_clicks_hold_discs():
+    for box in ((10, 10, 50, 40), np.array([10, 10, 50, 40])):
+        mark = mark_of(box, 90, 60)
+        assert mark.kind == "box"
+        assert np.array_equal(mark.pixels, MASK)
+    mark = mark_of([(30.5, 20.5), (70.5, 40.5)], 90, 60)
+    rows, columns = np.nonzero(mark.pixels)
     away = np.minimum(np.hypot(columns - 30, rows - 20), np.hypot(columns - 70, rows - 40))
+    assert mark.kind == "clicks"
     assert away.max() <= 0.02 * 90
     assert len(rows) == 2 * 9
+
+
+class Shown(torch.nn.Module):
+    """A made-up network: a place is the thing where it is of the mean brightness under the masks; it keeps those."""
+
+    task = "segment"
+    config = replace(preset("fwb-lite").config, edges=0.0)
+
+    def __init__(self):
+        super().__init__()
+        self.masks = []
+
+    def look(self, images):
+        return [Levels(i.mean(0), i.mean(0), i.shape[1:]) for i in images]
+
+    def prototype(self, shots):
+        self.masks.append(shots[-1][1].numpy())
+        return torch.stack([seen.early[mask].median() for seen, mask in shots]).mean()
+
+    def answer(self, seen, prototype):
+        margin = 30 * (0.1 - (seen.early - prototype).abs())
+        return torch.stack([-margin, margin])
+
+
+def disc_on_ground():
+    """A bright disc of radius 15 in the middle of a dark picture, 90 x 60, and where it is."""
+    y, x = np.mgrid[:60, :90]
+    disc = np.hypot(y - 30, x - 45) <= 15
+    return np.where(disc, 220, 40).astype(np.uint8), disc
+
+
+@pytest.mark.parametrize("mark", [(28, 14, 62, 46), [(45, 30)], [(40, 25), (52, 31)]])
+def test_what_a_box_or_clicks_mark_is_taken_for_the_example(mark):
+    """The box's corners go, and what surrounds the clicks comes."""
+    picture, disc = disc_on_ground()
+    network = Shown()
+    Segmenter(network, "shown").set_support([(picture, mark)])
+    assert len(network.masks) == 2  # what stands for the mark, and the thing
+    assert not np.array_equal(network.masks[0], disc)
+    assert np.array_equal(network.masks[1], disc)
+
+
+def test_of_a_box_only_what_is_in_it_is_the_thing_and_a_mask_stays_as_it_is():
+    picture, disc = disc_on_ground()
+    network = Shown()
+    Segmenter(network, "shown").set_support([(picture, (30, 10, 50, 50))])
+    inside = np.zeros_like(disc)
+    inside[10:50, 30:50] = True
+    assert np.array_equal(network.masks[1], disc & inside)
+    network.masks.clear()
+    Segmenter(network, "shown").set_support([(picture, inside)])
+    assert len(network.masks) == 1
+    assert np.array_equal(network.masks[0], inside)
+
+
+def test_where_nothing_of_a_box_is_like_it_the_box_stays():
+    class Blind(Shown):
+        def answer(self, seen, prototype):
+            return torch.stack([torch.ones_like(seen.early), torch.zeros_like(seen.early)])
+
+    network = Blind()
+    Segmenter(network, "blind").set_support([(disc_on_ground()[0], (28, 14, 62, 46))])
+    assert np.array_equal(network.masks[1], network.masks[0])
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ MEASURES = {
         ("category", "exemplars", "both", "prompts", "trust", "sum", "protocol"),
     ),
     "recognize": ("likewise.cli.eval_recognize:measure", ()),
-    "segment": ("likewise.cli.eval_segment:measure", ("shots", "fold", "seed")),
+    "segment": ("likewise.cli.eval_segment:measure", ("shots", "fold", "seed", "support")),
 }
 #: What measures a suite of sets, instead of one set.
 SUITES = {
@@ -57,6 +57,7 @@ def evaluate(
     shots: int | None = None,
     fold: int | None = None,
     seed: int | None = None,
+    support: Literal["mask", "box", "click"] | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
     """Measure a model on a folder of data with the metrics of its task.
@@ -84,6 +85,7 @@ def evaluate(
         shots: Segmenting: examples an episode. [default: 1]
         fold: Segmenting: only the novel classes of this fold. [default: all folds, and their mean]
         seed: Segmenting: of the episodes that are drawn. [default: 0]
+        support: Segmenting: show the examples' masks, a box round each, or one click on each. [default: mask]
         as_json: Print one JSON object, with every picture, instead of a table.
 
     Returns:
@@ -96,7 +98,7 @@ def evaluate(
     loaded = load(model)
     given = {"category": category, "exemplars": exemplars, "prompts": prompts, "both": both or None}
     given |= {"trust": trust, "sum": plain or None, "protocol": " ".join(protocol) or None}
-    given |= {"shots": shots, "fold": fold, "seed": seed}
+    given |= {"shots": shots, "fold": fold, "seed": seed, "support": support}
     given["suite"] = suite
     where, own, whom = _measure(loaded.task, model, suite, protocol)
     for option, value in given.items():

@@ -45,8 +45,8 @@ def segment(
     Args:
         queries: Pictures, folders of pictures, or globs.
         support: An example: a picture, a colon, and its mask. A mask is a PNG of the picture's size in which anything
-            but black and transparent is the thing; or a box X0,Y0,X1,Y1, which stands for all its pixels; or clicks
-            @X,Y or @X,Y@X,Y, each of which stands for a small disc. Repeat for more.
+            but black and transparent is the thing; or a box X0,Y0,X1,Y1 round the thing; or clicks @X,Y or @X,Y@X,Y
+            on it. Repeat for more.
         model: A name from 'likewise models', or a .safetensors file.
         as_json: Print one JSON object a picture, and nothing else, on stdout.
         csv: Write one row a picture to this file. With -o and several pictures: DIR/segments.csv.

@@ -9,16 +9,21 @@ Masks are (H, W), row by row. Boxes are xyxy and points x y in float pixels, the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.draw import polygon
 
+from likewise.boxes import mask_box
 from likewise.errors import LikewiseError
 from likewise.ops.run_lengths import decode_rle
+from likewise.types import Box, Point
 
 Mask = NDArray[np.bool_]
+#: How somebody shows a thing.
+Marking = Literal["mask", "box", "click"]
 
 
 def polygons_mask(polygons: Sequence[Sequence[float]], height: int, width: int) -> Mask:
@@ -86,3 +91,25 @@ def discs_mask(points: Sequence[Sequence[float]], radius: float, height: int, wi
         mask |= (rows[:, None] - y) ** 2 + (columns - x) ** 2 <= radius**2
         mask[min(int(y), height - 1), min(int(x), width - 1)] = True
     return mask
+
+
+def mark_thing(mask: Mask, marking: Marking) -> Mask | Box | list[Point]:
+    """A mask as somebody marks the same thing: with the mask itself, a box round all of it, or one click.
+
+    The click is in the middle of the pixel that is farthest from whatever is not the mask's. Of an empty mask there is
+    nothing to mark but the mask.
+
+    Example:
+        >>> mask = np.zeros((6, 9), bool)
+        >>> mask[1:4, 2:7] = True
+        >>> mark_thing(mask, "box"), mark_thing(mask, "click")
+        ((2.0, 1.0, 7.0, 4.0), [(3.5, 2.5)])
+    """
+    box = mask_box(mask)
+    if marking == "mask" or box is None:
+        return mask
+    if marking == "box":
+        return (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return [(float(column) + 0.5, float(row) + 0.5)]

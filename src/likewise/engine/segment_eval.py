@@ -9,13 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from likewise.data.fewshot.crops import collate_episodes
 from likewise.data.fewshot.episodes import Episode, Episodes
+from likewise.data.masks import Marking, mark_thing
 from likewise.errors import LikewiseError
-from likewise.metrics import Overlaps
+from likewise.metrics import Overlaps, boundaries
 from likewise.predict.segmenter import EncodedImage, Segmenter
 from likewise.types import SegmentBatch
 
@@ -40,19 +43,22 @@ class SegmentReport:
 
     Attributes:
         per_image: the episodes, in order.
-        overlaps: masks and truths, added up class by class.
+        overlaps: masks and truths, added up class by class ...
+        edges: ... and their boundaries (`likewise.metrics.boundaries`).
         errors: (query, reason) of what could not be segmented.
     """
 
     per_image: tuple[Segmented, ...]
     overlaps: Overlaps
+    edges: Overlaps
     errors: tuple[tuple[str, str], ...] = ()
 
     def summary(self) -> dict[str, float]:
-        """``images``, ``miou``, ``fb_iou`` and ``seconds_per_image``; NaN where there is nothing."""
+        """``images``, ``miou``, ``boundary_iou``, ``fb_iou`` and ``seconds_per_image``; NaN where there is nothing."""
         count = len(self.per_image)
         seconds = sum(p.seconds for p in self.per_image) / count if count else math.nan
-        return {"images": count, **self.overlaps.summary(), "seconds_per_image": seconds}
+        measured = {**self.overlaps.summary(), "boundary_iou": self.edges.miou}
+        return {"images": count, **measured, "seconds_per_image": seconds}
 
     def to_dict(self) -> dict[str, Any]:
         """The summary, ``per_class``, ``per_image`` and ``errors`` as JSON values; None where there is no number."""
@@ -91,6 +97,7 @@ def evaluate(
     segmenter: Segmenter,
     episodes: Episodes,
     *,
+    support: Marking = "mask",
     memory: Memory | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SegmentReport:
@@ -101,6 +108,7 @@ def evaluate(
     Args:
         segmenter: what segments.
         episodes: of a length.
+        support: the segmenter is shown the examples' masks, a box round each, or a click in the middle of each.
         memory: pictures as the segmenter's trunk saw them, to be given again to one with the same trunk. What is
             remembered takes no time, also in the episodes' seconds.
         progress: called after each episode with how many are done and how many there are.
@@ -120,30 +128,34 @@ def evaluate(
     memory = Memory() if memory is None else memory
     done: list[Segmented] = []
     errors: list[tuple[str, str]] = []
-    overlaps = Overlaps()
+    overlaps, edges = Overlaps(), Overlaps()
     for index in range(len(episodes)):
         try:
-            done.append(_segmented(segmenter, episodes, index, memory, overlaps))
+            episode, found, seconds = _segmented(segmenter, episodes, index, memory, support)
+            truth = episode.mask.numpy()
+            iou = overlaps.add(episode.class_name, found, truth)
+            edges.add(episode.class_name, *boundaries(found, truth))
+            done.append(Segmented(episode.names[0], episode.names[1:], episode.class_name, iou, seconds))
         except LikewiseError as error:
             errors.append((episodes.labelled.name(episodes.drawn(index).query), str(error)))
         if progress is not None:
             progress(index + 1, len(episodes))
     if errors and not done:
         raise LikewiseError(f"not one of {len(errors)} episodes could be segmented: {errors[0][0]}: {errors[0][1]}")
-    return SegmentReport(tuple(done), overlaps, tuple(errors))
+    return SegmentReport(tuple(done), overlaps, edges, tuple(errors))
 
 
-def _segmented(segmenter: Segmenter, episodes: Episodes, index: int, memory: Memory, overlaps: Overlaps) -> Segmented:
+def _segmented(
+    segmenter: Segmenter, episodes: Episodes, index: int, memory: Memory, support: Marking
+) -> tuple[Episode, NDArray[np.bool_], float]:
+    """An episode, the mask that is found of its query, and the seconds that took."""
     drawn, episode = episodes.drawn(index), episodes[index]
+    marks = [mark_thing((mask == 1).numpy(), support) for _, mask in episode.support]
     start = time.perf_counter()
-    shots = [
-        (memory.look(segmenter, i, image), (mask == 1).numpy())
-        for i, (image, mask) in zip(drawn.support, episode.support, strict=True)
-    ]
-    mask = segmenter.segment(memory.look(segmenter, drawn.query, episode.image), shots).mask
-    seconds = time.perf_counter() - start
-    iou = overlaps.add(episode.class_name, mask, episode.mask.numpy())
-    return Segmented(episode.names[0], episode.names[1:], episode.class_name, iou, seconds)
+    looked = (memory.look(segmenter, i, image) for i, (image, _) in zip(drawn.support, episode.support, strict=True))
+    shots = list(zip(looked, marks, strict=True))
+    found = segmenter.segment(memory.look(segmenter, drawn.query, episode.image), shots).mask
+    return episode, found, time.perf_counter() - start
 
 
 def _bytes(looked: EncodedImage) -> int:

@@ -176,9 +176,16 @@ class PlaceNamer(Preparable, Protocol):
 
 
 class SegmenterConfig(Protocol):
-    """The part of a segmenter's config that says how its weights are used."""
+    """The part of a segmenter's config that says how its weights are used.
+
+    Attributes:
+        preprocess: how pictures become inputs.
+        edges: reach of the windows in which scores are brought to a picture's edges, as a share of its longer side;
+            0: they are not.
+    """
 
     preprocess: Preprocess
+    edges: float
 
 
 class Encoded(Protocol):

@@ -7,12 +7,10 @@ Masks, boxes and clicks of the support are in the pixels of their own pictures.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,22 +18,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from likewise.data.images import IMAGE_SUFFIXES, read_mask
-from likewise.data.masks import box_mask, discs_mask
 from likewise.errors import LikewiseError
+from likewise.predict.edges import refined
+from likewise.predict.marks import Mark, MaskSource, mark_of
 from likewise.predict.prepared_image import Picture, pixels_of, preview_of, source_of
 from likewise.predict.protocols import Encoded, SegmenterModel
 from likewise.preprocess.rules import Preprocess
 from likewise.preprocess.scaled_view import View, network_scale
 from likewise.registry import load_model
 from likewise.results import SegmentResult
-from likewise.types import Box, Point, Prompt, Task
+from likewise.results.segment import THRESHOLD
+from likewise.types import Task
 
-#: A click marks a disc of this radius, as a share of the picture's longer side.
-CLICK_RADIUS = 0.02
-
-#: Arrays may hold numbers of any kind: what is not 0 is the thing.
-MaskSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor | Box | Sequence[Point]
 Bools = NDArray[np.bool_]
 
 
@@ -116,8 +110,7 @@ class Segmenter:
                 `encode` made of one.
             support: (picture, mask) pairs, at least one, or what `set_support` made of them. A mask is an array (H, W)
                 or a picture file of its picture's size, in which anything but 0 is the thing and what is transparent
-                is not; a box (x0, y0, x1, y1), which stands for all of its pixels; or clicks [(x, y), ...], each of
-                which stands for a disc with a radius of 2 % of the picture's longer side.
+                is not; a box (x0, y0, x1, y1) round the thing; or clicks [(x, y), ...] on it.
 
         Raises:
             LikewiseError: an unreadable picture or mask; a mask of another size than its picture, or an empty one; a
@@ -133,11 +126,8 @@ class Segmenter:
         start = time.perf_counter()
         held = support if isinstance(support, Support) else self.set_support(support)
         looked = query if isinstance(query, EncodedImage) else self.encode(query)
-        score = self.model.answer(looked.seen, held.prototype).float().softmax(0)[1].cpu()
-        if not score.isfinite().all():
-            raise LikewiseError(f"{self.name} gave an answer that is not finite: its weights are damaged or unfit")
         return SegmentResult(
-            grid=score.numpy(),
+            grid=self._score(looked, held.prototype),
             size=looked.size,
             model=self.name,
             seconds=time.perf_counter() - start,
@@ -180,77 +170,34 @@ class Segmenter:
         (seen,) = self.model.look([view.tensor((0, 0, view.height, view.width))[0].to(self.device)])
         return EncodedImage(seen, (width, height), preview_of(pixels), source_of(image))
 
+    def _score(self, looked: EncodedImage, prototype: object) -> NDArray[np.float32]:
+        """How much each place of a picture looks like the thing, (h, w), at its edges where the model asks for that."""
+        score = self.model.answer(looked.seen, prototype).float().softmax(0)[1].cpu()
+        if not score.isfinite().all():
+            raise LikewiseError(f"{self.name} gave an answer that is not finite: its weights are damaged or unfit")
+        reach = self.model.config.edges
+        return refined(score.numpy(), looked.preview, reach) if reach else score.numpy()
+
     def _shot(self, picture: Picture | EncodedImage, mask: MaskSource) -> tuple[Encoded, Tensor]:
         looked = picture if isinstance(picture, EncodedImage) else self.encode(picture)
-        full = mask_of(mask, *looked.size)
-        if not full.any():
+        mark = mark_of(mask, *looked.size)
+        if not mark.pixels.any():
             raise LikewiseError("the mask is empty; it must cover the thing to be found")
-        return looked.seen, torch.from_numpy(_shrunk(full, looked.seen.size)).to(self.device)
+        return looked.seen, torch.from_numpy(self._marked(looked, mark)).to(self.device)
 
+    def _marked(self, looked: EncodedImage, mark: Mark) -> Bools:
+        """A mask at the network's size; of a box or clicks that of the thing that they mark.
 
-def mask_of(mask: MaskSource, width: int, height: int) -> Bools:
-    """Whatever a caller gives for a mask, as an array (height, width) of bool: see `Segmenter.segment`.
-
-    Raises:
-        LikewiseError: it is none of what a mask may be, of another size, or outside the picture.
-    """
-    if isinstance(mask, Image.Image):
-        return _sized(read_mask(mask), width, height, getattr(mask, "filename", "") or "the mask")
-    if isinstance(mask, os.PathLike) or (isinstance(mask, str) and _names_a_file(mask)):
-        return _sized(read_mask(mask), width, height, str(mask))
-    if isinstance(mask, Tensor):
-        return _sized(mask.detach().cpu().numpy() != 0, width, height, "the mask")
-    if isinstance(mask, np.ndarray) and (mask.ndim > 2 or mask.shape == (height, width)):
-        return _sized(_any_channel(mask), width, height, "the mask")
-    values = np.asarray(mask, dtype=np.float64) if _is_numeric(mask) else np.empty(0)
-    if values.shape == (4,):
-        (box,) = Prompt((tuple(values.tolist()),)).inside(width, height).exemplars
-        return box_mask(box, height, width)
-    if values.ndim == 2 and values.shape[1] == 2 and len(values) and np.isfinite(values).all():
-        return _clicked(values, width, height)
-    if isinstance(mask, np.ndarray):
-        return _sized(mask != 0, width, height, "the mask")
-    raise LikewiseError(
-        f"mask = {mask!r}: expected an array ({height}, {width}), a picture file, a box (x0, y0, x1, y1) or clicks "
-        "[(x, y), ...]"
-    )
-
-
-def _clicked(points: NDArray[np.float64], width: int, height: int) -> Bools:
-    for x, y in points.tolist():
-        if not (0 <= x <= width and 0 <= y <= height):
-            raise LikewiseError(
-                f"the click ({x:g}, {y:g}) lies outside the picture, which is {width} x {height} pixels"
-            )
-    return discs_mask(points.tolist(), CLICK_RADIUS * max(width, height), height, width)
-
-
-def _names_a_file(text: str) -> bool:
-    """Whether a text is meant for a file: it may also be a box or clicks that were written wrongly."""
-    return Path(text).suffix.lower() in IMAGE_SUFFIXES or Path(text).exists()
-
-
-def _any_channel(values: NDArray[Any]) -> Bools:
-    """Where (H, W) or (H, W, C) is not 0; of four channels the last is how opaque a place is."""
-    if values.ndim != 3:
-        return values != 0
-    found: Bools = (values[..., :3] != 0).any(2)
-    return found & (values[..., 3] != 0) if values.shape[2] == 4 else found
-
-
-def _sized(mask: Bools, width: int, height: int, name: str) -> Bools:
-    if mask.shape != (height, width):
-        found = " x ".join(str(side) for side in mask.shape[::-1])
-        raise LikewiseError(f"{name} is {found} pixels, its picture {width} x {height} (width x height)")
-    return mask
-
-
-def _is_numeric(values: Any) -> bool:
-    try:
-        np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return False
-    return True
+        What a box or clicks stand for is taken for an example, by which the same picture is segmented: what of the box
+        is not like the thing goes, and what is like the clicked places comes. Where nothing is left, they stay.
+        """
+        mask = _shrunk(mark.pixels, looked.seen.size)
+        if mark.kind == "mask":
+            return mask
+        prototype = self.model.prototype([(looked.seen, torch.from_numpy(mask).to(self.device))])
+        found = _shrunk(self._score(looked, prototype) > THRESHOLD, looked.seen.size)
+        found = found & mask if mark.kind == "box" else found | mask
+        return found if found.any() else mask
 
 
 def _shrunk(mask: Bools, size: tuple[int, int]) -> Bools:

@@ -3,7 +3,8 @@
 Convention
 ----------
 Everything is in the caller's pixels: boxes are xyxy and contours x y, the centre of the top left pixel at (0.5, 0.5).
-Only `SegmentResult.grid` is in the network's: the same score before it was brought to the caller's pixels.
+Only `SegmentResult.grid` is not: the same score as it was made, in a reduced copy of the picture or in the network's
+pixels.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class SegmentResult:
     """Where a picture shows what the support shows.
 
     Attributes:
-        grid: (h, w) float32 in [0, 1], the score as the network sees it.
+        grid: (h, w) float32 in [0, 1], the score as it was made.
         size: (width, height) of the picture.
         model: name of the model.
         seconds: how long it took.

@@ -142,9 +142,13 @@ class Prototypes(torch.nn.Module):
 
 
 def _config(*, weighting: bool, boosting: bool = False) -> Config:
-    """fwb-lite's numbers, but for the trunk: 24 runs are cheap only where it stays as it is, and none of them ships."""
+    """fwb-lite's numbers, but for the trunk: 24 runs are cheap only where it stays as it is, and none of them ships.
+
+    Edges stay coarse: what is compared is the paper's.
+    """
     lite: Config = FWB_LITE.config
-    return replace(lite, weighting=weighting, boosting=lite.boosting if boosting else 0, trunk_rate=0.0)
+    steps = lite.boosting if boosting else 0
+    return replace(lite, weighting=weighting, boosting=steps, trunk_rate=0.0, edges=0.0)
 
 
 def _model(trunk: FWB, seed: int, *, weighting: bool) -> FWB:

@@ -70,6 +70,8 @@ class Config:
         head_std: standard deviation of the weights of the head's first convolution before training, and ...
         logit_std: ... of its last one; 0: torch's own start.
         trunk_rate: the trunk learns at this share of the learning rate; 0: it stays as it is.
+        edges: scores are brought to the edges of the picture by a guided filter, in windows that reach this share of
+            the longer side (not in the paper); 0: they stay as coarse as they are.
         preprocess: how pictures become inputs.
     """
 
@@ -91,6 +93,7 @@ class Config:
     head_std: float = 0.042
     logit_std: float = field(default=1.0, metadata={"absent": 0.0})
     trunk_rate: float = 1.0
+    edges: float = field(default=0.0, metadata={"absent": 0.04})
     preprocess: Preprocess = field(default=Preprocess(fit=(1024, 1024), multiple=1, tile=0))
 
 
@@ -369,6 +372,7 @@ FWB_LITE = Preset(
         logit_std=0.0,
         # weights that ship have every layer trained, the trunk too (a rule of the project: keep it above 0)
         trunk_rate=0.1,
+        edges=0.04,
         preprocess=Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, fit=(320, 320), multiple=1, tile=0),
     ),
     card=WeightCard(
