@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 def guided_filter(
@@ -62,18 +63,23 @@ def _applied(slope: Floats, offset: Floats, guide: Floats) -> Floats:
 
 def _coefficients(values: Floats, colours: Floats, radius: int, smoothness: float) -> tuple[Floats, Floats]:
     """The mean a (3, h, w) and b (h, w) of the windows around each pixel; colours are (3, h, w)."""
-    around, mean = _mean(colours, radius), _mean(values, radius)
-    shared = _mean(colours * values, radius) - around * mean
-    spread = _mean(colours[:, None] * colours[None], radius) - around[:, None] * around[None]
-    system = np.moveaxis(spread, (0, 1), (-2, -1)) + smoothness * np.eye(3, dtype=np.float32)
-    slope = np.moveaxis(np.linalg.solve(system, np.moveaxis(shared, 0, -1)[..., None])[..., 0], -1, 0)
-    return _mean(slope, radius), _mean(mean - (slope * around).sum(0), radius)
+    there, shown = values.astype(np.float64), colours.astype(np.float64)  # spreads are differences of large means
+    around, mean = _mean(shown, radius), _mean(there, radius)
+    shared = _mean(shown * there, radius) - around * mean
+    spread = _mean(shown[:, None] * shown[None], radius) - around[:, None] * around[None]
+    first, second, third = spread + smoothness * np.eye(3)[..., None, None]
+    inverse = np.stack(  # by its columns, but for the determinant
+        [np.cross(second, third, axis=0), np.cross(third, first, axis=0), np.cross(first, second, axis=0)]
+    )
+    slope = (shared[:, None] * inverse).sum(0) / (first * inverse[0]).sum(0)
+    found = _mean(np.concatenate([slope, (mean - (slope * around).sum(0))[None]]), radius).astype(np.float32)
+    return found[:3], found[3]
 
 
-def _mean(values: Floats, radius: int) -> Floats:
+def _mean(values: Doubles, radius: int) -> Doubles:
     """The mean over the window around each pixel, of the last two axes."""
     window = (1,) * (values.ndim - 2) + (2 * radius + 1,) * 2
-    found: Floats = ndimage.uniform_filter(values, window, mode="nearest")
+    found: Doubles = ndimage.uniform_filter(values, window, mode="nearest")
     return found
 
 
