@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from likewise import cli
+from likewise.data.masks import Marking, mark_thing
 from likewise.methods.fwb import FWB, FWB_LITE
 from likewise.predict import Segmenter
 from likewise.preprocess.rules import Preprocess
@@ -129,14 +130,18 @@ def test_one_fold_more_shots_and_another_split(evaluated) -> None:
     assert all(int(episode["image"].removesuffix(".png")) < 4 for episode in trained["per_image"])
 
 
-def test_examples_may_be_shown_by_a_box_or_a_click(evaluated) -> None:
-    plain, mask, box, click = (
-        json.loads(evaluated("--fold", 0, "--limit", 4, "--json", *words)[1])
-        for words in ((), ("--support", "mask"), ("--support", "box"), ("--support", "click"))
-    )
-    ious = [[episode["iou"] for episode in held["per_image"]] for held in (plain, mask, box, click)]
-    assert ious[0] == ious[1]
-    assert ious[1] != ious[2] != ious[3]
+def test_examples_may_be_shown_by_a_box_or_a_click(evaluated, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def marked(mask: np.ndarray, marking: Marking) -> object:
+        asked.append(marking)
+        return mark_thing(mask, marking)
+
+    monkeypatch.setattr("likewise.engine.segment_eval.mark_thing", marked)
+    for words, marking in (((), "mask"), (("--support", "box"), "box"), (("--support", "click"), "click")):
+        assert evaluated("--fold", 0, "--limit", 2, "--shots", 2, "--json", *words)[0] == 0
+        assert asked == [marking] * 4
+        asked.clear()
 
 
 def test_the_seed_draws_the_episodes(evaluated) -> None:

@@ -25,7 +25,7 @@ OPTIONS = {
     "estimate": "--by --compare --design --estimator --hand --interval --json --level --methods --output --plot"
     " --taught -o COUNTS",
     "eval": "--both --category --data --exemplars --fold --json --limit --prompts --protocol --seed --shots "
-    "--split --suite --sum"
+    "--split --suite --sum --support"
     " --trust MODEL",
     "calibrate": "--colour-groups --data --exemplars --full --limit --margin --no-colour-groups --object-size --output"
     " --settle --suite --unknown -o MODEL",
