@@ -43,7 +43,8 @@ def refined(score: Floats, pixels: NDArray[np.uint8], reach: float) -> Floats:
     small = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
     odds = logit(score.clip(1e-3, 1 - 1e-3)) + _likeness(small, score)
     radius = max(1, round(reach * max(height, width)))
-    return guided_filter(expit(odds), small / np.float32(255), radius, SMOOTHNESS, pixels).clip(0, 1)
+    share = expit(odds).astype(np.float32, copy=False)
+    return guided_filter(share, small / np.float32(255), radius, SMOOTHNESS, pixels).clip(0, 1)
 
 
 def _likeness(pixels: NDArray[np.uint8], score: Floats) -> Floats:
