@@ -15,6 +15,8 @@ Boxes = NDArray[np.floating]
 LEVELS = np.linspace(-1.0, 1.0, 17)
 #: So many boxes are looked at, the first; and one whose region is smaller or larger than it by this is ignored, log.
 LOOKED_AT, ODD = 12, 1.0
+#: A level is not moved by one whole for less than this, log of an area.
+STEADY = 0.02
 
 
 def fitting_level(labels: Labels, level: Floats, markers: Labels, boxes: Boxes) -> float:
@@ -33,7 +35,7 @@ def fitting_level(labels: Labels, level: Floats, markers: Labels, boxes: Boxes) 
     usable = [table for table in tables if table is not None and abs(table[len(LEVELS) // 2]) < ODD]
     if not usable:
         return 0.0
-    off = np.abs(np.mean(np.clip(usable, -ODD, ODD), 0)) + 1e-3 * np.abs(LEVELS)
+    off = np.abs(np.mean(np.clip(usable, -ODD, ODD), 0)) + STEADY * np.abs(LEVELS)
     return float(LEVELS[int(off.argmin())])
 
 

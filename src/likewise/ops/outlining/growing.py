@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from likewise.ops.outlining.fitting import fitting_level
 from likewise.ops.outlining.likeness import (
@@ -27,7 +26,7 @@ from likewise.ops.outlining.likeness import (
     pixel_features,
     smoothed,
 )
-from likewise.ops.outlining.parting import Labels, Mask, marked, nearest_marker, parted
+from likewise.ops.outlining.parting import Labels, Mask, marked, nearest_marker, parted, widened
 from likewise.ops.outlining.tidying import tidied
 
 #: Around each point is the thing, so far; farther from every point than the second is ground, while nothing is known.
@@ -91,9 +90,9 @@ def grow(
     distance = nearest_marker(markers, size)
     colours = np.stack([smoothed(each) for each in opponent_colours(pixels)])
     likeness = _likeness(binned(pixel_features(colours, side)), distance, side)
-    mask = ((likeness > -ODDS) & (distance < REACH)) | (markers > 0)
-    labels = parted(mask, markers, distance, side)
-    share = _shares(labels, colours, likeness, markers, side)
+    mask = ((likeness > 0) & (distance < REACH)) | (markers > 0)
+    labels = widened(parted(mask, markers, distance, side))
+    share = _shares(labels, colours, mask, markers, side)
     level = np.minimum(likeness / ODDS, (share - 0.5) / SHARE)
     level -= fitting_level(labels, level, markers, boxes)
     return Grown(tidied(labels * (level > 0)), likeness, level)
@@ -130,26 +129,23 @@ def _shrunk(mask: Mask) -> Mask:
     return found
 
 
-def _shares(labels: Labels, colours: Floats, likeness: Floats, markers: Labels, side: float) -> Floats:
-    """Where each pixel of a region, and each beside one, lies between the ground's colour, 0, and the region's, 1.
+def _shares(labels: Labels, colours: Floats, mask: Mask, markers: Labels, side: float) -> Floats:
+    """Where each pixel of a region lies between the ground's colour, 0, and the region's in the mask, 1.
 
-    Of regions that hardly differ from the ground all pixels inside are 1.
+    Of regions that hardly differ from the ground all pixels are 1.
     """
-    wide = np.where(labels > 0, labels, ndimage.grey_dilation(labels, 3))
-    places = np.flatnonzero(wide)
-    number, values = wide.ravel()[places], colours.reshape(len(colours), -1)[:, places]
-    inside = labels.ravel()[places] > 0
+    places = np.flatnonzero(labels)
+    number, values = labels.ravel()[places], colours.reshape(len(colours), -1)[:, places]
     found = np.zeros(labels.shape, np.float32)
-    around = _around(colours, _shrunk((likeness < 0) & (labels == 0)), markers, side)
-    if around is None:
-        found.ravel()[places] = inside
-        return found
-    sure = inside & (likeness.ravel()[places] > 0)
-    apart = _medians(values[:, sure], number[sure], around.shape[1]) - around
-    norm = (apart * apart).sum(0)
-    weights = apart / np.maximum(norm, 1e-6)
-    share = (values * weights[:, number]).sum(0) - (around * weights).sum(0)[number]
-    found.ravel()[places] = np.where(norm[number] < DISTINCT**2, inside, share)
+    found.ravel()[places] = 1
+    around = _around(colours, _shrunk(~mask), markers, side)
+    if around is not None:
+        sure = mask.ravel()[places]
+        apart = _medians(values[:, sure], number[sure], around.shape[1]) - around
+        norm = (apart * apart).sum(0)
+        weights = apart / np.maximum(norm, 1e-6)
+        share = (values * weights[:, number]).sum(0) - (around * weights).sum(0)[number]
+        found.ravel()[places] = np.where(norm[number] < DISTINCT**2, 1, share)
     return found
 
 
