@@ -45,8 +45,7 @@ FEW = 50
 MANY, LARGE = 4 * LEARNT, 16.0
 #: Bins between a colour's ends in which medians are looked for.
 LEVELS = 128
-
-
+#: Where no example is in the image.
 NO_BOXES = np.zeros((0, 4))
 
 

@@ -78,14 +78,6 @@ def parted(mask: Mask, markers: Labels, distance: Floats, side: float) -> Labels
     return found
 
 
-def widened(labels: Labels) -> Labels:
-    """Regions with the pixels beside them that are of none; where two are beside a pixel the higher number has it."""
-    rows = np.pad(labels, 1)
-    rows = np.maximum(np.maximum(rows[:-2], rows[2:]), rows[1:-1])
-    found: Labels = np.where(labels > 0, labels, np.maximum(np.maximum(rows[:, :-2], rows[:, 2:]), rows[:, 1:-1]))
-    return found
-
-
 def _flooded(
     mask: Mask, shared: Mask, markers: Labels, distance: Floats, side: float, box: tuple[slice, slice]
 ) -> Labels:
@@ -95,4 +87,12 @@ def _flooded(
     )
     thick = smoothed(ndimage.distance_transform_edt(mask[wider]).astype(np.float32))[inner]
     found: Labels = watershed(distance[box] - thick * (2 / side), markers[box] * shared[box], mask=shared[box])
+    return found
+
+
+def widened(labels: Labels) -> Labels:
+    """Regions with the pixels beside them that are of none; where two are beside a pixel the higher number has it."""
+    rows = np.pad(labels, 1)
+    rows = np.maximum(np.maximum(rows[:-2], rows[2:]), rows[1:-1])
+    found: Labels = np.where(labels > 0, labels, np.maximum(np.maximum(rows[:, :-2], rows[:, 2:]), rows[:, 1:-1]))
     return found
