@@ -34,10 +34,9 @@ def opponent_colours(pixels: NDArray[np.uint8]) -> Floats:
         >>> opponent_colours(np.uint8([[[40, 40, 40]]])).ravel().tolist()
         [40.0]
     """
-    red, green, blue = (pixels[..., channel] for channel in range(3))
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        return red[None].astype(np.float32)
-    red, green, blue = (each.astype(np.float32) for each in (red, green, blue))
+    if all(np.array_equal(pixels[..., 0], pixels[..., channel]) for channel in (1, 2)):
+        return pixels[None, ..., 0].astype(np.float32)
+    red, green, blue = np.moveaxis(pixels.astype(np.float32), -1, 0)
     return np.stack([(red + green + blue) / 3, red - blue, green - (red + blue) / 2])
 
 
