@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from likewise.ops.outlining.growing import grow
 from likewise.ops.outlining.likeness import binned, learn_tables, log_odds
+from likewise.ops.outlining.parting import FARTHEST, marked, nearest_marker, parted
+from likewise.ops.outlining.tidying import tidied
 from likewise.ops.run_lengths import encode_crop, encode_rle
 from likewise.predict.outlining import outline_points
 
@@ -89,3 +92,50 @@ def test_run_lengths_of_a_part_are_those_of_the_whole(corner) -> None:
     whole = np.zeros((12, 20), bool)
     whole[corner[1] : corner[1] + 7, corner[0] : corner[0] + 5] = part
     assert encode_crop(part, corner, whole.shape) == encode_rle(whole, compressed=True)
+
+
+def test_soft_edges_move_towards_the_boxes_drawn_round_the_examples() -> None:
+    centres = np.array([(30, 30), (80, 40), (130, 90), (50, 90)], np.float32)
+    y, x = np.mgrid[:120, :160] + 0.5
+    nearest = np.min([np.hypot(x - cx, y - cy) for cx, cy in centres], 0)
+    grey = 40 + 160 / (1 + np.exp((nearest - 12) / 1.5)) + np.random.default_rng(0).normal(0, 3, x.shape)
+    pixels = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, 2)
+    areas = []
+    for half in (10.5, 12, 13.5):
+        boxes = np.concatenate([centres[:2] - half, centres[:2] + half], 1)
+        areas.append(np.median(np.bincount(grow(pixels, centres, (24, 24), boxes).labels.ravel())[1:]))
+    assert areas[1] == pytest.approx(np.pi * 12**2, rel=0.12)
+    assert areas[0] < areas[1]
+    assert areas[2] >= areas[1]
+
+
+def test_the_nearest_marker_is_as_far_as_a_distance_transform_says() -> None:
+    markers = np.zeros((60, 80), np.int32)
+    markers[[5, 30, 31, 59], [2, 40, 44, 79]] = np.arange(1, 5)
+    truth = ndimage.distance_transform_edt(markers == 0, sampling=(2 / 18, 2 / 24))
+    np.testing.assert_allclose(nearest_marker(markers, (24, 18)), np.minimum(truth, FARTHEST), atol=1e-5)
+
+
+def test_a_mask_parts_as_a_watershed_of_all_of_it_would() -> None:
+    centres = np.array([(30, 40), (49, 40), (100, 60), (100, 20)], np.float32)
+    _, truth = discs(centres[:3], 11)
+    mask = truth > 0
+    markers = marked(centres[:3], mask.shape)
+    distance = nearest_marker(markers, (22, 22))
+    parts = parted(mask, markers, distance, 22.0)
+    assert ((parts > 0) == mask).all()
+    assert all(overlap(parts == n, truth == n) > 0.9 for n in range(1, 4))
+
+
+def test_tidied_regions_are_those_of_each_region_by_itself() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.kron(rng.integers(0, 4, (5, 6)), np.ones((9, 9), np.int64)).astype(np.int32)
+    labels[rng.random(labels.shape) < 0.02] = 0
+    labels = np.pad(labels, 2)
+    expected = np.zeros_like(labels)
+    for number in (1, 2, 3):
+        pieces, _ = ndimage.label(ndimage.binary_opening(labels == number))
+        expected[pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()] = number
+    for number in (1, 2, 3):
+        expected[ndimage.binary_fill_holes(expected == number) & (expected == 0)] = number
+    np.testing.assert_array_equal(tidied(labels), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,15 +14,17 @@ from torch import Tensor
 from likewise.boxes import mean_width_height
 from likewise.draw import nearest_distances
 from likewise.errors import LikewiseError
-from likewise.ops.outlining.growing import Labels, grow
+from likewise.ops.outlining.growing import SHARE, Grown, grow
+from likewise.ops.outlining.parting import Labels
 from likewise.predict.prepared_image import Picture, PreparedImage
 from likewise.results import CountResult
 from likewise.results.measures import channel_means
 from likewise.results.outlines import Outlines
 from likewise.sources.stored import stored_channels
+from likewise.types import Box
 
 #: Things are grown in a copy of the picture in which they are at most so large, pixels.
-GROWN_AT = 40.0
+GROWN_AT = 24.0
 
 
 def check_outlined(picture: object) -> None:
@@ -51,14 +54,17 @@ def outlined(result: CountResult, picture: PreparedImage, original: Picture | Pr
     """
     size = _thing_size(result)
     pixels = np.asarray(picture.pixels)
-    labels, likeness = outline_points(pixels, result.points, size)
+    labels, likeness = outline_points(pixels, result.points, size, result.prompt.exemplars)
     channels = stored_channels(pixels if isinstance(original, PreparedImage | Tensor) else original)
     means = {name: channel_means(labels, values, len(result.points)) for name, values in channels}
     return replace(result, outlines=Outlines(labels, likeness, means))
 
 
 def outline_points(
-    pixels: NDArray[np.uint8], points: NDArray[np.floating], size: tuple[float, float]
+    pixels: NDArray[np.uint8],
+    points: NDArray[np.floating],
+    size: tuple[float, float],
+    exemplars: Sequence[Box] = (),
 ) -> tuple[Labels, NDArray[np.float32]]:
     """The region of each point, and how sure it is.
 
@@ -66,6 +72,7 @@ def outline_points(
         pixels: (H, W, 3) uint8.
         points: (N, 2) x y.
         size: (width, height) of the examples, pixels.
+        exemplars: boxes of those in this picture.
 
     Returns:
         Labels (H, W) int32, 1 + the point's index or 0 for the ground; and (N,) float32 in [0, 1], the mean over each
@@ -80,15 +87,16 @@ def outline_points(
     small = pixels
     if shown != (width, height):
         small = np.asarray(Image.fromarray(pixels).resize(shown, Image.Resampling.BOX))
-    grown = grow(small, points * scale, (size[0] * scale[0], size[1] * scale[1]))
+    boxes = np.array(exemplars, np.float64).reshape(-1, 4) * np.tile(scale, 2)
+    grown = grow(small, points * scale, (size[0] * scale[0], size[1] * scale[1]), boxes)
     sure = 1 / (1 + np.exp(-grown.likeness))
-    with np.errstate(invalid="ignore"):  # of what has no pixel
-        means = np.nan_to_num(ndimage.mean(sure, grown.labels, np.arange(1, len(points) + 1)))
-    return _enlarged(grown.labels, (width, height)), means.astype(np.float32)
+    means = np.nan_to_num(channel_means(grown.labels, sure, len(points)))
+    return _enlarged(grown, (width, height)), means.astype(np.float32)
 
 
-def _enlarged(labels: Labels, size: tuple[int, int]) -> Labels:
-    """Labels at another size, with smooth edges; where two meet, the lower number has the pixel."""
+def _enlarged(grown: Grown, size: tuple[int, int]) -> Labels:
+    """Labels at another size, their edges where what grew says; where two meet, the lower number has the pixel."""
+    labels = grown.labels
     height, width = labels.shape
     if size == (width, height):
         return labels
@@ -100,13 +108,20 @@ def _enlarged(labels: Labels, size: tuple[int, int]) -> Labels:
         y0, x0 = (max(0, each.start - 1) for each in part)
         y1, x1 = min(height, part[0].stop + 1), min(width, part[1].stop + 1)
         left, top, right, bottom = round(x0 * across), round(y0 * down), round(x1 * across), round(y1 * down)
-        mask = Image.fromarray((labels[y0:y1, x0:x1] == number).astype(np.uint8) * 255)
+        mask = Image.fromarray(_softened(labels[y0:y1, x0:x1], grown.level[y0:y1, x0:x1], number))
         box = (left / across - x0, top / down - y0, right / across - x0, bottom / down - y0)
         box = (max(0.0, box[0]), max(0.0, box[1]), min(float(x1 - x0), box[2]), min(float(y1 - y0), box[3]))
         larger = np.asarray(mask.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box)) >= 128
         place = found[top:bottom, left:right]
         place[larger & (place == 0)] = number
     return found
+
+
+def _softened(labels: Labels, level: NDArray[np.float32], number: int) -> NDArray[np.uint8]:
+    """A region as grey levels: at least 128 inside, less outside, by how far inside the edge each pixel's colour is."""
+    inside, share = labels == number, 0.5 + SHARE * level
+    soft = np.where(inside, np.maximum(share, 0.51), np.minimum(share, 0.49) * (labels == 0))
+    return (soft.clip(0, 1) * 255).astype(np.uint8)
 
 
 def _thing_size(result: CountResult) -> tuple[float, float]:
