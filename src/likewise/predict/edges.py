@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 from scipy.special import expit, logit
 
 from likewise.ops.guided_filter import guided_filter
-from likewise.ops.outlining.likeness import binned, blurred, learn_tables, log_odds, opponent_colours, pixel_features
+from likewise.ops.outlining.likeness import binned, learn_tables, log_odds, opponent_colours, pixel_features
 
 Floats = NDArray[np.float32]
 
@@ -44,7 +45,7 @@ def refined(score: Floats, pixels: NDArray[np.uint8], reach: float) -> Floats:
     odds = logit(score.clip(1e-3, 1 - 1e-3)) + _likeness(small, score)
     radius = max(1, round(reach * max(height, width)))
     share = expit(odds).astype(np.float32, copy=False)
-    return guided_filter(share, small / np.float32(255), radius, SMOOTHNESS, pixels).clip(0, 1)
+    return guided_filter(share, small * np.float32(1 / 255), radius, SMOOTHNESS, pixels).clip(0, 1)
 
 
 def _likeness(pixels: NDArray[np.uint8], score: Floats) -> Floats:
@@ -53,5 +54,11 @@ def _likeness(pixels: NDArray[np.uint8], score: Floats) -> Floats:
     if min(len(ground), len(inside)) < FEW:
         return np.zeros_like(score)
     side = min(float(np.sqrt(np.count_nonzero(score > 0.5))), LARGEST * max(score.shape))
-    bins = binned(pixel_features(blurred(opponent_colours(pixels), BLUR), side))
-    return blurred(log_odds(bins, learn_tables(bins, inside, ground)), BLUR)
+    colours = np.stack([_blurred(colour) for colour in opponent_colours(pixels)])
+    bins = binned(pixel_features(colours, side))
+    return _blurred(log_odds(bins, learn_tables(bins, inside, ground)))
+
+
+def _blurred(image: Floats) -> Floats:
+    found: Floats = ndimage.gaussian_filter(image, BLUR, truncate=2.5)
+    return found
