@@ -21,6 +21,9 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs
 
 pytestmark = needs_chromium
 
+#: Teaching shares its thread with what the page asks about each picture that is looked at.
+TAUGHT = 4 * PATIENCE
+
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
@@ -64,7 +67,7 @@ def test_pictures_are_named_and_a_recogniser_learns_it(person: Person) -> None:
     assert [table[f"brick{i}.png"] for i in (0, 1)] == [("brick", "hand")] * 2
     assert [table[f"grass{i}.png"] for i in (0, 1, 2)] == [("grass", "hand")] * 3
     page.click("#teach-names")
-    expect(page.locator("#taught")).to_contain_text("2 names, taught by 5 pictures", timeout=PATIENCE)
+    expect(page.locator("#taught")).to_contain_text("2 names, taught by 5 pictures", timeout=TAUGHT)
     expect(page.locator("#recognizer")).to_have_value("s3n-lite")  # nothing is used before it is wanted
     page.click("#use-names")
     expect(page.locator("#recognizer")).to_have_value("names.safetensors")
@@ -122,7 +125,7 @@ def test_teaching_says_how_long_it_takes_and_can_be_stopped(person: Person, monk
 
     monkeypatch.setattr(recognizer, "pixels_of", slowly)
     page.click("#teach-names")
-    expect(page.locator("#taught")).to_contain_text("looking at the pictures, about")
+    expect(page.locator("#taught")).to_contain_text("looking at the pictures, about", timeout=TAUGHT)
     expect(page.locator("#batch-label")).to_contain_text("to go")
     page.click("#teach-cancel")
     expect(page.locator("#notices")).to_contain_text("Stopped; nothing was learnt.")
@@ -137,7 +140,7 @@ def test_naming_and_teaching_keep_nobody_out(browser: Any, address: str, scheme:
     person = Person(browser, address, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
     name_some(person)
     person.page.click("#teach-names")
-    expect(person.page.locator("#use-names")).to_be_visible(timeout=PATIENCE)
+    expect(person.page.locator("#use-names")).to_be_visible(timeout=TAUGHT)
     person.page.click("#several")
     person.page.locator(".pick", has_text="brick3.png").click()
     for width, height in ((1280, 800), (390, 844)):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from likewise.nn.spatial_trunk import SpatialTrunk
 from likewise.ops.ridge_classifier import RidgeClassifier, ridge_classifier
 from likewise.predict import Picture, Recognizer
 from likewise.predict.prepared_image import pixels_of, source_of
+from likewise.predict.protocols import RecognizerModel
 from likewise.predict.recognizer import familiarity
 from likewise.predict.taught_names import NamedPicture, TaughtNames
 from likewise.results.recognize import NONE_OF_THESE
@@ -71,25 +72,30 @@ def adapt_recognizer(
     """
     told = progress or (lambda _what, _share: None)
     pictures = _pictures(named, split)
-    labels = labels_of([name for _, name in pictures])
-    features = features_of(recognizer, [picture for picture, _ in pictures], told)
+    labels = labels_of([name for _, _, name in pictures])
+    features = features_of(recognizer, [picture for picture, _, _ in pictures], told)
     told("computing the classifier", LOOKS)
-    targets = torch.tensor([labels.index(name) for _, name in pictures])
+    targets = torch.tensor([labels.index(name) for _, _, name in pictures])
     found = ridge_classifier(features, targets, len(labels))
     network = _network(recognizer, labels, found, features)
     answers = [labels[i] for i in found.left_out.argmax(1).tolist()]
-    files = [source_of(picture) or str(place) for place, (picture, _) in enumerate(pictures, 1)]
-    record = [NamedPicture(*each) for each in zip(files, (name for _, name in pictures), answers, strict=True)]
+    record = [NamedPicture(file, name, said) for (_, file, name), said in zip(pictures, answers, strict=True)]
     taught = TaughtNames(recognizer.name, tuple(record), version("likewise"))
     told("done", 1.0)
-    return Recognizer(network, f"{recognizer.name}, adapted", device=recognizer.device, taught=taught)
+    model = cast(RecognizerModel, network)
+    return Recognizer(model, f"{recognizer.name}, adapted", device=recognizer.device, taught=taught)
 
 
-def _pictures(named: Iterable[tuple[Picture, str]] | str | Path, split: str | None) -> list[tuple[Picture, str]]:
+def _pictures(named: Iterable[tuple[Picture, str]] | str | Path, split: str | None) -> list[tuple[Picture, str, str]]:
+    """Each picture, its file's name without the way to it, which is nobody else's business, and what it shows."""
     if not isinstance(named, (str, Path)):
-        return [(picture, name.strip()) for picture, name in named]
+        told = ((picture, source_of(picture), name) for picture, name in named)
+        return [
+            (picture, Path(file).name if file else str(i), name.strip())
+            for i, (picture, file, name) in enumerate(told, 1)
+        ]
     held = open_named(named, split)
-    return [(held.root / file, held.labels[i]) for file, i in zip(held.names, held.targets, strict=True)]
+    return [(held.root / file, file, held.labels[i]) for file, i in zip(held.names, held.targets, strict=True)]
 
 
 def labels_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -164,6 +170,6 @@ def _network(recognizer: Recognizer, labels: tuple[str, ...], found: RidgeClassi
     network = S3N(config)
     network.trunk.load_state_dict(trunk.state_dict(), strict=True)
     # in the 16 bits that trunks ship with, so that the file may be kept in them
-    rounded: dict[str, Any] = {"weight": found.weight.half().float(), "bias": found.bias.half().float()}
+    rounded = {"weight": found.weight.half().float(), "bias": found.bias.half().float()}
     network.origin.load_state_dict(rounded, strict=True)
     return network

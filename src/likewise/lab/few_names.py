@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ def looked(data: Path, cache: Path, tell: Callable[[str], object]) -> dict[str, 
     """The features of grocery's splits and of the backgrounds, worked out once and kept in the cache."""
     held = cache / f"few_names_{MODEL}.npz"
     if not held.is_file():
-        recognizer, arrays = Recognizer.load(MODEL), {}
+        recognizer = Recognizer.load(MODEL)
+        arrays: dict[str, Any] = {}
         for name, files, targets in _sets(data):
             found = features_of(recognizer, files, lambda _, share, name=name: tell(f"{name}: {share:.0%}"))
             arrays |= {f"{name} features": found.numpy(), f"{name} targets": np.array(targets)}
