@@ -42,7 +42,7 @@ class Models:
         self._folder = folder
         self._given = {path.name: path for path in given}
         self._described: dict[tuple[Path, int], dict[str, Any] | None] = {}
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[tuple[str, str], Any] = {}
         self._seen: OrderedDict[tuple[str, Picture], Any] = OrderedDict()
 
     def listed(self) -> list[dict[str, Any]]:
