@@ -156,7 +156,7 @@ export class Table {
   /** The count of each kind behind a dot of its colour. */
   ofKinds(kinds) {
     const named = kinds.map(({ name, count }) => `${name} ${count === null ? "–" : shown(count)}`).join(", ");
-    return el("span", { class: "each", title: named, "aria-label": named }, ...kinds.filter(({ count }) => count !== null).map(({ colour, count }) => {
+    return el("span", { class: "each", role: "img", title: named, "aria-label": named }, ...kinds.filter(({ count }) => count !== null).map(({ colour, count }) => {
       const dot = el("i");
       dot.style.background = colour;
       return el("span", { "aria-hidden": "true" }, dot, String(Math.round(count)));
