@@ -19,6 +19,7 @@ from likewise.moved import MovedFinder
 if TYPE_CHECKING:
     from likewise.adaptation.adapt import adapt
     from likewise.adaptation.corrections import Correction
+    from likewise.adaptation.recognizer import adapt_recognizer
     from likewise.data.regions import read_regions
     from likewise.errors import LikewiseError
     from likewise.estimation import Estimate, Sample, estimate, sample
@@ -54,6 +55,7 @@ _PUBLIC = {
     "count_frames": "likewise.predict.frames",
     "estimate": "likewise.estimation",
     "adapt": "likewise.adaptation.adapt",
+    "adapt_recognizer": "likewise.adaptation.recognizer",
     "load": "likewise.predict",
     "open_source": "likewise.sources",
     "read_regions": "likewise.data.regions",
@@ -80,6 +82,7 @@ __all__ = [
     "Session",
     "__version__",
     "adapt",
+    "adapt_recognizer",
     "count_frames",
     "estimate",
     "load",

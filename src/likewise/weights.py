@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -48,7 +47,6 @@ class Configured(Protocol):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers by name."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -173,6 +171,12 @@ def save_checkpoint(
     return path
 
 
+def half_is_exact(model: nn.Module) -> bool:
+    """Whether weights can be kept in 16 bits without a loss, as bundled ones are."""
+    state = model.state_dict()
+    return all(bool((t.half().float() == t).all()) for t in state.values() if t.is_floating_point())
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a file written by `save_checkpoint`; floats come back as float32.
 
@@ -210,11 +214,6 @@ def renamed(name: str, renames: Sequence[tuple[str, str]]) -> str:
         if re.match(pattern, name):
             return re.sub(pattern, new, name)
     return name
-
-
-def with_new_inputs(weight: Tensor, like: Tensor) -> Tensor:
-    """A convolution's weight (O, I, h, w) with as many inputs as another's: new ones come last and begin at nothing."""
-    return F.pad(weight, (0, 0, 0, 0, 0, like.shape[1] - weight.shape[1]))
 
 
 def load_strict(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

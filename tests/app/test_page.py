@@ -332,18 +332,35 @@ def test_without_weights_the_other_modes_say_so(person: Person, monkeypatch: pyt
     expect(person.page.locator("#name-note")).to_contain_text("No model that can count by name is installed")
 
 
+OPEN_ALL = "() => document.querySelectorAll('details').forEach((each) => (each.open = true))"
+
+
+def check_rules(page: Any, scheme: str, place: str) -> None:
+    """axe-core's rules; by night those of colours, which the others do not depend on."""
+    options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
+    page.wait_for_timeout(200)
+    found = axe.Axe().run(page, options=options).response["violations"]
+    assert [(f["id"], [n["html"][:90] for n in f["nodes"]]) for f in found] == [], place
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anybody_out(browser: Any, address: str, scheme: str) -> None:
-    """axe-core's rules, in every mode; by night those of colours, which the others do not depend on."""
-    options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
+    """In every mode with all that folds unfolded, with several kinds, in the dialog, looking on, the API's page."""
     # the checker is put into the page, which the page's own policy would forbid
     person = Person(browser, address, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
     person.show_what_to_count()
-    for place in ("#tab-count", "#tab-segment", "#tab-recognize", "#help"):
+    for place in ("#tab-segment", "#tab-recognize", "#tab-count", "#another-kind", "#help"):
         person.page.click(place)
-        person.page.wait_for_timeout(200)
-        found = axe.Axe().run(person.page, options=options).response["violations"]
-        assert [(f["id"], [n["html"][:90] for n in f["nodes"]]) for f in found] == [], place
+        person.page.evaluate(OPEN_ALL)
+        check_rules(person.page, scheme, place)
+    other = Person(browser, address, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    expect(other.page.locator("#take-over")).to_be_visible()
+    other.page.set_viewport_size({"width": 390, "height": 844})
+    check_rules(other.page, scheme, "looking on, on a phone")
+    other.page.goto(f"{address}/docs.html")
+    expect(other.page.locator("#requests")).not_to_be_empty()
+    check_rules(other.page, scheme, "the API's page")
+    other.context.close()
     person.context.close()
 
 

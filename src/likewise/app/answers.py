@@ -225,6 +225,7 @@ class ProjectAnswer(BaseModel):
     pictures: list[KeptBrief]
     missing: list[str]
     replaced: list[str]
+    recognizer: str | None = None
 
 
 class KeptWhole(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from likewise.app.project import KindMarks, Marks, Prediction, Recognized, Segmented, told_apart
-from likewise.app.requests import MOST_KINDS, Body, Like, PictureId, Question
+from likewise.app.requests import MOST_KINDS, Body, Like, Name, PictureId, Question
 
 #: Names a page that is open.
 Tab = Annotated[str, Field(pattern="^[0-9a-z]{0,32}$")]
@@ -50,6 +50,9 @@ class Changes(Body):
     pictures: Annotated[tuple[Change, ...], Field(fail_fast=True, max_length=20_000)] = ()
     asked: dict[Literal["segment", "recognize"], Question] = Field(
         default={}, description="what is asked of all pictures"
+    )
+    recognizer: Name | None = Field(
+        default=None, description="the model that recognises from now on; empty: the first; null: as before"
     )
 
 

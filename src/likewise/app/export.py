@@ -47,7 +47,7 @@ COUNT_COLUMNS = (
 KIND_COLUMNS = ("count", "low", "high", "untrusted", "points", "by")
 REGION_COLUMNS = ("image", "region", "count", "by")
 SEGMENT_COLUMNS = ("image", "area", "parts", "by", "model", "seconds")
-RECOGNIZE_COLUMNS = ("image", "label", "nearest", "probability", "model", "seconds")
+RECOGNIZE_COLUMNS = ("image", "label", "nearest", "probability", "by", "model", "seconds")
 
 
 class AnyProject(Protocol):
@@ -81,6 +81,7 @@ def to_csv(project: AnyProject, task: str, go_on: Callable[[], None] = _always) 
     points (``by`` is "hand") their number, ``points``. ``low`` and ``high`` are about the model's own, and are empty
     where a person counted or nothing is known; ``untrusted`` says that word where the model's cannot be trusted.
     Where a picture has several kinds these are about all together, and `KIND_COLUMNS` follow for each kind there is.
+    ``label`` is the name that a person gave the picture, else the model's; ``nearest`` is the model's in any case.
     Spreadsheets open it as it is: a byte order mark comes before letters beyond ASCII, and no cell is computed.
 
     Args:
@@ -247,17 +248,12 @@ def _measured(mask: NDArray[np.bool_]) -> tuple[str, int]:
 
 
 def _recognize_row(picture: ProjectPicture) -> tuple[Any, ...] | None:
-    found = picture.recognized
+    found, hand = picture.recognized, picture.label
     if found is None:
-        return None
-    return (
-        picture.name,
-        found.label,
-        found.nearest or found.label,
-        f"{found.probability:.4f}",
-        found.model,
-        f"{found.seconds:.3f}",
-    )
+        return None if hand is None else (picture.name, hand, "", "", "hand", "", "")
+    by = "model" if hand is None else "hand"
+    told = (found.nearest or found.label, f"{found.probability:.4f}", by, found.model, f"{found.seconds:.3f}")
+    return (picture.name, hand or found.label, *told)
 
 
 def _points(picture: ProjectPicture, text: str | None) -> PointAnnotations | None:

@@ -27,6 +27,8 @@ from likewise.sources import PLAIN, Choice
 from likewise.types import Task
 
 NAME = "likewise-project.sqlite"
+#: The note that says which model recognises.
+RECOGNIZER = "recognizer"
 #: What the table of pictures shows of an answer.
 BRIEF = {
     "count": ("model", "count", "low", "high", "untrusted", "dots", "kinds", "confusions"),
@@ -65,7 +67,7 @@ class Kept:
         """All that was said of the pictures that are here, and the answers in brief.
 
         ``missing`` are pictures of the folder that were worked on and are gone, ``replaced`` those whose file is
-        another than it was: their answers are dropped.
+        another than it was: their answers are dropped. ``recognizer`` is the model that was chosen to recognise.
         """
         self._tidy()
         replaced, self._replaced = self._replaced, []
@@ -80,7 +82,8 @@ class Kept:
                     each = found.setdefault(key, {"picture": here[key].id, "entry": {}})
                     each[task] = json.loads(brief)
         gone = sorted(key for key in rows if key not in here and not key.startswith("sha256:"))
-        return {"pictures": list(found.values()), "missing": gone, "replaced": replaced}
+        recognizer = json.loads(self.note(RECOGNIZER) or "null") or None
+        return {"pictures": list(found.values()), "missing": gone, "replaced": replaced, "recognizer": recognizer}
 
     def one(self, picture: Picture) -> dict[str, Any]:
         """All that is kept of one picture, whole answers and the heat (PNG) included."""
@@ -111,6 +114,8 @@ class Kept:
             found = [each for pair in mine for each in self._brought(*pair, of_all)]
             if found:
                 file.put_answers(found)
+        if changes.recognizer is not None:
+            self.put_note(RECOGNIZER, json_text(changes.recognizer))
         return [each.picture for picture, each in known if picture is None]
 
     def answer(

@@ -43,7 +43,7 @@ def start_learning(bench: Workbench, asked: LearnBody) -> Job:
     """
     from likewise.adaptation.adapt import FEWEST
 
-    path = _place(bench) / f"{asked.name}{ENDING}"
+    path = place_of(bench) / f"{asked.name}{ENDING}"
     if path.exists():
         raise RefusedError(409, f"there is a {path.name} already; choose another name")
     right = {picture.name for each in asked.pictures if (picture := bench.store.known(each))}
@@ -62,8 +62,8 @@ def _teaches(picture: ProjectPicture, right: set[str]) -> bool:
     return one and picture.count is not None and (picture.by_hand or picture.name in right)
 
 
-def _place(bench: Workbench) -> Path:
-    """Beside the pictures, where that can be."""
+def place_of(bench: Workbench) -> Path:
+    """Where what was learnt is kept: beside the pictures, where that can be."""
     folder = bench.folder
     return folder if folder is not None and os.access(folder, os.W_OK) else bench.kept.data
 
@@ -73,7 +73,7 @@ def _learn(bench: Workbench, asked: LearnBody, teaching: list[ProjectPicture], p
     from likewise.adaptation.adapt import adapt
 
     def progress(what: str, share: float) -> None:
-        bench.events.tell("learning", job.id, {"id": job.id, "what": what, "share": round(share, 3)})
+        bench.events.tell("learning", job.id, {"id": job.id, "task": job.task, "what": what, "share": round(share, 3)})
         check_cancelled()
 
     counter = bench.models.anew(asked.model)

@@ -1,7 +1,8 @@
 """The models the workbench answers with: chosen by the prompt, loaded once, each with the pictures it has looked at.
 
-Beside those that ship with the package there are files: weights or what corrected pictures taught
-(`likewise.predict.adaptation_card`), that were named when the workbench was started, or lie beside the pictures.
+Beside those that ship with the package there are files: what corrected pictures taught a counter
+(`likewise.predict.adaptation_card`), and weights of recognisers, such as what named pictures taught one
+(`likewise.predict.taught_names`). They were named when the workbench was started, or lie beside the pictures.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from likewise.errors import LikewiseError
 from likewise.predict import Counter, EncodedImage, NamedCounter, Segmenter, Session, load, load_counter
 from likewise.predict.adaptation_card import is_card, read_card
 from likewise.predict.taught import Taught
-from likewise.registry import model_names, preset
+from likewise.predict.taught_names import named_classes, taught_names_of
+from likewise.registry import method_class, model_names, preset
 
 #: Steps an octave in which pictures are rescaled, so that another box finds the picture prepared.
 SCALE_STEPS = 4
@@ -40,7 +42,7 @@ class Models:
         self._folder = folder
         self._given = {path.name: path for path in given}
         self._described: dict[tuple[Path, int], dict[str, Any] | None] = {}
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[tuple[str, str], Any] = {}
         self._seen: OrderedDict[tuple[str, Picture], Any] = OrderedDict()
 
     def listed(self) -> list[dict[str, Any]]:
@@ -65,14 +67,17 @@ class Models:
         """
         if name is None:
             name = self._first(task, prompt)
-        if name not in self._loaded:
+        key = (name, task)
+        if key not in self._loaded:
             known = {model["name"]: model["task"] for model in self.listed()}
+            if name not in known and f"{name}{ENDING}" in known:  # results call files so
+                return self.named(f"{name}{ENDING}", task, prompt)
             if name not in known:
                 raise RefusedError(404, f"there is no model {name!r} here; there are {', '.join(known)}")
             if known[name] != task:
                 raise RefusedError(422, f"{name} cannot {task}; it is there to {known[name]}")
-            self._loaded[name] = _load(self._files().get(name, name), task)
-        return self._loaded[name]
+            self._loaded[key] = _load(self._files().get(name, name), task)
+        return self._loaded[key]
 
     def anew(self, name: str | None) -> Counter | NamedCounter:
         """A counter by example as it was written, and not as it is used here: to learn from it.
@@ -95,7 +100,7 @@ class Models:
     def ready(self, name: str | None, task: str, prompt: str) -> Any:
         """As `named`, of those that are loaded; None: it is not."""
         fitting = [m["name"] for m in self.listed() if m["task"] == task and prompt in m["prompts"] and m["ready"]]
-        return self._loaded.get(name or next(iter(fitting), ""))
+        return self._loaded.get((name or next(iter(fitting), ""), task))
 
     def session(self, counter: Counter | NamedCounter, picture: Picture, coarse: float = 1.0) -> Session:
         """A picture that a counter was asked about: the next question about it is answered quickly."""
@@ -137,7 +142,7 @@ class Models:
         try:
             key = (path, path.stat().st_mtime_ns)
             if key not in self._described:
-                self._described[key] = _described_card(path) if is_card(path) else None
+                self._described[key] = _described_card(path) if is_card(path) else _described_weights(path)
             return self._described[key]
         except (LikewiseError, OSError):
             return None
@@ -172,6 +177,16 @@ def _described(name: str) -> dict[str, Any]:
 def _described_card(path: Path) -> dict[str, Any]:
     taught = read_card(path).taught
     return {**_described(taught.base), "name": path.name, "notes": [taught_in_words(taught)]}
+
+
+def _described_weights(path: Path) -> dict[str, Any] | None:
+    """What a recogniser's weights say of themselves; None: they are another's."""
+    method, labels = named_classes(path)
+    if method_class(method).task != "recognize":
+        return None
+    taught = taught_names_of(path)
+    notes = [str(taught)] if taught else [f"{len(labels)} names" if labels else "classes without names"]
+    return {"name": path.name, "task": "recognize", "prompts": [], "ready": True, "how_to": "", "notes": notes}
 
 
 def taught_in_words(taught: Taught) -> str:

@@ -31,6 +31,8 @@ from likewise.app.requests import (
 from likewise.boxes import mean_width_height
 from likewise.predict.kind_prompts import check_names
 
+#: What a picture shows, in a person's words.
+Label = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S(.*\S)?$")]
 Warnings = Annotated[tuple[Annotated[str, Field(max_length=2000)], ...], Field(max_length=50)]
 
 
@@ -196,6 +198,7 @@ class Marks(Body):
         default=None, description="side of a pixel, where the picture's file does not tell it"
     )
     seen: Seen | None = Field(default=None, description="what of its file is the picture")
+    label: Label | None = Field(default=None, description="what the picture shows, as a person says")
 
 
 class ProjectPicture(Marks):

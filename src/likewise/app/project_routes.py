@@ -21,6 +21,7 @@ from likewise.app.kept import Kept
 from likewise.app.learn import LearnBody, start_learning
 from likewise.app.limits import RefusedError
 from likewise.app.project import Project, ProjectPicture, schema
+from likewise.app.teach import TeachBody, start_teaching
 from likewise.app.waiting import download, written
 from likewise.app.workbench import Workbench
 from likewise.json_text import json_text
@@ -127,6 +128,11 @@ def add_learning_routes(api: APIRouter, bench: Workbench) -> None:
     def learn(body: LearnBody) -> dict[str, Any]:
         """Teach a counter what the corrected pictures show: a job, whose record has the errors before and after."""
         return start_learning(bench, body).to_dict()
+
+    @api.post("/teach", response_model=JobAnswer, status_code=202, tags=["learning"])
+    def teach(body: TeachBody) -> dict[str, Any]:
+        """Teach a recogniser the names of the named pictures: a job, whose record says how many are right, left out."""
+        return start_teaching(bench, body).to_dict()
 
     @api.get("/estimate/sample", response_model=SampleAnswer, tags=["learning"])
     def drawn_sample() -> dict[str, Any]:

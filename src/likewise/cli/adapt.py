@@ -1,4 +1,4 @@
-"""``likewise adapt``: teach a counter what a few corrected pictures show."""
+"""``likewise adapt``: teach a counter what a few corrected pictures show, or a recogniser names of one's own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def adapt(
     seed: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> None:
-    """Teach a counter what a few corrected pictures show, and write that as a small file.
+    """Teach a counter what a few corrected pictures show, or a recogniser your names, and write that as a file.
 
     The file is given wherever a model is named: likewise count dishes/ --model CARD.safetensors. It counts pictures
     without any box by the examples that it was shown, and others by their own boxes. Each corrected picture is left out
@@ -40,9 +40,12 @@ def adapt(
     DIR is a counting folder, such as the workbench's COCO export as annotations.json beside the pictures. A picture is
     corrected by its points, or by its count alone; "region", a list of corners [x, y], says which part was reviewed.
 
+    A recogniser (cam-lite; s3n-lite for groceries) learns names from a folder a name, two pictures each or more, in
+    seconds. It forgets those that it knew: likewise recognize garden.jpg --model CARD.safetensors.
+
     Args:
         model: A name from 'likewise models', or a .safetensors file.
-        data: A folder with annotations.json and pictures.
+        data: A folder with annotations.json and pictures; for a recogniser, a folder of named pictures.
         output: The file to write.
         split: Only this split, such as train.
         category: Only this kind of thing, where pictures show several.
@@ -53,14 +56,22 @@ def adapt(
     """
     from likewise.adaptation.adapt import adapt as teach
     from likewise.adaptation.corrections import read_corrections
-    from likewise.predict import load_counter
+    from likewise.cli.adapt_recognizer import adapt_to_names, check_options, print_names
+    from likewise.predict import Counter, NamedCounter, Recognizer, load, load_counter
 
     if limit is not None and limit < 1:
         raise LikewiseError(f"--limit {limit}: expected at least 1")
     if output.suffix != ".safetensors":
         raise LikewiseError(f"-o {output}: expected a name that ends in .safetensors, such as mine.safetensors")
     check_file("-o", output)
-    counter = load_counter(model)
+    loaded = load(model)
+    if isinstance(loaded, Recognizer) and not (data / "annotations.json").is_file():
+        check_options({"--category": category, "--limit": limit}, model)
+        with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+            named = adapt_to_names(loaded, data, split, output, progress)
+        print_names(named, output, as_json=as_json)
+        return
+    counter = loaded if isinstance(loaded, (Counter, NamedCounter)) else load_counter(model)
     corrections, notes = read_corrections(data, split, category, limit)
     for note in notes:
         tell(note)

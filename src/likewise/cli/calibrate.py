@@ -70,9 +70,9 @@ def calibrate(
         unknown: To recognise: a folder of pictures that show none of the classes, to tell how many are known as such.
             May be repeated.
     """
-    from likewise.cli.calibrate_recognizer import calibrate_recognizer, check_options, half_is_exact
+    from likewise.cli.calibrate_recognizer import calibrate_recognizer, check_options
     from likewise.predict import NamedCounter, Recognizer, Segmenter, load, load_counter
-    from likewise.weights import save_checkpoint
+    from likewise.weights import half_is_exact, save_checkpoint
 
     check_file("-o", output)
     loaded, how = load(model), _How(margin, object_size, colour_groups)

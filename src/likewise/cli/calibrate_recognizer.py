@@ -13,8 +13,6 @@ from likewise.cli.terminal import say, tell
 from likewise.errors import LikewiseError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from likewise.predict import Recognizer
 
 
@@ -32,7 +30,7 @@ def calibrate_recognizer(
     """
     from likewise.data.open_dataset import open_named
     from likewise.engine.open_set import ACCEPTED, auroc, check_enough, familiarities, fit_open_set
-    from likewise.weights import save_checkpoint
+    from likewise.weights import half_is_exact, save_checkpoint
 
     sets = [open_named(Path(where.partition(":")[0]), where.partition(":")[2] or None) for where in data]
     sets = [each.relabelled(recognizer.labels) for each in sets]
@@ -63,9 +61,3 @@ def check_options(asked: dict[str, object], name: str) -> None:
     given = [option for option, value in asked.items() if value]
     if given:
         raise LikewiseError(f"{given[0]} is for counters; {name} recognises: give --data, --unknown and --limit")
-
-
-def half_is_exact(network: nn.Module) -> bool:
-    """Whether weights can be kept in 16 bits without a loss, as bundled ones are."""
-    state = network.state_dict()
-    return all(bool((t.half().float() == t).all()) for t in state.values() if t.is_floating_point())

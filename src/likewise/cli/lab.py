@@ -15,6 +15,7 @@ from likewise.lazy import resolve
 LABS = {
     "adapt": "likewise.cli.lab_adapt:adapt",
     "outlines": "likewise.cli.lab_outlines:outlines",
+    "recognize": "likewise.cli.lab_recognize:recognize",
     "totals": "likewise.cli.lab_totals:totals",
 }
 
@@ -30,7 +31,8 @@ def lab(
 
     Args:
         name: adapt: what five corrected pictures teach, on sets never trained on. outlines: how well things are
-            outlined. totals: whether intervals of totals hold, and how narrow they are.
+            outlined. recognize: how well a few pictures of a name teach it. totals: whether intervals of totals hold,
+            and how narrow they are.
         data: The folder with the data sets.
         cache: A folder for what takes long and is needed again. [default: lab]
     """

@@ -99,6 +99,7 @@ def _found(name: str) -> Preset:
     Raises:
         LikewiseError: no such model, or a file that cannot be read.
     """
+    from likewise.predict.taught_names import taught_names_of
     from likewise.registry import build, preset
     from likewise.weights import Preset, WeightCard, file_sha256, read_checkpoint
 
@@ -108,7 +109,14 @@ def _found(name: str) -> Preset:
     network: Any = build(read_checkpoint(path), printable(path))
     where = f"in {printable(path)}, {path.stat().st_size / 1e6:.1f} MB"
     unsaid = "the file does not say"
-    card = WeightCard(licence=unsaid, data=unsaid, sha256=file_sha256(path), source=str(path), how_to=where)
+    taught = taught_names_of(path)
+    card = WeightCard(
+        licence=unsaid,
+        data=unsaid if taught is None else str(taught),
+        sha256=file_sha256(path),
+        source=str(path),
+        how_to=where,
+    )
     return Preset(path.stem, type(network), network.config, card)
 
 

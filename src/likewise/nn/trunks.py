@@ -44,6 +44,11 @@ def at_grid(stage: Tensor, grid: tuple[int, int]) -> Tensor:
     return stage if stage.shape[-2:] == grid else F.interpolate(stage, grid, mode="bilinear")
 
 
+def with_new_inputs(weight: Tensor, like: Tensor) -> Tensor:
+    """A convolution's weight (O, I, h, w) with as many inputs as another's: new ones come last and begin at nothing."""
+    return F.pad(weight, (0, 0, 0, 0, 0, like.shape[1] - weight.shape[1]))
+
+
 def vgg19_stages() -> tuple[nn.ModuleList, tuple[StageInfo, ...]]:
     """VGG-19 to stride 8, each stage without its last convolution: a method puts its own layer there."""
     stages, infos, width = nn.ModuleList(), [], 3

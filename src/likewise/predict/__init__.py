@@ -19,6 +19,7 @@ from likewise.predict.recognizer import Recognizer
 from likewise.predict.segmenter import EncodedImage, Segmenter, Support
 from likewise.predict.session import Session
 from likewise.predict.taught import Taught
+from likewise.predict.taught_names import taught_names_of
 from likewise.registry import load_model, model_names
 
 __all__ = [
@@ -64,7 +65,9 @@ def load(
     name, model = load_model(name_or_path)
     if model.task == "count":
         return _counter(name, model, device, scale_steps=0)
-    return {"recognize": Recognizer, "segment": Segmenter}[model.task](model, name, device=device)
+    if model.task == "segment":
+        return Segmenter(model, name, device=device)
+    return Recognizer(model, name, device=device, taught=taught_names_of(path))
 
 
 def load_counter(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from torch import Tensor
 from likewise.errors import LikewiseError
 from likewise.predict.prepared_image import Picture, pixels_of, preview_of, source_of
 from likewise.predict.protocols import RecognizerModel
+from likewise.predict.taught_names import TaughtNames, taught_names_of
 from likewise.registry import load_model
 from likewise.results import RecognizeResult
 from likewise.types import Box, Task
+from likewise.weights import half_is_exact, save_checkpoint
 
 
 class Recognizer:
@@ -32,6 +35,7 @@ class Recognizer:
             device.
         name: for results.
         device: None: a GPU where there is one, else the CPU.
+        taught: what few pictures taught it (`likewise.adapt_recognizer`); None: nothing of that kind is known.
 
     Example:
         >>> from skimage import data
@@ -43,22 +47,53 @@ class Recognizer:
 
     task: Task = "recognize"
 
-    def __init__(self, model: RecognizerModel, name: str, *, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        model: RecognizerModel,
+        name: str,
+        *,
+        device: str | torch.device | None = None,
+        taught: TaughtNames | None = None,
+    ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.to(self.device).eval()
         self.name = name
+        self.taught = taught
 
     @classmethod
     def load(cls, name_or_path: str | Path, *, device: str | torch.device | None = None) -> Recognizer:
         """`likewise.load` for what recognises, and nothing else."""
         name, model = load_model(name_or_path, task="recognize")
-        return cls(model, name, device=device)
+        return cls(model, name, device=device, taught=taught_names_of(Path(name_or_path)))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes; "class 0", "class 1", ... where the weights have none."""
         config = self.model.config
         return config.labels or tuple(f"class {i}" for i in range(config.classes))
+
+    def save(self, path: str | Path) -> Path:
+        """Write its weights, with what it was taught, as a file that `likewise.load` takes.
+
+        Args:
+            path: of the file, which appears under its name only when it is complete.
+
+        Raises:
+            LikewiseError: a name that does not end in ``.safetensors``.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = Recognizer.load("s3n-lite").save(f"{folder}/mine.safetensors")
+            ...     len(Recognizer.load(path).labels)
+            81
+        """
+        path = Path(path)
+        if path.suffix != ".safetensors":
+            raise LikewiseError(f"{path}: expected a name that ends in .safetensors, so that it is known for a model")
+        network: Any = self.model  # of any method
+        notes = None if self.taught is None else self.taught.to_notes()
+        return save_checkpoint(path, network, half=half_is_exact(network), notes=notes)
 
     @torch.inference_mode()
     def recognize(self, image: Picture) -> RecognizeResult:

@@ -21,8 +21,9 @@ from likewise.engine.train import train
 from likewise.methods.countx.discriminant import discriminants, word_vectors
 from likewise.methods.countx.lite import COUNTX_LITE_CONFIG, CounTXLite
 from likewise.methods.countx.mobile_tower import STRIDE
+from likewise.nn.trunks import with_new_inputs
 from likewise.vocabulary import vocabulary
-from likewise.weights import load_strict, with_new_inputs
+from likewise.weights import load_strict
 
 #: Changes of light and sharpness that leave things the colour they are called by.
 TRUE_COLOURS = ColorJitter(field=0.6, gain=0.4, tint=0.08, offset=0.05, saturation=0.3, hue=0.08, grey=0.0, invert=0.0)

@@ -19,7 +19,8 @@ from likewise.data.infinite import MixedDataset, Transform
 from likewise.engine.config import LiteConfig
 from likewise.engine.train import train
 from likewise.errors import LikewiseError
-from likewise.weights import load_strict, save_checkpoint, with_new_inputs
+from likewise.nn.trunks import with_new_inputs
+from likewise.weights import load_strict, save_checkpoint
 
 #: Real pictures that weights may be made from, by folder.
 REAL = {"nuclei": nuclei, "blood": blood, "red_cells": red_cells, "orchard": orchard}

@@ -44,6 +44,7 @@ export const keptPicture = (id) => get(`/project/pictures/${id}`);
 export const change = async (changes) => answer(await send("/project", changes, { method: "PATCH" }));
 export const takeOver = (tab) => post("/project/writer", { tab });
 export const learn = (body) => post("/learn", body);
+export const teach = (body) => post("/teach", body);
 export const drawnSample = () => get("/estimate/sample");
 export const drawSample = (body) => post("/estimate/sample", body);
 export const estimate = (body) => post("/estimate", body);

@@ -3,13 +3,16 @@
 import * as api from "./api.js";
 import { $ } from "./dom.js";
 import { complain, say } from "./notices.js";
+import { spoken } from "./waiting.js";
 
-const WORDS = { count: "Counting", segment: "Looking for it", recognize: "Recognising", overlays: "Drawing", learn: "Learning" };
+const WORDS = { count: "Counting", segment: "Looking for it", recognize: "Recognising", overlays: "Drawing", learn: "Learning", teach: "Learning" };
+/** Jobs of one long step, which says how far it is. */
+const LONG = ["learn", "teach"];
 
 export class Batch {
   /** take(job, records) is told of pictures, in brief; ended(job) of every end. */
   constructor(take, ended) {
-    Object.assign(this, { take, ended, job: null, stopped: null });
+    Object.assign(this, { take, ended, job: null, stopped: null, began: null });
     const doing = (selector, action) => $(selector).addEventListener("click", () => action().catch(complain));
     doing("#batch-cancel", () => api.cancelJob(this.job));
     doing("#batch-resume", async () => {
@@ -45,6 +48,18 @@ export class Batch {
     this.ended(job);
   }
 
+  /** How far a job of one long step is, in words: what it does, and how long it will take. */
+  heardShare({ id, what, share }) {
+    if (this.began?.id !== id) this.began = { id, share, at: performance.now() };
+    const left = ((performance.now() - this.began.at) / 1000) * ((1 - share) / (share - this.began.share));
+    const words = `${Math.round(100 * share)} %: ${what}${Number.isFinite(left) && share < 1 ? `, about ${spoken(left)} to go` : ""}`;
+    if (this.job === id) {
+      $("#batch-bar").value = share;
+      $("#batch-label").textContent = words;
+    }
+    return words;
+  }
+
   /** What was stopped before the page was opened. */
   async look() {
     const { jobs, stopped } = await api.listJobs();
@@ -57,13 +72,14 @@ export class Batch {
     $("#batch").hidden = !shown;
     $("#batch-cancel").hidden = !job;
     $("#batch-resume").hidden = $("#batch-forget").hidden = !stopped;
-    if (!shown) return;
+    if (!shown || (LONG.includes(shown.task) && this.began?.id === shown.id)) return;
     $("#batch-bar").max = shown.total;
     $("#batch-bar").value = shown.done;
     $("#batch-label").textContent = `${WORDS[shown.task]}: ${shown.done} of ${shown.total}${stopped ? ", stopped" : ""}`;
   }
 
   report(job) {
+    if (LONG.includes(job.task)) return job.state === "cancelled" ? say("Stopped; nothing was learnt.") : undefined; // what came of it is told where it was begun
     if (job.state === "cancelled") say(`Stopped after ${job.done} of ${job.total}; what is done stays.`);
     if (job.error) say(job.error, { bad: true });
     if (job.failed) say(`${job.failed} of ${job.total} pictures could not be worked on; the table says which.`, { bad: true });

@@ -9,11 +9,14 @@ import { Tiles } from "./tiles.js";
 export class Bench {
   constructor(stage, store) {
     // shows: whether the chosen picture is on the stage, and not only its small copy; looked: which picture is, or will be, as what of its file
-    Object.assign(this, { stage, store, pictures: new Map(), selected: null, shows: false, looked: null, mode: null, tool: null, models: [], formats: {}, preferred: null });
+    Object.assign(this, { stage, store, pictures: new Map(), selected: null, shows: false, looked: null, mode: null, tool: null, models: [], formats: {}, preferred: null, marked: new Set(), marking: false });
     this.onselect = () => {};
     this.ontool = () => {};
     this.onspoilt = () => {};
     this.onlearnt = () => {};
+    this.onmarked = () => {};
+    this.onwards = () => {};
+    this.run = async () => {};
     this.settled = async () => {};
     this.hint = () => {};
   }
@@ -114,10 +117,23 @@ export class Bench {
     this.onspoilt(id);
   }
 
+  /** Mark these pictures and no others, so that what comes next is done with all of them. */
+  mark(ids) {
+    this.marked = new Set(ids);
+    this.onmarked();
+  }
+
   /** Choose the picture so many rows further down. */
   selectBy(ids, steps) {
     const at = ids.indexOf(this.selected);
     if (ids.length) this.select(ids[Math.min(Math.max(at + steps, 0), ids.length - 1)]);
+  }
+
+  /** Choose the next picture of which something is true, after the chosen one or from the top; none: stay. */
+  selectNext(ids, wanted) {
+    const at = ids.indexOf(this.selected) + 1;
+    const next = [...ids.slice(at), ...ids.slice(0, at)].find(wanted);
+    if (next) this.select(next);
   }
 
   /** The first model that is here and does this, or null. */

@@ -71,7 +71,8 @@ export class Kept {
     const asked = this.newlyAsked() ?? {};
     Object.assign(this.asked, asked);
     const bringing = pictures.some((change) => change.found);
-    return { ids, body: { tab: this.tab, pictures, asked: bringing ? { ...this.asked } : asked } };
+    const chosen = asked.recognize && { recognizer: this.modes.recognize.model ?? "" };
+    return { ids, body: { tab: this.tab, pictures, asked: bringing ? { ...this.asked } : asked, ...chosen } };
   }
 
   entryOf(id) {
@@ -98,6 +99,7 @@ export class Kept {
   /** Bring all that is kept to the page. */
   async open() {
     const found = await api.keptProject();
+    this.modes.recognize.wanted = found.recognizer;
     for (const each of found.pictures) this.bench.store.load(each.picture, each.entry);
     for (const each of found.pictures) this.putAnswers(each, { brief: true });
     for (const each of found.pictures) this.sent.set(each.picture, this.entryOf(each.picture));

@@ -1,7 +1,7 @@
 // The keyboard: shortcuts, and a cross on the canvas that does with keys what a mouse does.
 
 export const KEYS = [
-  ["B", "draw boxes round examples; brush"], ["N, Shift + drag", "draw a counter-example"], ["X, K", "show the thing to segment by a box, by clicks"], ["R", "draw a region"], ["1 to 9", "choose which of several kinds is drawn and added"],
+  ["B", "draw boxes round examples; brush"], ["N, Shift + drag", "draw a counter-example"], ["X, K", "show the thing to segment by a box, by clicks"], ["R", "draw a region"], ["1 to 9", "choose which of several kinds is drawn and added; give a picture the name of that number"],
   ["C", "correct points by clicks"], ["V", "confirm that the points are right; in a review, go on"], ["L, then Y, N, J", "places in doubt: yes, no, skip"], ["H, P, M", "show or hide heat, points, mask"], ["E", "erase what is brushed"],
   [", and .", "smaller, larger brush"],
   ["Wheel, pinch, + and -", "zoom"], ["Space + drag", "move the picture"], ["0", "show the whole picture"],

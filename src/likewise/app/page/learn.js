@@ -40,8 +40,8 @@ export class Learn {
     this.told.textContent = text;
   }
 
-  heard({ what, share }) {
-    this.tell(`${Math.round(100 * share)} %: ${what}`);
+  heard({ words }) {
+    this.tell(words);
   }
 
   async ended(record) {

@@ -41,11 +41,16 @@ const modes = { count: new CountMode(bench, busy), segment: new SegmentMode(benc
 const gestures = new Gestures(stage, () => bench.tool);
 const kept = new Kept(bench, modes, told);
 bench.settled = () => kept.flush();
+bench.run = (start) => batch.run(start);
+bench.onwards = (wanted) => bench.selectNext(table.order, wanted);
+bench.onmarked = () => { table.markAll(); bench.mode.panel.update(); };
 
 const actions = { apply, confirm: () => review.confirm(), save: (form) => (form === "overlays" ? overlays() : save(form)) };
 
 function useMode(name) {
   bench.mode = modes[name];
+  Object.assign(bench, { marked: new Set(), marking: false });
+  table.markAll();
   for (const tab of document.querySelectorAll("[data-mode]")) {
     const own = tab.dataset.mode === name;
     tab.setAttribute("aria-selected", String(own));
@@ -138,9 +143,11 @@ function taken(job, records) {
   const mode = modes[job.task];
   if (mode) store.tell(records.map((record) => mode.take(record)));
   else if (job.task === "learn") modes.count.panel.learn.ended(records[0]).catch(complain);
+  else if (job.task === "teach") modes.recognize.names.learnt(records[0]).catch(complain);
 }
 
 function ended(job) {
+  if (job.task === "teach") modes.recognize.names.ended(job);
   if (job.file) api.jobFile(job.id).then((file) => download(file, "likewise-overlays.zip"), complain);
 }
 
@@ -287,7 +294,10 @@ function listenToServer() {
       const asked = modes.count.open.get(told.picture);
       if (asked) asked.tiles = told;
     },
-    learning: (told) => modes.count.panel.learn.heard(told),
+    learning: (told) => {
+      const words = batch.heardShare(told);
+      (told.task === "teach" ? modes.recognize.names : modes.count.panel.learn).heard({ ...told, words });
+    },
     changed: ({ picture }) => (picture ? kept.openOne(picture).catch(complain) : openKept()),
     writer: openKept,
     again: () => {

@@ -4,8 +4,10 @@ import * as api from "./api.js";
 import { el } from "./dom.js";
 import { exportBlock } from "./export_block.js";
 import { Mode } from "./mode.js";
+import { Names } from "./names.js";
 import { COLOURS, paintPoints } from "./paint.js";
 import { keyOf } from "./question.js";
+import { Recognizers } from "./recognizers.js";
 
 export class RecognizeMode extends Mode {
   task = "recognize";
@@ -14,17 +16,35 @@ export class RecognizeMode extends Mode {
 
   constructor(bench, busy) {
     super(bench, busy);
-    Object.assign(this, { tools: {}, labels: {}, show: { points: true } });
+    // wanted: the model that was chosen; several: pictures of the table can be marked
+    Object.assign(this, { tools: {}, labels: {}, show: { points: true }, wanted: null, several: true });
+    this.names = new Names(this);
+    this.recognizers = new Recognizers(this);
     this.panel = { build: (actions) => this.build(actions), update: () => this.updatePanel(), toggle: (key, on) => this.toggle(key, on) };
   }
 
   question(id = this.bench.selected) {
-    return id && !this.bench.picture(id).error ? { picture: id, ...(this.bench.entry(id).seen && { seen: this.bench.entry(id).seen }) } : null;
+    return id && !this.bench.picture(id).error ? { picture: id, ...this.asked(), ...(this.bench.entry(id).seen && { seen: this.bench.entry(id).seen }) } : null;
+  }
+
+  /** The model that was chosen; null: the first, also where the chosen one is not here any more. */
+  get model() {
+    return this.recognizers.fitting().some(({ name }, i) => i && name === this.wanted) ? this.wanted : null;
   }
 
   /** What is asked of every picture alike. */
   asked() {
-    return {};
+    return this.model ? { model: this.model } : {};
+  }
+
+  useModel(name) {
+    this.wanted = name;
+    this.bench.store.tell([...this.bench.pictures.keys()]);
+  }
+
+  /** Give the name of that number. */
+  choose(index) {
+    this.names.choose(index);
   }
 
   key() {
@@ -43,6 +63,8 @@ export class RecognizeMode extends Mode {
 
   value(id) {
     const answer = this.answer(id);
+    const { label } = this.bench.entry(id);
+    if (label) return { text: label, sort: label, hand: "hand", handSort: 101 };
     const sure = answer && !this.none(answer) ? Math.round(100 * answer.probability) : 0;
     return { text: answer?.label ?? "", sort: answer?.label ?? "", hand: !answer || this.none(answer) ? "" : `${sure} %`, handSort: sure };
   }
@@ -67,7 +89,7 @@ export class RecognizeMode extends Mode {
 
   job() {
     const pictures = [...this.bench.pictures.values()].filter((p) => !p.error).map((p) => p.id);
-    return { body: { task: "recognize", pictures, ...this.bench.seenOf(pictures) }, patch: null };
+    return { body: { task: "recognize", pictures, ...this.asked(), ...this.bench.seenOf(pictures) }, patch: null };
   }
 
   toggle(key, on) {
@@ -86,10 +108,11 @@ export class RecognizeMode extends Mode {
     this.apply = el("button", { class: "primary wide", id: "apply", onclick: actions.apply, text: "Recognise every picture" });
     return [
       el("div", { class: "block" }, el("div", { class: "figure" }, this.label, this.parts), this.note),
+      el("div", { class: "block" }, this.apply), // what stays as it is comes before what is other in each picture
+      this.recognizers.block, this.names.block,
       (this.likeliest = el("div", { class: "block" }, el("h3", { text: "The likeliest" }), this.bars)),
       (this.looked = el("div", { class: "block" }, el("h3", { text: "What it looked at" }), this.evidence,
         el("label", { class: "check" }, this.check, "Points it responded to"))),
-      el("div", { class: "block" }, this.apply),
       exportBlock(actions, this.bench.formats.recognize, { csv: "CSV: a table of the labels", overlays: "Overlays: every picture with its labels and evidence, as a zip archive" }),
     ];
   }
@@ -99,7 +122,10 @@ export class RecognizeMode extends Mode {
     const ready = this.bench.model("recognize");
     const answer = this.bench.shows ? this.answer() : null;
     this.label.textContent = answer?.label ?? "–";
-    this.parts.textContent = answer ? `${this.how(answer)}, by ${answer.model}` : this.asking ? "looking …" : "nothing recognised yet";
+    const hand = this.bench.selected && this.bench.entry().label;
+    this.parts.textContent = [answer ? `${this.how(answer)}, by ${answer.model}` : this.asking ? "looking …" : "nothing recognised yet", hand && `you say ${hand}`].filter(Boolean).join("; ");
+    this.recognizers.update();
+    this.names.update();
     const note = ready ? this.problem : this.bench.whyNone("recognize", "recognise");
     this.note.hidden = !note;
     this.note.textContent = note ?? "";

@@ -4,7 +4,7 @@ import { UNTOUCHED, carryOver } from "./corrections.js";
 import { showing, whole } from "./kinds.js";
 
 const BLANK = Object.freeze({
-  exemplars: [], negatives: [], text: null, region: null, like: null, kinds: [], regions: [], coarse: 1, model: null, micrometres: null, seen: null,
+  exemplars: [], negatives: [], text: null, region: null, like: null, kinds: [], regions: [], coarse: 1, model: null, micrometres: null, seen: null, label: null,
   strokes: [], base: null, example: false, boxed: [], clicked: [],
   ...UNTOUCHED,
 });

@@ -78,7 +78,11 @@ export class Table {
     event.preventDefault();
     event.stopPropagation();
     if (away) this.onremove(chosen);
-    else this.bench.selectBy(this.ids, steps);
+    else {
+      const from = chosen;
+      this.bench.selectBy(this.ids, steps);
+      if (this.bench.mode.several && event.shiftKey) this.bench.mark([...this.bench.marked, ...this.between(from, this.bench.selected)]);
+    }
     this.rows.get(this.bench.selected)?.pick.focus();
   }
 
@@ -86,13 +90,29 @@ export class Table {
     const picture = this.bench.picture(id);
     const value = el("td", { class: "number value" });
     const hand = el("td", { class: "number hand" });
-    const pick = el("button", { class: "pick", onclick: () => this.bench.select(id) }, this.small(picture), el("span", { text: picture.name, title: picture.name }));
+    const pick = el("button", { class: "pick", onclick: (event) => this.pick(id, event) }, this.small(picture), el("span", { text: picture.name, title: picture.name }));
     const remove = picture.uploaded && el("button", { class: "icon away", tabindex: -1, "aria-label": `Remove ${picture.name}`, title: "Remove from here; what was done with it is kept", text: "×", onclick: () => this.onremove(id) });
     const row = el("tr", { "data-id": id }, el("td", {}, el("div", { class: "named" }, pick, remove)), value, hand);
     const cells = { row, value, hand, pick };
     this.fill(id, cells);
     this.mark(id, cells);
     return cells;
+  }
+
+  /** Look at a picture; with Shift, Ctrl or where several are to be chosen, mark it beside others. */
+  pick(id, event) {
+    const { bench } = this;
+    const one = bench.mode.several && (event.ctrlKey || event.metaKey || bench.marking);
+    if (bench.mode.several && event.shiftKey) bench.mark([...bench.marked, ...this.between(bench.selected ?? id, id)]);
+    else if (one) bench.mark(bench.marked.has(id) ? [...bench.marked].filter((each) => each !== id) : [...bench.marked, id]);
+    else if (bench.marked.size) bench.mark([]);
+    bench.select(id);
+  }
+
+  /** The pictures from one to another, in the order shown. */
+  between(one, other) {
+    const [first, last] = [this.ids.indexOf(one), this.ids.indexOf(other)].sort((a, b) => a - b);
+    return this.ids.slice(first, last + 1);
   }
 
   small(picture) {
@@ -136,7 +156,7 @@ export class Table {
   /** The count of each kind behind a dot of its colour. */
   ofKinds(kinds) {
     const named = kinds.map(({ name, count }) => `${name} ${count === null ? "–" : shown(count)}`).join(", ");
-    return el("span", { class: "each", title: named, "aria-label": named }, ...kinds.filter(({ count }) => count !== null).map(({ colour, count }) => {
+    return el("span", { class: "each", role: "img", title: named, "aria-label": named }, ...kinds.filter(({ count }) => count !== null).map(({ colour, count }) => {
       const dot = el("i");
       dot.style.background = colour;
       return el("span", { "aria-hidden": "true" }, dot, String(Math.round(count)));
@@ -148,8 +168,13 @@ export class Table {
     if (image && image.getAttribute("src") !== address) image.src = address;
   }
 
-  choose(id) {
+  /** Show which rows are chosen and marked. */
+  markAll() {
     for (const [each, cells] of this.rows) this.mark(each, cells);
+  }
+
+  choose(id) {
+    this.markAll();
     const at = this.ids.indexOf(id);
     const head = $("#table thead").offsetHeight;
     const [top, room] = [at * this.height, this.box.clientHeight - head];
@@ -161,6 +186,11 @@ export class Table {
   mark(id, { row, pick }) {
     const own = id === this.bench.selected;
     row.classList.toggle("selected", own);
+    const several = this.bench.mode?.several && (this.bench.marking || this.bench.marked.size > 0);
+    const marked = this.bench.marked.has(id);
+    row.classList.toggle("marked", Boolean(several && marked));
+    if (several) pick.setAttribute("aria-pressed", String(marked));
+    else pick.removeAttribute("aria-pressed");
     if (own) pick.setAttribute("aria-current", "true");
     else pick.removeAttribute("aria-current");
   }
