@@ -60,39 +60,22 @@ def test_what_is_held_out_is_never_drawn(scenes, data_dir):
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_earlier_weights_have_their_share_in_the_average(share, tmp_path):
     config = registry.preset("spdcn-lite").config
-    states = []
+    files, states = [], []
     for seed in (3, 4):
         torch.manual_seed(seed)
-        states.append(SPDCN(config).state_dict())
-    trained = save_checkpoint(tmp_path / "trained.safetensors", with_state(config, states[0]))
-    mixed = registry.load_model(averaged(trained, states[1], share))[1].state_dict()
+        network = SPDCN(config)
+        files.append(save_checkpoint(tmp_path / f"{seed}.safetensors", network))
+        states.append(network.state_dict())
+    mixed = registry.load_model(averaged(files[0], files[1], share))[1].state_dict()
     for name, tensor in mixed.items():
         expected = states[0][name] * (1 - share) + states[1][name] * share
         torch.testing.assert_close(tensor, expected, check_dtype=False)
 
 
-def with_state(config, state):
-    network = SPDCN(config)
-    network.load_state_dict(state)
-    return network
-
-
-def test_going_on_from_weights_that_see_no_surroundings_counts_as_they_did(tmp_path):
-    config = registry.preset("spdcn-lite").config
-    torch.manual_seed(3)
-    earlier, later = SPDCN(replace(config, surroundings=0)).eval(), SPDCN(config).eval()
-    go_on_from(later, save_checkpoint(tmp_path / "earlier.safetensors", earlier))
-    image, box = torch.rand(1, 3, 96, 112), torch.tensor([[10.0, 10.0, 40.0, 44.0]])
-    shown = later(image, PromptBatch((box,)))
-    assert torch.equal(shown, earlier(image, PromptBatch((box,))))
-    shown.sum().backward()
-    assert later.surroundings.widen.weight.grad.abs().max() > 0
-
-
 def test_going_on_from_earlier_weights_counts_as_they_did_and_takes_negatives(tmp_path):
     config = registry.preset("spdcn-lite").config
     torch.manual_seed(3)
-    earlier = SPDCN(replace(config, negatives=False, surroundings=0)).eval()
+    earlier = SPDCN(replace(config, negatives=False)).eval()
     later = SPDCN(replace(config, negatives=True)).eval()
     go_on_from(later, save_checkpoint(tmp_path / "earlier.safetensors", earlier))
     image, box = torch.rand(1, 3, 96, 112), torch.tensor([[10.0, 10.0, 40.0, 44.0]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,8 +37,6 @@ class SpdcnLite(LiteConfig):
         weights: of an earlier run, to go on from rather than from ImageNet's.
         earlier: share of those earlier weights in the average with the trained ones that is written in the end: less
             of what they knew is forgotten (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
-        frozen: so many of the trunk's four stages, from the picture on, stay as they are: with three of them a step takes
-            half the time.
         shares: how often scenes and the real sets are drawn, in the order of `REAL`; a set with a share of 0 need not
             be there.
         held_out: those of the real sets that are not trained on, to see what is made of pictures of a new sort; their
@@ -57,7 +54,6 @@ class SpdcnLite(LiteConfig):
     out: Path = Path("runs/spdcn-lite")
     weights: Path | None = None
     earlier: float = 0.0
-    frozen: int = 0
     shares: tuple[float, float, float, float, float] = (0.79, 0.08, 0.05, 0.03, 0.05)
     held_out: tuple[str, ...] = ()
     crop_size: int = 256
@@ -99,25 +95,25 @@ def spdcn_lite(config: SpdcnLite) -> Path:
         box_jitter=config.box_jitter,
         box_growth=config.box_growth,
     )
-    model.trunk.stages[: config.frozen].requires_grad_(False)
-    begun = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     data = mixture(config, TrainCrop(crop))
     trained = train(model, data, _validation(config), config, config.out)
-    return averaged(trained, begun, config.earlier) if config.weights and config.earlier else trained
+    return (
+        trained if config.weights is None or not config.earlier else averaged(trained, config.weights, config.earlier)
+    )
 
 
 def go_on_from(model: nn.Module, weights: Path) -> None:
-    """Load earlier weights; of negatives and surroundings that they do not know, the network begins to make nothing."""
-    earlier, own = registry.load_model(weights, task="count")[1].state_dict(), model.state_dict()
-    state = {name: tensor for name, tensor in own.items() if name.startswith("surroundings.")} | earlier
+    """Load earlier weights; where they were never shown negatives, the decoder begins by making nothing of them."""
+    state = registry.load_model(weights, task="count")[1].state_dict()
     first = "decoder.0.0.weight"
-    state[first] = with_new_inputs(state[first], own[first])  # what is made of negatives comes last
+    state[first] = with_new_inputs(state[first], model.state_dict()[first])  # what is made of negatives comes last
     load_strict(model, state, str(weights))
 
 
-def averaged(trained: Path, before: Mapping[str, torch.Tensor], share: float) -> Path:
-    """Write over a file its average with earlier weights, which have this share in it."""
+def averaged(trained: Path, earlier: Path, share: float) -> Path:
+    """Write over a file its average with an earlier one's weights, which have this share in it."""
     model = registry.load_model(trained, task="count")[1]
+    before = registry.load_model(earlier, task="count")[1].state_dict()
     for name, tensor in model.state_dict().items():  # which share their memory with the model
         if tensor.is_floating_point():
             tensor.lerp_(before[name].to(tensor), share)

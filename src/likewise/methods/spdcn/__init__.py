@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ from likewise.errors import LikewiseError
 from likewise.inference import FLAT_FIELDS, EvalProtocol, InferenceConfig
 from likewise.methods.spdcn.block_count import block_count_error
 from likewise.methods.spdcn.cards import SPDCN_LITE_CARD, SPDCN_PAPER_CARD
-from likewise.methods.spdcn.decoder import Surroundings, density_decoder
+from likewise.methods.spdcn.decoder import density_decoder
 from likewise.methods.spdcn.scale_prior import ImageOrStem, ScalePrior, ScalePriorTrunk, StemFeatures
 from likewise.methods.spdcn.similarity_features import (
     ExemplarFeatures,
@@ -71,7 +71,6 @@ class Config:
             and the correlation with 3x3 exemplar kernels (not in the paper).
         evidence_channels: width of the product and the correlation as the decoder sees them.
         negatives: whether boxes of look-alikes may be shown too; their similarity joins the evidence.
-        surroundings: width of what tells the decoder what lies round each place; 0: nothing does (not in the paper).
         decoder: (channels, pixel shuffle) of each 3x3 convolution before the last.
         decoder_std: the decoder's weights start at random with this standard deviation and its biases at 0; None: with
             that of He et al., and biases as PyTorch draws them.
@@ -101,7 +100,6 @@ class Config:
     evidence: bool = False
     evidence_channels: int = 0
     negatives: bool = False
-    surroundings: int = 0
     decoder: tuple[tuple[int, int], ...] = ((256, 1), (256, 8))
     decoder_std: float | None = field(default=0.005, metadata={"absent": None})
     density_factor: float = 128.0
@@ -167,7 +165,6 @@ class SPDCN(nn.Module):
             self.correlation = nn.Conv2d(config.channels, config.evidence_channels, 1)
             # two maps of similarity at each depth, the class features' and the joined stages', two more of negatives
             decoded += 2 * config.evidence_channels + (4 if config.negatives else 2) * (1 + len(joined))
-        self.surroundings = Surroundings(decoded, config.surroundings) if config.surroundings else nn.Identity()
         self.decoder = density_decoder(decoded, config.decoder, config.decoder_std)
 
     @property
@@ -300,7 +297,7 @@ class SPDCN(nn.Module):
         return self.decode(self._compared(features, exemplar_features), shape)
 
     def _compared(self, features: Features, exemplar_features: Sequence[ExemplarFeatures]) -> Tensor:
-        """Features gated by similarity, and the evidence: what the decoder is given, (B, C, h, w), with surroundings."""
+        """Features gated by similarity, and the evidence: what the decoder is given, (B, C, h, w)."""
         vectors = torch.stack([d.vectors.mean(0) for d in exemplar_features])[:, None]
         similarity = F.relu(cosine_similarity_map(features.classes, vectors))
         seen = [features.density * similarity]
@@ -308,7 +305,7 @@ class SPDCN(nn.Module):
             found = evidence(features, exemplar_features, negatives=self.config.negatives)
             seen += [self.product(found.product), self.correlation(found.correlation), similarity, found.nearest]
             seen += found.levels + ([] if found.against is None else [found.against])
-        return cast(Tensor, self.surroundings(torch.cat(seen, dim=1)))
+        return torch.cat(seen, dim=1)
 
 
 def _map_term(config: Config, density: Tensor, batch: CountBatch) -> Tensor:
@@ -364,7 +361,6 @@ SPDCN_LITE = Preset(
         evidence=True,
         evidence_channels=32,
         negatives=True,
-        surroundings=96,
         decoder=((96, 1), (96, 2), (64, 2)),
         decoder_std=None,
         loss="l2",
