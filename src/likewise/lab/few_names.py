@@ -67,7 +67,7 @@ def looked(data: Path, cache: Path, tell: Callable[[str], object]) -> dict[str, 
         recognizer = Recognizer.load(MODEL)
         arrays: dict[str, Any] = {}
         for name, files, targets in _sets(data):
-            found = features_of(recognizer, files, lambda _, share, name=name: tell(f"{name}: {share:.0%}"))
+            found = features_of(recognizer, files, _telling(name, tell))
             arrays |= {f"{name} features": found.numpy(), f"{name} targets": np.array(targets)}
         cache.mkdir(parents=True, exist_ok=True)
         np.savez(held, **arrays)
@@ -75,6 +75,15 @@ def looked(data: Path, cache: Path, tell: Callable[[str], object]) -> dict[str, 
         tensors = {name: torch.from_numpy(read[name]) for name in read.files}
     names = [name.removesuffix(" targets") for name in tensors if name.endswith("targets")]
     return {name: Looked(tensors[f"{name} features"], tensors[f"{name} targets"]) for name in names}
+
+
+def _telling(name: str, tell: Callable[[str], object]) -> Callable[[str, float], None]:
+    """What is told of a set while its pictures are looked at."""
+
+    def progress(_what: str, share: float) -> None:
+        tell(f"{name}: {share:.0%}")
+
+    return progress
 
 
 def _sets(data: Path) -> list[tuple[str, list[Path], Sequence[int]]]:
