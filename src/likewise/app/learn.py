@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,17 +69,23 @@ def place_of(bench: Workbench) -> Path:
     return folder if folder is not None and os.access(folder, os.W_OK) else bench.kept.data
 
 
-def _learn(bench: Workbench, asked: LearnBody, teaching: list[ProjectPicture], path: Path, job: Job) -> dict[str, Any]:
-    """Learn between the questions of others: each time it tells how far it is, they are answered."""
-    from likewise.adaptation.adapt import adapt
+def telling(bench: Workbench, job: Job) -> Callable[[str, float], None]:
+    """What tells the page how far learning is, and lets others ask, and cancel, in between."""
 
     def progress(what: str, share: float) -> None:
         bench.events.tell("learning", job.id, {"id": job.id, "task": job.task, "what": what, "share": round(share, 3)})
         check_cancelled()
 
+    return progress
+
+
+def _learn(bench: Workbench, asked: LearnBody, teaching: list[ProjectPicture], path: Path, job: Job) -> dict[str, Any]:
+    """Learn between the questions of others: each time it tells how far it is, they are answered."""
+    from likewise.adaptation.adapt import adapt
+
     counter = bench.models.anew(asked.model)
     corrections = [_correction(bench, each) for each in teaching]
-    mine = adapt(counter, corrections, seconds=SECONDS, progress=progress)
+    mine = adapt(counter, corrections, seconds=SECONDS, progress=telling(bench, job))
     path.parent.mkdir(parents=True, exist_ok=True)
     mine.save(path)
     bench.models.add(path)

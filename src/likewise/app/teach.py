@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from likewise.app.jobs import Job
-from likewise.app.learn import place_of
+from likewise.app.learn import place_of, telling
 from likewise.app.limits import RefusedError
 from likewise.app.models import ENDING
 from likewise.app.opened import check_whole, chosen, pixels_of
 from likewise.app.project import ProjectPicture
 from likewise.app.requests import Body, Name
-from likewise.predict.cancellation import check_cancelled
 
 if TYPE_CHECKING:
     from likewise.app.workbench import Workbench
@@ -52,13 +51,10 @@ def _teach(bench: Workbench, asked: TeachBody, named: list[ProjectPicture], path
     """Learn between the questions of others, which are answered between two pictures."""
     from likewise.adaptation.recognizer import adapt_recognizer
 
-    def progress(what: str, share: float) -> None:
-        bench.events.tell("learning", job.id, {"id": job.id, "task": job.task, "what": what, "share": round(share, 3)})
-        check_cancelled()
-
     pictures = [(_pixels(bench, each), each.label or "") for each in named]
     recognizer = bench.models.named(asked.model, "recognize")
-    mine = adapt_recognizer(recognizer, pictures, progress=progress)
+    mine = adapt_recognizer(recognizer, pictures, progress=telling(bench, job))
+    path.parent.mkdir(parents=True, exist_ok=True)
     mine.save(path)
     bench.models.add(path)
     taught = mine.taught
