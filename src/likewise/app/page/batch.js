@@ -12,7 +12,7 @@ const LONG = ["learn", "teach"];
 export class Batch {
   /** take(job, records) is told of pictures, in brief; ended(job) of every end. */
   constructor(take, ended) {
-    Object.assign(this, { take, ended, job: null, stopped: null, began: null });
+    Object.assign(this, { take, ended, job: null, stopped: null, began: null, left: null });
     const doing = (selector, action) => $(selector).addEventListener("click", () => action().catch(complain));
     doing("#batch-cancel", () => api.cancelJob(this.job));
     doing("#batch-resume", async () => {
@@ -20,7 +20,8 @@ export class Batch {
       this.show(null, null);
     });
     doing("#batch-forget", async () => {
-      await api.forgetJob(this.stopped.id);
+      this.left = this.stopped.id; // what is told of it late shows it no more
+      await api.forgetJob(this.left);
       this.show(null, null);
     });
   }
@@ -43,7 +44,7 @@ export class Batch {
     if (job.records.length) this.take(job, job.records);
     if (job.state === "running") return this.show(job, null);
     if (this.job === job.id) this.job = null;
-    this.show(null, job.state === "cancelled" && job.kept && job.done < job.total ? job : null);
+    this.show(null, job.state === "cancelled" && job.kept && job.id !== this.left && job.done < job.total ? job : null);
     this.report(job);
     this.ended(job);
   }
